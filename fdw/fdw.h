@@ -1,0 +1,253 @@
+/*
+ * fdw.h
+ *		What the files of the foreign-data wrapper share, grouped by file.
+ *
+ * No PostgreSQL error may be raised while a SQLite frame is on the stack:
+ * callbacks given to SQLite only set flags, and every result code comes back
+ * to vssfdw_report (error.c), the one place that turns it into ereport.
+ */
+#ifndef VSS_FDW_H
+#define VSS_FDW_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "foreign/foreign.h"
+#include "nodes/pathnodes.h"
+#include "utils/rel.h"
+
+#include "sqlite_bridge/bridge.h"
+
+/* ---------- vss_fdw.c: handler and settings ---------- */
+
+typedef enum VssStrategy
+{
+	VSS_STRATEGY_AUTO,
+	VSS_STRATEGY_GRAPH,
+	VSS_STRATEGY_PREFILTER,
+	VSS_STRATEGY_EXACT
+} VssStrategy;
+
+extern int vssfdw_ef_search;    /* vss_fdw.ef_search; 0 leaves it to the index */
+extern int vssfdw_knn_strategy; /* vss_fdw.knn_strategy, a VssStrategy */
+
+/* ---------- options.c ---------- */
+
+typedef struct VssServerOptions
+{
+	char *database;
+	bool read_only;
+	bool updatable;
+	bool truncatable;
+	bool keep_connections;
+	bool use_remote_estimate;
+	int busy_timeout; /* milliseconds */
+	int cache_size;   /* as PRAGMA cache_size: pages, or -KiB */
+	int batch_size;
+	double fdw_startup_cost;
+	double fdw_tuple_cost;
+} VssServerOptions;
+
+typedef struct VssTableOptions
+{
+	char *table; /* name in SQLite */
+	bool updatable;
+	bool truncatable;
+	int batch_size;
+	bool use_remote_estimate;
+} VssTableOptions;
+
+/* Both palloc'd in the current context, server values being the defaults. */
+VssServerOptions *vssfdw_server_options(ForeignServer *server);
+VssTableOptions *vssfdw_table_options(Oid foreigntableid);
+
+/* ---------- error.c ---------- */
+
+/*
+ * Raise an error with the SQLSTATE that fits rc, SQLite's message (copied
+ * before anything else is called), the server's name and the SQL as context.
+ * SQLITE_INTERRUPT first lets PostgreSQL's own cancel raise its error.
+ */
+void vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const char *sql);
+
+/* ---------- connection.c ---------- */
+
+/*
+ * One SQLite connection a server and backend.  in_use counts the scans that
+ * need the read transaction; when it falls to zero under READ COMMITTED, and
+ * nothing was written, the transaction ends.
+ */
+typedef struct VssConnection
+{
+	Oid serverid; /* hash key */
+	char *servername;
+	sqlite3 *db; /* NULL while closed */
+	VssServerOptions *options;
+	int in_use;
+	int xact_depth; /* 0: no transaction, 1: BEGIN sent, n: n-1 savepoints */
+	bool wrote;
+	bool poisoned;     /* state unknown: close before the next use */
+	bool invalidated;  /* server altered: reopen when idle */
+	uint64 generation; /* counts the times db was opened */
+} VssConnection;
+
+/* Open or reuse.  Checks privileges on the file; begins nothing. */
+VssConnection *vssfdw_connect(Oid serverid);
+
+/*
+ * Hold the read transaction for a scan or a planner question; it is begun when
+ * needed.  Release happens by vssfdw_release or, after an error, when context
+ * is reset or the (sub)transaction ends, whichever is first.
+ */
+typedef struct VssHold VssHold;
+VssHold *vssfdw_hold(VssConnection *conn, MemoryContext context);
+void vssfdw_release(VssHold *hold);
+
+/*
+ * A prepared statement of this connection, from its cache where it is idle
+ * there.  Returned to the cache, reset and unbound, by vssfdw_done or when
+ * context is reset.  Errors are reported.
+ */
+typedef struct VssStatement
+{
+	sqlite3_stmt *stmt;
+	VssConnection *conn;
+	const char *sql;
+} VssStatement;
+
+VssStatement *vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context);
+void vssfdw_done(VssStatement *statement);
+
+/* Step; true with a row, false at the end; reports errors; lets cancel through. */
+bool vssfdw_step(VssStatement *statement);
+
+/* ---------- types.c: values between SQLite and PostgreSQL ---------- */
+
+/* How a column is stored in SQLite; option column_type, else by its declared type. */
+typedef enum VssStored
+{
+	VSS_STORED_NATURAL, /* integer as INTEGER, text as TEXT, bytea as BLOB, ... */
+	VSS_STORED_INTEGER, /* of times: Unix seconds */
+	VSS_STORED_REAL,    /* of times: Julian day */
+	VSS_STORED_TEXT,
+	VSS_STORED_BLOB
+} VssStored;
+
+/* What is needed to convert one column; built once a scan. */
+typedef struct VssColumn
+{
+	char *name; /* in SQLite */
+	AttrNumber attnum;
+	Oid type;
+	int32 typmod;
+	VssStored stored;
+	FmgrInfo input;
+	Oid ioparam;
+	FmgrInfo output;
+} VssColumn;
+
+void vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum);
+/* The same for a value that is no table column (an expression of a known type). */
+void vssfdw_column_init_type(VssColumn *column, Oid type, int32 typmod);
+
+/*
+ * The value in result column i of the current row.  A value that does not fit
+ * is an error naming server, table, column, rowid where known, the value's
+ * SQLite type and a hint.
+ */
+Datum vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int i, const char *tablename,
+						  bool *isnull);
+
+/* Bind a PostgreSQL value to parameter i (1-based) in the form the column stores. */
+void vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value, bool isnull);
+
+/* The PostgreSQL type that a declared SQLite type maps to, as import spells it. */
+const char *vssfdw_type_for_declared(const char *declared, bool strict);
+
+/* ---------- catalog.c: what the SQLite file says of itself ---------- */
+
+typedef struct VssIndexInfo
+{
+	char *name; /* of the hnsw table */
+	int dim;
+	BridgeMetric metric;
+	int m;
+	int ef_search;
+	char *content; /* NULL: only the index itself */
+	char *content_rowid;
+	char *content_vector;
+	bool declared;
+	char *missing_sql;
+} VssIndexInfo;
+
+typedef struct VssTableKey
+{
+	char *name;    /* index, or NULL for the primary key / rowid */
+	List *columns; /* of char *, in order; only plain, BINARY-collated ones lead */
+	bool unique;
+	double rows_per_value; /* for the full prefix; from sqlite_stat1 or guessed */
+} VssTableKey;
+
+typedef struct VssTableInfo
+{
+	char *name;
+	bool is_view;
+	bool is_virtual;
+	bool is_hnsw; /* an hnsw virtual table */
+	bool has_rowid;
+	char *rowid_name;     /* a spelling of rowid no column hides; NULL without */
+	char *rowid_alias;    /* INTEGER PRIMARY KEY column, or NULL */
+	double rows;          /* sqlite_stat1, else a bounded count, else a guess */
+	List *keys;           /* of VssTableKey */
+	List *indexes;        /* of VssIndexInfo fed by this table, or the table itself */
+	List *nocase_columns; /* char *: columns with a collation other than BINARY */
+} VssTableInfo;
+
+/* Cached per connection until schema_version changes; do not free. */
+const VssTableInfo *vssfdw_table_info(VssConnection *conn, const char *table);
+
+/* All hnsw indexes of the file. */
+List *vssfdw_indexes(VssConnection *conn);
+
+/* SQLite identifier and literal quoting, palloc'd. */
+char *vssfdw_quote_identifier(const char *name);
+
+/* ---------- import.c ---------- */
+
+List *vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid);
+
+/* ---------- paths.c, shippable.c, deparse.c, scan.c, knn.c: see planner.h ---------- */
+
+/* ---------- vector.c: the type vss_vector ---------- */
+
+/* Binary-compatible with pgvector's vector. */
+typedef struct VssVector
+{
+	int32 vl_len_;
+	int16 dim;
+	int16 unused; /* zero */
+	float x[FLEXIBLE_ARRAY_MEMBER];
+} VssVector;
+
+#define VSS_VECTOR_SIZE(dim) (offsetof(VssVector, x) + sizeof(float) * (dim))
+#define DatumGetVssVector(d) ((VssVector *) PG_DETOAST_DATUM(d))
+#define PG_GETARG_VSSVECTOR_P(n) DatumGetVssVector(PG_GETARG_DATUM(n))
+
+VssVector *vssfdw_vector_make(int dim);
+
+/*
+ * OIDs of the extension's own objects, looked up once and on invalidation;
+ * InvalidOid where absent (also of pgvector's, when it is installed).
+ */
+typedef struct VssOids
+{
+	Oid vector;         /* type vss_vector */
+	Oid op[4];          /* operators by BridgeMetric: <=> <-> <#> of vss_vector */
+	Oid pgvector;       /* type vector, or InvalidOid */
+	Oid pgvector_op[4]; /* likewise */
+	Oid knn_predicate;  /* vss_knn(vss_vector, vss_vector, bigint, int) */
+} VssOids;
+
+const VssOids *vssfdw_oids(void);
+
+#endif /* VSS_FDW_H */

@@ -1,0 +1,194 @@
+/*
+ * internal.h
+ *		What the files of hnsw/ share; nobody outside includes it.
+ *
+ * The format of the graph file is specified here and in docs/storage.md.
+ */
+#ifndef HNSW_INTERNAL_H
+#define HNSW_INTERNAL_H
+
+#include "hnsw.h"
+
+#include <stdatomic.h>
+
+#define HNSW_NO_NODE UINT32_MAX
+#define HNSW_MAX_LAYERS 32
+#define HNSW_BLOCK 4096
+#define HNSW_FORMAT_VERSION 1
+#define HNSW_MAGIC "vss hnsw"
+
+/*
+ * The graph file.  Little-endian.  Sections start at multiples of
+ * HNSW_BLOCK (so that a block belongs to one section) in the order of the
+ * enum.  Nothing in the file is an offset that could lead astray: nodes are
+ * numbered by falling top layer, so that the members of layer l are exactly
+ * the nodes below layer_count[l], and every record's place follows from its
+ * node number.  Node 0 is the entry point.
+ *
+ *	LINKS0	n x 2m uint32	neighbours on layer 0, unused slots HNSW_NO_NODE at the end
+ *	UPPER	for l = 1 .. layers-1: layer_count[l] x m uint32, likewise
+ *	CODES	n x code_stride	what the search reads; format by code kind
+ *	VECTORS	n x dim float32	as the user stored them
+ *	LABELS	n x int64
+ *	ORDER	n x uint32		nodes by rising label
+ *	SUMS	one uint64 for each block of the sections before: XXH3-64 of the
+ *			block's bytes, seeded with its block number in the file
+ *
+ * The header is the first block and carries its own checksum.  A wrong entry
+ * in SUMS can only reject a block that was sound.
+ */
+typedef enum HnswSectionKind
+{
+	HNSW_LINKS0,
+	HNSW_UPPER,
+	HNSW_CODES,
+	HNSW_VECTORS,
+	HNSW_LABELS,
+	HNSW_ORDER,
+	HNSW_SUMS,
+	HNSW_SECTIONS
+} HnswSectionKind;
+
+typedef enum HnswCode
+{
+	HNSW_CODE_F32 =
+		0, /* a float32 a node: 1/length for cosine, else 1; the vectors themselves are traversed */
+	HNSW_CODE_SQ8 = 1
+} HnswCode;
+
+typedef struct HnswHeader
+{
+	char magic[8];
+	uint32_t version;
+	uint32_t header_bytes;
+	uint32_t dim;
+	uint32_t metric;
+	uint32_t m;
+	uint32_t ef_construction;
+	uint64_t seed;
+	uint32_t code;
+	uint32_t code_stride;
+	uint64_t layer_count[HNSW_MAX_LAYERS]; /* [0] is n; non-increasing; 0 above the top */
+	uint8_t token[HNSW_TOKEN_BYTES];
+	uint64_t database_device;
+	uint64_t database_inode;
+	int64_t seq;
+	uint64_t section_offset[HNSW_SECTIONS]; /* must equal what the counts imply */
+	uint64_t file_bytes;
+	uint8_t code_params[256]; /* by code kind */
+	uint64_t checksum;        /* XXH3-64 of all bytes before it */
+} HnswHeader;
+
+/* ---------- snapshot.c, verify.c ---------- */
+
+struct HnswSnapshot
+{
+	HnswSnapshotInfo info;
+	HnswHeader header;   /* a private, validated copy */
+	const uint8_t *base; /* the map */
+	size_t size;
+	const uint8_t *section[HNSW_SECTIONS];
+	uint32_t count; /* n */
+	uint32_t layers;
+	size_t links0_words; /* 2m */
+
+	/* One bit a block: its checksum was found right by this process. */
+	_Atomic uint64_t *verified;
+	_Atomic bool corrupt;
+};
+
+/*
+ * Make sure that the blocks holding [p, p + length) are verified.  False, with
+ * snapshot->corrupt set, when one is not what was written.
+ */
+bool hnsw_verify_blocks(const HnswSnapshot *snapshot, size_t first, size_t last);
+
+static inline bool
+hnsw_touch(const HnswSnapshot *snapshot, const void *p, size_t length)
+{
+	size_t first = (size_t) ((const uint8_t *) p - snapshot->base) / HNSW_BLOCK;
+	size_t last = ((size_t) ((const uint8_t *) p - snapshot->base) + length - 1) / HNSW_BLOCK;
+
+	for (size_t b = first; b <= last; b++)
+	{
+		uint64_t word = atomic_load_explicit(&snapshot->verified[b / 64], memory_order_acquire);
+
+		if (!(word >> (b % 64) & 1))
+			return hnsw_verify_blocks(snapshot, first, last);
+	}
+	return true;
+}
+
+/*
+ * Places of a node's records.  The caller has bounds-checked node (and, for
+ * upper links, node < layer_count[layer]) and calls hnsw_touch before it reads.
+ */
+static inline const uint32_t *
+hnsw_links0(const HnswSnapshot *s, uint32_t node)
+{
+	return (const uint32_t *) s->section[HNSW_LINKS0] + (size_t) node * s->links0_words;
+}
+
+const uint32_t *hnsw_links_upper(const HnswSnapshot *s, uint32_t layer, uint32_t node);
+
+static inline const uint8_t *
+hnsw_code(const HnswSnapshot *s, uint32_t node)
+{
+	return s->section[HNSW_CODES] + (size_t) node * s->header.code_stride;
+}
+
+static inline const float *
+hnsw_vector(const HnswSnapshot *s, uint32_t node)
+{
+	return (const float *) s->section[HNSW_VECTORS] + (size_t) node * s->header.dim;
+}
+
+static inline const int64_t *
+hnsw_label(const HnswSnapshot *s, uint32_t node)
+{
+	return (const int64_t *) s->section[HNSW_LABELS] + node;
+}
+
+/* Fill in the section offsets and file_bytes that the counts imply; false on overflow. */
+bool hnsw_layout(HnswHeader *header);
+
+/* ---------- builder.c ---------- */
+
+/*
+ * What the writer reads of a builder at rest.  Builder ids run from 0 to
+ * hnsw_builder_slots() - 1; some are dead.
+ */
+const HnswParams *hnsw_builder_params(const HnswBuilder *b);
+uint32_t hnsw_builder_slots(const HnswBuilder *b);
+bool hnsw_builder_live(const HnswBuilder *b, uint32_t id);
+uint32_t hnsw_builder_level(const HnswBuilder *b, uint32_t id);
+uint32_t hnsw_builder_entry(const HnswBuilder *b); /* HNSW_NO_NODE when empty */
+int64_t hnsw_builder_label(const HnswBuilder *b, uint32_t id);
+const float *hnsw_builder_vector(const HnswBuilder *b, uint32_t id);
+/* Neighbour ids of id on a layer; the count is the result. */
+uint32_t hnsw_builder_links(const HnswBuilder *b, uint32_t id, uint32_t layer, const uint32_t **links);
+
+/* ---------- distance kernels ---------- */
+
+/*
+ * Kernels of the chosen instruction set, in float32: for traversal only, their
+ * sums may differ from one another.  n is any number of floats.
+ */
+typedef struct HnswKernels
+{
+	float (*dot)(const float *a, const float *b, uint32_t n);
+	float (*l2sq)(const float *a, const float *b, uint32_t n);
+	/* exact double sums in the fixed order: every set gives the same bits */
+	double (*exact_dot)(const float *a, const float *b, uint32_t n);
+	double (*exact_l2sq)(const float *a, const float *b, uint32_t n);
+} HnswKernels;
+
+const HnswKernels *hnsw_kernels(void);
+
+/* ---------- error.c ---------- */
+
+HnswStatus hnsw_fail(HnswError *err, HnswStatus status, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
+HnswStatus hnsw_fail_errno(HnswError *err, const char *what, const char *path);
+
+#endif /* HNSW_INTERNAL_H */

@@ -1,0 +1,108 @@
+/*
+ * bridge.h
+ *		The SQLite side of vss: everything a host links against.
+ *
+ * bridge_attach() gives a connection the virtual-table module `hnsw`, the
+ * rowset `vss_knn`, and the functions of docs/sqlite.md.  From then on a host
+ * talks SQL: there is deliberately no second, C-level way to ask, write,
+ * merge or list indexes.  The SQL a host relies on:
+ *
+ *	SELECT rowid, distance FROM "schema"."index"(q, k, ef, strategy, stats)
+ *		q: vector (BLOB of little-endian float32, or JSON text).  k: NULL
+ *		streams in order of distance until the reader stops.  ef: NULL takes
+ *		the index's ef_search.  strategy: NULL or 'auto', 'graph',
+ *		'prefilter', 'exact'.  stats: NULL or a BridgeStats bound with
+ *		sqlite3_bind_pointer(stmt, i, stats, BRIDGE_STATS_POINTER, NULL).
+ *		Trailing arguments may be left out.  `rowid IN (SELECT ...)` is used
+ *		as a prefilter.
+ *	SELECT * FROM hnsw_indexes
+ *		one row an hnsw table and recognised source:
+ *		schema, name, dim, metric, m, ef_construction, ef_search,
+ *		content, content_rowid, content_vector (NULL without a source table),
+ *		declared (1: content=, 0: recognised from triggers),
+ *		missing_sql (NULL, or the triggers a hand-written set lacks)
+ *	SELECT hnsw_save(['index']), hnsw_rebuild, hnsw_check, hnsw_info
+ */
+#ifndef BRIDGE_H
+#define BRIDGE_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define BRIDGE_MAX_DIM 16000
+#define BRIDGE_STATS_POINTER "vss_stats"
+
+/* What the host offers; copied by bridge_attach. */
+typedef struct BridgeHost
+{
+	/*
+	 * Polled by searches, scans and builds, possibly from other threads during
+	 * a build; true makes the statement fail with SQLITE_INTERRUPT.  May be
+	 * NULL.
+	 */
+	bool (*cancelled)(void *arg);
+	/* Told how far a merge is, from the calling thread.  May be NULL. */
+	void (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
+	void *arg;
+	bool merge_thread; /* merge automatically on a thread of the connection */
+	int build_threads; /* threads of a merge, 0: one per processor */
+	/*
+	 * Refuse to create files owned by us in another user's folder; the host
+	 * has checked owner and group of the database itself.
+	 */
+	int file_mode; /* permission bits of graph files; -1: the database file's */
+} BridgeHost;
+
+/*
+ * Register module and functions on a connection.  Returns a SQLite result
+ * code; *message (sqlite3_free) says more on failure.
+ */
+int bridge_attach(sqlite3 *db, const BridgeHost *host, char **message);
+
+/* How one KNN scan went; filled while the statement runs, zeroed at its start. */
+typedef struct BridgeStats
+{
+	/* asked */
+	int64_t pull_limit; /* kept: end the scan after so many rows; 0: no limit */
+	/* told */
+	const char *strategy; /* "graph", "prefilter", "exact"; static text */
+	int64_t k;            /* -1: stream */
+	int64_t ef;
+	uint64_t nodes_visited;
+	uint64_t distances_computed;
+	uint64_t delta_rows;    /* changed rows scanned beside the graph */
+	uint64_t rows_filtered; /* candidates that a prefilter or mask rejected */
+	uint64_t rows_returned;
+	bool pull_limit_hit; /* the scan ended early, more rows exist */
+} BridgeStats;
+
+/* ---------- vector.c: vectors as text and bytes ---------- */
+
+/*
+ * Parse "[1, 2.5, -3e-2]" into out (capacity floats).  Returns the number of
+ * elements, or -1 with the reason and place in message.  A number beyond
+ * float32's range, a NaN or an infinity is an error.  Locale-independent.
+ */
+int bridge_vector_parse(const char *text, size_t length, float *out, int capacity, char *message,
+						size_t message_size);
+
+/*
+ * Write the shortest text that parses back to the same floats; returns its
+ * length.  buffer needs 16 * dim + 3 bytes.
+ */
+size_t bridge_vector_format(const float *vector, int dim, char *buffer);
+
+typedef enum BridgeMetric
+{
+	BRIDGE_COSINE = 1,
+	BRIDGE_L2 = 2,
+	BRIDGE_IP = 3
+} BridgeMetric;
+
+/* The one distance routine (see hnsw_distance): same bits everywhere. */
+double bridge_distance(BridgeMetric metric, const float *a, const float *b, int dim);
+double bridge_norm(const float *a, int dim);
+
+#endif /* BRIDGE_H */
