@@ -1,48 +1,143 @@
-# vss_fdw: PostgreSQL foreign-data wrapper over vectors in SQLite, and the
-# SQLite extension hnsw.so below it.  PG_CONFIG selects the server.
-
-MODULE_big = vss_fdw
-EXTENSION = vss_fdw
-DATA = vss_fdw--1.0.sql
+# vss_fdw: a PostgreSQL foreign-data wrapper over vectors in SQLite, and the
+# SQLite extension hnsw.so below it.
+#
+#	make				build vss_fdw.so and hnsw.so
+#	make hnsw.so		only the SQLite extension; needs no PostgreSQL
+#	make install		install the extension into the server of PG_CONFIG
+#	make installcheck	SQL, isolation and TAP tests against a running server
+#	make unit			C unit tests (also: unit-asan, unit-tsan)
+#	make check-sqlite	SQLite shell tests of hnsw.so
+#	make check-layers	who includes whom, and what the libraries export
+#	make check-format	the layout of the C sources
+#
+# PG_CONFIG selects the server (PostgreSQL 15 to 18); COPT adds compiler flags
+# (COPT=-Werror).  scripts/check runs everything on a private server.
 
 HNSW_SRCS   := $(sort $(wildcard hnsw/*.c))
 BRIDGE_SRCS := $(sort $(wildcard sqlite_bridge/*.c))
-FDW_SRCS    := vss_fdw.c $(sort $(wildcard fdw/*.c))
-HEADERS_ALL := $(wildcard hnsw/*.h sqlite_bridge/*.h fdw/*.h)
-
-OBJS = $(FDW_SRCS:.c=.o) $(BRIDGE_SRCS:.c=.o) $(HNSW_SRCS:.c=.o)
-
-# The layers below PostgreSQL are plain C11; SQLITE_CORE links the bridge
-# against libsqlite3 itself instead of a loadable extension's function table.
-WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
-PG_CPPFLAGS = -I$(CURDIR) -DSQLITE_CORE
-PG_CFLAGS = -std=gnu11 -O3 -fvisibility=hidden -ffp-contract=off $(WARNINGS) -Wno-declaration-after-statement
-LIBS_BRIDGE = -lcurl -ljson-c -lpthread -lm
-SHLIB_LINK = -lsqlite3 $(LIBS_BRIDGE)
+FDW_SRCS    := $(wildcard vss_fdw.c) $(sort $(wildcard fdw/*.c))
 
 PG_CONFIG ?= pg_config
-PGXS := $(shell $(PG_CONFIG) --pgxs)
-include $(PGXS)
+PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
+PG_MAJOR := $(firstword $(subst ., ,$(word 2,$(shell $(PG_CONFIG) --version 2>/dev/null))))
 
-# ---- hnsw.so: the same sources, as a loadable SQLite extension ----
+# Objects lie under build/, by how they are compiled: hnsw/ and sqlite_bridge/
+# never see PostgreSQL's headers, and the bridge is compiled twice, once as a
+# loadable extension (through sqlite3ext.h's table of functions) and once
+# linked against libsqlite3 (SQLITE_CORE).
+HNSW_OBJS = $(HNSW_SRCS:%.c=build/lib/%.o)
+EXT_OBJS  = $(BRIDGE_SRCS:%.c=build/ext/%.o)
+CORE_OBJS = $(BRIDGE_SRCS:%.c=build/core/%.o)
+PG_OBJS   = $(FDW_SRCS:%.c=build/pg$(PG_MAJOR)/%.o)
 
-EXT_CFLAGS = -std=gnu11 -O3 -g -fPIC -pthread -fvisibility=hidden -ffp-contract=off \
-	-Wall -Wextra -Wno-unused-parameter -I$(CURDIR)
-EXT_OBJS = $(patsubst %.c,build/ext/%.o,$(HNSW_SRCS) $(BRIDGE_SRCS))
+LIB_WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-prototypes \
+	-Wpointer-arith -Wvla -Wformat-security -Wimplicit-fallthrough=3
+# -ffp-contract=off: distances are the same bits with and without fused
+# multiply-add.  The prefix map keeps the build folder out of the binaries.
+CODE_FLAGS = -std=gnu11 -O3 -fvisibility=hidden -ffp-contract=off -pthread \
+	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
+HARDENING = -fstack-protector-strong -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
+LIB_CFLAGS = $(CODE_FLAGS) $(LIB_WARNINGS) -g -fPIC -fno-strict-aliasing -fstack-protector-strong -I. $(COPT)
+LIB_LIBS = -lcurl -ljson-c -lpthread -lm
+
+# ---- vss_fdw.so, through PGXS ----
+
+MODULE_big = vss_fdw
+EXTENSION = vss_fdw
+DATA = $(wildcard vss_fdw--*.sql)
+OBJS = $(PG_OBJS) $(CORE_OBJS) $(HNSW_OBJS)
+
+# PostgreSQL 15 leaves PGDLLEXPORT empty; 16 and later define it like this.
+PG_CPPFLAGS = -I. -D'PGDLLEXPORT=__attribute__((visibility("default")))'
+PG_CFLAGS = $(CODE_FLAGS) -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare \
+	-Wno-missing-field-initializers -Wno-declaration-after-statement
+SHLIB_LINK = -lsqlite3 $(LIB_LIBS)
+
+REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
+ISOLATION_OPTS = --inputdir=test/isolation
+TAP_TESTS = $(if $(wildcard test/tap/*.pl),1)
+PROVE_TESTS = test/tap/*.pl
+EXTRA_CLEAN = build hnsw.so results regression.diffs regression.out output_iso tmp_check tmp_check_iso
+
+# An unset list, not an empty one, tells PGXS that there is nothing to run.
+ifeq ($(strip $(REGRESS)),)
+undefine REGRESS
+endif
+ifeq ($(strip $(ISOLATION)),)
+undefine ISOLATION
+endif
+ifeq ($(strip $(TAP_TESTS)),)
+undefine TAP_TESTS
+endif
+
+ifneq ($(wildcard $(PGXS)),)
+
+# Bitcode would let the server inline our functions into compiled expressions;
+# they are too large for that to gain anything, and clang need not be here.
+override with_llvm = no
 
 all: hnsw.so
+include $(PGXS)
 
-build/ext/%.o: %.c $(HEADERS_ALL)
+else
+
+all: hnsw.so
+	@echo "PostgreSQL's build files were not found through PG_CONFIG=$(PG_CONFIG)." >&2
+	@echo "hnsw.so is built; for vss_fdw.so install postgresql-server-dev-NN (scripts/deps does)" >&2
+	@echo "or name the server: make PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config" >&2
+	@false
+clean:
+	rm -rf $(EXTRA_CLEAN)
+install installcheck: all
+.PHONY: all clean install installcheck
+.DEFAULT_GOAL = all
+
+endif
+
+build/lib/%.o: %.c
 	@mkdir -p $(@D)
-	$(CC) $(EXT_CFLAGS) -c -o $@ $<
+	$(CC) $(LIB_CFLAGS) -c -o $@ $<
 
-hnsw.so: $(EXT_OBJS)
-	$(CC) -shared -pthread -o $@ $(EXT_OBJS) $(LIBS_BRIDGE)
+build/ext/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(LIB_CFLAGS) -c -o $@ $<
 
-$(OBJS): $(HEADERS_ALL)
+build/core/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(LIB_CFLAGS) -DSQLITE_CORE -c -o $@ $<
 
-clean: clean-ext
-clean-ext:
-	rm -rf build hnsw.so
+build/pg$(PG_MAJOR)/%.o: %.c
+	@mkdir -p $(@D)
+	$(CC) $(CFLAGS) $(CPPFLAGS) -c -o $@ $<
 
-.PHONY: clean-ext
+# Which server vss_fdw.so was last built for: relink when it changes.
+build/server: FORCE
+	@mkdir -p $(@D)
+	@echo '$(PG_MAJOR) $(PGXS)' | cmp -s - $@ || echo '$(PG_MAJOR) $(PGXS)' >$@
+vss_fdw.so: build/server
+FORCE:
+
+# ---- hnsw.so, a loadable SQLite extension ----
+
+hnsw.so: $(HNSW_OBJS) $(EXT_OBJS)
+	$(CC) -shared $(HARDENING) -pthread -o $@ $^ $(LIB_LIBS)
+
+-include $(wildcard build/*/*.d build/*/*/*.d)
+
+# ---- tests that need no server ----
+
+unit:
+	$(MAKE) -C test/unit run
+unit-asan:
+	$(MAKE) -C test/unit asan
+unit-tsan:
+	$(MAKE) -C test/unit tsan
+check-sqlite: hnsw.so
+	test/sqlite/run
+check-layers: all
+	scripts/check-layers
+check-format:
+	scripts/check-format
+
+.PHONY: unit unit-asan unit-tsan check-sqlite check-layers check-format FORCE
