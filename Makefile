@@ -43,7 +43,7 @@ LIB_LIBS = -lcurl -ljson-c -lpthread -lm
 # ---- vss_fdw.so, through PGXS ----
 
 MODULE_big = vss_fdw
-EXTENSION = vss_fdw
+EXTENSION = $(basename $(wildcard vss_fdw.control))
 DATA = $(wildcard vss_fdw--*.sql)
 OBJS = $(PG_OBJS) $(CORE_OBJS) $(HNSW_OBJS)
 
