@@ -1,0 +1,429 @@
+/*
+ * bridge_int.h
+ *		What the files of sqlite_bridge/ share, grouped by the file that
+ *		implements it.  Hosts include bridge.h instead.
+ *
+ * Objects, from the longest-lived to the shortest:
+ *
+ *	BridgeConnection	one a sqlite3 connection; counted by the modules and
+ *						functions registered with it, freed with the last
+ *	BridgeIndex			one a known hnsw table of that connection; survives
+ *						reconnects of the virtual table (VACUUM, DDL elsewhere),
+ *						owns mapped snapshots and the cached delta
+ *	BridgeTable			the sqlite3_vtab; owns a BridgeStore
+ *	BridgeStore			parameters and prepared statements over the shadow
+ *						tables; a merge opens one of its own on its own
+ *						connection, without any virtual table
+ *
+ * All of a connection's objects are guarded by that connection's own mutex:
+ * they are touched only from within calls of SQLite on it.
+ *
+ * Errors: a function that can fail returns a SQLite result code and explains
+ * itself in a BridgeError.  Codes of SQLite (BUSY, FULL, NOMEM, INTERRUPT ...)
+ * pass through unchanged, extended ones included.
+ */
+#ifndef BRIDGE_INT_H
+#define BRIDGE_INT_H
+
+#include <sqlite3ext.h>
+
+#include "hnsw/hnsw.h"
+#include "sqlite_bridge/bridge.h"
+
+/* entry.c holds the pointer that the loadable build calls SQLite through. */
+#ifndef BRIDGE_ENTRY
+SQLITE_EXTENSION_INIT3
+#endif
+
+#define BRIDGE_FORMAT 1          /* of the shadow tables */
+#define BRIDGE_MAX_SEGMENTS 2    /* base, and a small one of recent changes */
+#define BRIDGE_MAX_K 10000000000 /* more is surely a mistake */
+
+#define BRIDGE_DEFAULT_M 16
+#define BRIDGE_DEFAULT_EF 200
+#define BRIDGE_DEFAULT_EF_SEARCH 64
+
+/* ---------- error.c ---------- */
+
+/* Starts as {0}; message is owned (sqlite3_free) and may be NULL after NOMEM. */
+typedef struct BridgeError
+{
+	int code;
+	char *message;
+} BridgeError;
+
+/* Set code and a message in sqlite3_mprintf's format; returns code. */
+int bridge_error(BridgeError *err, int code, const char *format, ...);
+
+/* The connection's present error under a heading: "<what>: <errmsg>". */
+int bridge_error_db(BridgeError *err, sqlite3 *db, const char *format, ...);
+
+/* A failed call of the graph library, likewise. */
+int bridge_error_hnsw(BridgeError *err, HnswStatus status, const HnswError *hnsw, const char *format, ...);
+
+/* Put "<heading>: " before the message that is there; returns err->code. */
+int bridge_error_prefix(BridgeError *err, const char *format, ...);
+
+/* Raise it from an SQL function, and clear it. */
+void bridge_error_result(sqlite3_context *context, BridgeError *err);
+
+void bridge_error_clear(BridgeError *err);
+
+/* ---------- args.c ---------- */
+
+/* The parameters of an index.  Strings are owned; see bridge_params_free. */
+typedef struct BridgeParams
+{
+	int dim;
+	HnswMetric metric;
+	int m;
+	int ef_construction;
+	int ef_search;
+	char *path;           /* as typed; NULL: beside the database */
+	char *content;        /* table in the index's own schema, or NULL */
+	char *content_rowid;  /* set with content */
+	char *content_vector; /* set with content */
+} BridgeParams;
+
+/* argv as xCreate gets it, from the first module argument on. */
+int bridge_params_parse(int argc, const char *const *argv, BridgeParams *out, BridgeError *err);
+void bridge_params_free(BridgeParams *params);
+
+/*
+ * Whether this text of sqlite_schema.sql makes a virtual table of module
+ * `hnsw`.
+ */
+bool bridge_is_index_sql(const char *sql);
+
+/* ---------- vector.c ---------- */
+
+/* A decoded vector; the buffer grows and is used again.  Starts as {0}. */
+typedef struct BridgeVector
+{
+	const float *data; /* NULL for SQL NULL; valid until the next read or free */
+	int dim;
+	float *buffer; /* owned, from sqlite3_malloc64 */
+	int capacity;
+} BridgeVector;
+
+/*
+ * Decode a BLOB of little-endian float32 or JSON text.  NULL gives data NULL.
+ * Anything else, a NaN, an infinity or an empty vector is SQLITE_MISMATCH
+ * with the bare reason; the caller puts table and rowid before it.
+ */
+int bridge_vector_read(sqlite3_value *value, BridgeVector *out, BridgeError *err);
+void bridge_vector_free(BridgeVector *vector);
+
+/* ---------- storage.c ---------- */
+
+/* A graph file as the config table names it. */
+typedef struct BridgeSegment
+{
+	uint8_t token[HNSW_TOKEN_BYTES];
+	int64_t seq; /* image of the truth as of this change */
+} BridgeSegment;
+
+/* What changes while an index lives, read in one snapshot of the database. */
+typedef struct BridgeState
+{
+	int64_t counter;   /* number of the last change */
+	int segment_count; /* 0: never merged */
+	BridgeSegment segments[BRIDGE_MAX_SEGMENTS];
+} BridgeState;
+
+enum
+{
+	BRIDGE_STMT_STATE,
+	BRIDGE_STMT_COUNTER,
+	BRIDGE_STMT_CURRENT,
+	BRIDGE_STMT_TRUTH_GET,
+	BRIDGE_STMT_TRUTH_EXISTS,
+	BRIDGE_STMT_TRUTH_PUT,
+	BRIDGE_STMT_TRUTH_DELETE,
+	BRIDGE_STMT_TRUTH_BATCH,
+	BRIDGE_STMT_DELTA_PUT,
+	BRIDGE_STMT_DELTA_RANGE,
+	BRIDGE_STMT_DELTA_HAS,
+	BRIDGE_STMT_DELTA_TRIM,
+	BRIDGE_STMT_COUNT
+};
+
+typedef struct BridgeStore
+{
+	sqlite3 *db;
+	char *schema;
+	char *table;
+	uint64_t id; /* random, made with the table: tells a new one of the same name */
+	BridgeParams params;
+	sqlite3_stmt *statements[BRIDGE_STMT_COUNT]; /* prepared at first use */
+	BridgeVector scratch;
+} BridgeStore;
+
+/* Create the shadow tables and their first rows (within xCreate). */
+int bridge_store_create(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
+						BridgeError *err);
+int bridge_store_rename(BridgeStore *store, const char *new_name, BridgeError *err);
+int bridge_store_drop(BridgeStore *store, BridgeError *err);
+
+/*
+ * Read the parameters of an existing index from its config table.  Needs
+ * neither the virtual table nor the module on db.  Close before db.
+ */
+int bridge_store_open(sqlite3 *db, const char *schema, const char *table, BridgeStore **out,
+					  BridgeError *err);
+void bridge_store_close(BridgeStore *store);
+
+/* Give up all prepared statements; they come back when needed. */
+void bridge_store_release(BridgeStore *store);
+
+/*
+ * Counter and current segments.  SQLITE_SCHEMA when the table is another one
+ * of the same name by now.  *tag (if not NULL) is the tag of delta row tag_seq, *found
+ * whether there is such a row.
+ */
+int bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int64_t *tag, bool *found,
+					   BridgeError *err);
+
+/* Write the current segments; within a write transaction of the caller's. */
+int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int count, BridgeError *err);
+
+/*
+ * Rows of the truth with rowid >= from in order of rowid, at most limit of
+ * them (negative: all).  vector is NULL for a row that belongs in no graph
+ * (NULL, or of length zero under cosine) and valid during the call; a result other than
+ * SQLITE_OK ends the walk and is returned.  *count is how many were visited.
+ */
+typedef int (*BridgeTruthVisit)(void *arg, int64_t rowid, const float *vector, BridgeError *err);
+int bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTruthVisit visit, void *arg,
+					   int64_t *count, BridgeError *err);
+
+/* One row of the truth.  *present: the row is there; out->data NULL: but has no vector. */
+int bridge_store_truth_get(BridgeStore *store, int64_t rowid, BridgeVector *out, bool *present,
+						   BridgeError *err);
+int bridge_store_truth_count(BridgeStore *store, int64_t *count, BridgeError *err);
+
+/*
+ * Changes with after < seq <= upto in order of seq, at most limit of them
+ * (negative: all).  vector NULL: the row is not in the graph any more.  One rowid may come
+ * several times, its last change counts.
+ */
+typedef int (*BridgeDeltaVisit)(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vector,
+								BridgeError *err);
+int bridge_store_delta(BridgeStore *store, int64_t after, int64_t upto, int64_t limit, BridgeDeltaVisit visit,
+					   void *arg, int64_t *count, BridgeError *err);
+
+/* Whether rowid has a change after seq. */
+int bridge_store_delta_has(BridgeStore *store, int64_t rowid, int64_t after, bool *has, BridgeError *err);
+
+/* Remove at most limit changes with seq <= upto. */
+int bridge_store_delta_trim(BridgeStore *store, int64_t upto, int64_t limit, int64_t *removed,
+							BridgeError *err);
+
+/* Append a change and move the counter; xUpdate's, in the user's transaction. */
+int bridge_store_change(BridgeStore *store, int64_t rowid, const float *vector, BridgeError *err);
+
+/* Whether the vector belongs in a graph: not NULL, not zero under cosine. */
+bool bridge_indexable(const BridgeParams *params, const float *vector);
+
+/* Run one SQL text in sqlite3_mprintf's format, to its end. */
+int bridge_exec(sqlite3 *db, BridgeError *err, const char *format, ...);
+
+/* ---------- files.c ---------- */
+
+/* Where the graph files of an index are.  path NULL: database without a file. */
+typedef struct BridgeFiles
+{
+	char *path;     /* absolute; sqlite3_free */
+	char *database; /* absolute path of the database file */
+	uint64_t device, inode;
+} BridgeFiles;
+
+/*
+ * `path` of the arguments, confined to the database's folder, else
+ * "<database>-<table>.hnsw".
+ */
+int bridge_files_locate(sqlite3 *db, const char *schema, const char *table, const char *path,
+						BridgeFiles *out, BridgeError *err);
+void bridge_files_free(BridgeFiles *files);
+
+/* "<path>-<token in hex>"; sqlite3_free. */
+char *bridge_files_token_path(const BridgeFiles *files, const uint8_t token[HNSW_TOKEN_BYTES]);
+
+/* 16 hexadecimal digits and a zero byte. */
+void bridge_token_format(const uint8_t token[HNSW_TOKEN_BYTES], char out[17]);
+bool bridge_token_parse(const char *text, uint8_t token[HNSW_TOKEN_BYTES]);
+
+/* ---------- registry.c ---------- */
+
+typedef struct BridgeConnection BridgeConnection;
+typedef struct BridgeTable BridgeTable;
+typedef struct BridgeMerger BridgeMerger; /* thread.c's */
+
+/* A mapped snapshot, counted: cursors hold one while they read. */
+typedef struct BridgeSnapshot
+{
+	HnswSnapshot *graph;
+	uint8_t token[HNSW_TOKEN_BYTES];
+	int references;
+} BridgeSnapshot;
+
+/*
+ * The delta after some change, last entry of each rowid, ready to be scanned:
+ * entry i is labels[i] and vectors[i * dim ...]; dead entries (deleted, or not indexable) have
+ * live[i] false.  Owned by the index.
+ */
+typedef struct BridgeDelta
+{
+	int64_t after;    /* entries have seq > after */
+	int64_t last_seq; /* of the last one read; == after when there is none */
+	int64_t last_tag;
+	bool loaded;
+	bool too_large; /* not cached: scan it in SQLite */
+	size_t count, capacity;
+	int64_t *labels;
+	float *vectors;
+	bool *live;
+	uint32_t *slots; /* open addressing over labels: entry + 1, or 0 */
+	size_t slot_count;
+} BridgeDelta;
+
+/*
+ * An hnsw table as this connection knows it.  Keyed by (schema, id, database
+ * file); name follows renames.
+ */
+typedef struct BridgeIndex
+{
+	struct BridgeIndex *next;
+	BridgeConnection *connection;
+	char *schema;
+	char *table;
+	uint64_t id;
+	int dim;
+	HnswMetric metric;
+	BridgeFiles files;
+	BridgeTable *connected;   /* the live virtual table, or NULL */
+	BridgeSnapshot *snapshot; /* of the token last asked for, or NULL */
+	BridgeDelta delta;
+	/* A file that proved unusable: not tried again while it is current. */
+	bool rejected;
+	uint8_t rejected_token[HNSW_TOKEN_BYTES];
+	char rejected_reason[240];
+	/*
+	 * Set by searches when scanning delta or truth costs as much as searching
+	 * the graph; cleared by a merge.
+	 */
+	bool merge_due;
+} BridgeIndex;
+
+struct BridgeConnection
+{
+	sqlite3 *db;
+	BridgeHost host;
+	int references; /* registered modules and functions */
+	BridgeIndex *indexes;
+	BridgeMerger *merger; /* NULL: no merge thread was started */
+};
+
+/* For xDestroy of modules and functions, which take BridgeConnection as pAux. */
+BridgeConnection *bridge_connection_hold(BridgeConnection *connection);
+void bridge_connection_release(void *connection);
+
+/* True when the statement must stop: the host says so, or sqlite3_interrupt(). */
+bool bridge_cancelled(void *connection);
+
+/*
+ * The index by name: "table", "schema.table", or NULL where the database has
+ * one.  Connects its virtual table if need be, so that index->connected is
+ * set.  The result is the registry's; it stays valid as long as the virtual
+ * table is connected.  Errors list the candidates.
+ */
+int bridge_find_index(BridgeConnection *connection, const char *name, BridgeIndex **out, BridgeError *err);
+
+/* Only the names, without connecting; both sqlite3_free. */
+int bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
+					 BridgeError *err);
+
+/* The store of a connected index, valid within the present call of SQLite. */
+BridgeStore *bridge_index_store(BridgeIndex *index);
+
+/*
+ * The graph of state's base segment, held for the caller; NULL where there is
+ * none that can be used (then index->rejected_reason may say why).
+ */
+int bridge_index_snapshot(BridgeIndex *index, const BridgeState *state, BridgeSnapshot **out,
+						  BridgeError *err);
+void bridge_snapshot_release(BridgeSnapshot *snapshot);
+
+/* The graph proved corrupt: forget it and do not open it again. */
+void bridge_index_reject(BridgeIndex *index, const uint8_t token[HNSW_TOKEN_BYTES], const char *reason);
+
+/* For databases without files: take over a graph that a merge made. */
+int bridge_index_adopt(BridgeIndex *index, HnswSnapshot *graph, const uint8_t token[HNSW_TOKEN_BYTES]);
+
+/* Drop cached snapshots and delta (after a merge, a rebuild, a drop). */
+void bridge_index_forget(BridgeIndex *index);
+
+/* ---------- module.c: the virtual table ---------- */
+
+/*
+ * What content.c's triggers write, beside plain DML:
+ *
+ *	INSERT INTO vss(command, rowid) VALUES ('changed', x)
+ *		row x of the content table may have been inserted, updated or deleted:
+ *		look at it and record what is there now.  Use for NEW and OLD rowids alike,
+ *		in AFTER triggers.
+ *	INSERT INTO vss(command, rowid) VALUES ('conflict', x)
+ *		from BEFORE INSERT and UPDATE triggers: REPLACE may remove row x.  The next
+ *		'changed' records those of them that have vanished.
+ *
+ * With content=, plain INSERT and UPDATE are taken as 'changed' where the row
+ * exists and are errors where it does not; DELETE the other way round.
+ */
+int bridge_module_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- knn_function.c: the rowset vss_knn ---------- */
+
+int bridge_knn_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- functions.c: hnsw_add, hnsw_del, distances, vector text ---------- */
+
+int bridge_functions_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- content.c: triggers of content= ---------- */
+
+/*
+ * Check table and columns (INTEGER PRIMARY KEY, existing vector column, sound
+ * rows) and write the triggers, within xCreate.
+ */
+int bridge_content_create(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
+						  BridgeError *err);
+/* The index is renamed from table to new_name: write its triggers anew. */
+int bridge_content_rename(sqlite3 *db, const char *schema, const char *table, const char *new_name,
+						  const BridgeParams *params, BridgeError *err);
+int bridge_content_drop(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
+						BridgeError *err);
+
+/* ---------- merge.c, publish.c, thread.c ---------- */
+
+/* hnsw_save, hnsw_rebuild. */
+int bridge_merge_register(BridgeConnection *connection, BridgeError *err);
+
+/* Unlink this database's graph files of a dropped index; never fails. */
+void bridge_publish_unlink(const BridgeFiles *files);
+
+/*
+ * index->merge_due was set and a statement ends or a transaction commits: start the thread
+ * of the connection if the host wants one.  Cheap; never waits.
+ */
+void bridge_merge_request(BridgeIndex *index);
+
+/* The connection closes: end the thread, wait for it, free connection->merger. */
+void bridge_merge_stop(BridgeConnection *connection);
+
+/* ---------- check.c, info.c, indexes.c ---------- */
+
+int bridge_check_register(BridgeConnection *connection, BridgeError *err);
+int bridge_info_register(BridgeConnection *connection, BridgeError *err);
+int bridge_indexes_register(BridgeConnection *connection, BridgeError *err);
+
+#endif /* BRIDGE_INT_H */
