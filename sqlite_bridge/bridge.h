@@ -105,4 +105,68 @@ typedef enum BridgeMetric
 double bridge_distance(BridgeMetric metric, const float *a, const float *b, int dim);
 double bridge_norm(const float *a, int dim);
 
+/* ---------- embed_client.c: texts to vectors over HTTP ---------- */
+
+typedef enum BridgeEmbedApi
+{
+	BRIDGE_EMBED_OLLAMA, /* POST <url>/api/embed */
+	BRIDGE_EMBED_OPENAI  /* POST <url>/v1/embeddings */
+} BridgeEmbedApi;
+
+/* Strings are the caller's and must live through the call. */
+typedef struct BridgeEmbedOptions
+{
+	const char *url; /* http or https, scheme and host at least */
+	const char *model;
+	BridgeEmbedApi api;
+	const char *key;   /* sent as Authorization: Bearer; NULL sends none */
+	const char *proxy; /* NULL: none, whatever the environment says */
+	int dimensions;    /* asked of the server and demanded of its answer; 0: whatever comes */
+	int timeout;       /* milliseconds for one request with all its retries */
+	int batch_size;    /* texts in one request */
+	int retries;       /* further tries after 429, 5xx or a dropped connection */
+	bool base64;       /* ask an OpenAI-style server for base64 instead of numbers */
+} BridgeEmbedOptions;
+
+/* http://127.0.0.1:11434, all-minilm:latest, Ollama's API, 60 s, batches of 64, 3 retries. */
+void bridge_embed_defaults(BridgeEmbedOptions *options);
+
+typedef enum BridgeEmbedStatus
+{
+	BRIDGE_EMBED_OK = 0,
+	BRIDGE_EMBED_NOMEM,
+	BRIDGE_EMBED_CANCELLED,
+	BRIDGE_EMBED_INVALID,     /* a text or an option; nothing was sent */
+	BRIDGE_EMBED_CONNECT,     /* no connection, or it was dropped, or TLS failed */
+	BRIDGE_EMBED_TIMEOUT,     /* no whole answer in time */
+	BRIDGE_EMBED_REJECTED,    /* the server refused (3xx, 4xx) */
+	BRIDGE_EMBED_UNAVAILABLE, /* 429 or 5xx, still after the retries */
+	BRIDGE_EMBED_PROTOCOL     /* the answer is not what the API promises */
+} BridgeEmbedStatus;
+
+typedef struct BridgeEmbedError
+{
+	BridgeEmbedStatus status;
+	long http_status; /* 0 when there was no answer */
+	long text;        /* index of the text at fault, -1 when it is none in particular */
+	char message[640];
+	char hint[256]; /* "" when there is nothing to advise */
+} BridgeEmbedError;
+
+/* Keeps connections alive between calls; for one thread at a time. */
+typedef struct BridgeEmbedClient BridgeEmbedClient;
+BridgeEmbedClient *bridge_embed_client_new(void);
+void bridge_embed_client_free(BridgeEmbedClient *client);
+
+/*
+ * Turn count texts (UTF-8, lengths in bytes) into vectors, in order.
+ *
+ * On success *vectors (count x *dim float32, finite; free() it) is set.  On
+ * failure nothing is returned of any text.  cancelled is polled at least ten
+ * times a second and may be NULL.  Neither message nor hint ever holds the key.
+ */
+BridgeEmbedStatus bridge_embed(BridgeEmbedClient *client, const BridgeEmbedOptions *options, size_t count,
+							   const char *const *texts, const size_t *lengths, bool (*cancelled)(void *arg),
+							   void *arg, float **vectors, int *dim, BridgeEmbedError *error);
+
 #endif /* BRIDGE_H */
