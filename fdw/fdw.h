@@ -188,9 +188,34 @@ typedef struct VssTableKey
 	double rows_per_value; /* for the full prefix; from sqlite_stat1 or guessed */
 } VssTableKey;
 
+/*
+ * A column's affinity, by SQLite's rules over the declared type (of a STRICT
+ * table the type itself).  Which values a column can hold decides whether a
+ * comparison means the same in both databases.
+ */
+typedef enum VssAffinity
+{
+	VSS_AFFINITY_BLOB, /* none: anything is stored as it came */
+	VSS_AFFINITY_TEXT,
+	VSS_AFFINITY_NUMERIC,
+	VSS_AFFINITY_INTEGER,
+	VSS_AFFINITY_REAL
+} VssAffinity;
+
+typedef struct VssColumnInfo
+{
+	char *name;
+	char *declared; /* type as declared, "" without */
+	VssAffinity affinity;
+	bool not_null;
+	bool generated;
+} VssColumnInfo;
+
 typedef struct VssTableInfo
 {
 	char *name;
+	bool strict;   /* a STRICT table: only values of the declared type */
+	List *columns; /* of VssColumnInfo, hidden ones left out (PRAGMA table_xinfo) */
 	bool is_view;
 	bool is_virtual;
 	bool is_hnsw; /* an hnsw virtual table */
@@ -216,7 +241,27 @@ char *vssfdw_quote_identifier(const char *name);
 
 List *vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid);
 
-/* ---------- paths.c, shippable.c, deparse.c, scan.c, knn.c: see planner.h ---------- */
+/* ---------- paths.c and the files of planner.h ---------- */
+
+struct FdwRoutine;
+
+/* Enter the planner's, executor's and EXPLAIN's callbacks for reading. */
+void vssfdw_read_routine(struct FdwRoutine *routine);
+
+/* ---------- knn.c ---------- */
+
+/*
+ * The k nearest of a whole index, for the rowset function vss_knn: rowids and
+ * distances, nearest first.  query is dim floats that stay valid until the
+ * cursor is closed; ef 0 takes vss_fdw.ef_search, else the index's own.  The
+ * statement and the read transaction are given back by vssfdw_knn_close or
+ * when context is reset.  Errors are reported.
+ */
+typedef struct VssKnnCursor VssKnnCursor;
+VssKnnCursor *vssfdw_knn_open(VssConnection *conn, const char *index, const float *query, int dim, int64 k,
+							  int ef, MemoryContext context);
+bool vssfdw_knn_next(VssKnnCursor *cursor, int64 *rowid, double *distance);
+void vssfdw_knn_close(VssKnnCursor *cursor);
 
 /* ---------- vector.c: the type vss_vector ---------- */
 
