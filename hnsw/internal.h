@@ -34,8 +34,14 @@
  *	SUMS	one uint64 for each block of the sections before: XXH3-64 of the
  *			block's bytes, seeded with its block number in the file
  *
- * The header is the first block and carries its own checksum.  A wrong entry
- * in SUMS can only reject a block that was sound.
+ * The header is the first block and carries its own checksum; SUMS begins with
+ * the sum of block 1.  A wrong entry in SUMS can only reject a block that was
+ * sound.  The last 8 bytes of the file hold the magic again, so that a
+ * truncation under a live map shows wherever it cut.
+ *
+ * Every version keeps magic, version and header_bytes where they are and ends
+ * the header_bytes bytes of its header with their XXH3-64, which is how a sound
+ * file of another version is told from a damaged one.
  */
 typedef enum HnswSectionKind
 {
@@ -90,7 +96,8 @@ struct HnswSnapshot
 	const uint8_t *section[HNSW_SECTIONS];
 	uint32_t count; /* n */
 	uint32_t layers;
-	size_t links0_words; /* 2m */
+	size_t links0_words;                 /* 2m */
+	size_t upper_words[HNSW_MAX_LAYERS]; /* where a layer begins in UPPER */
 
 	/* One bit a block: its checksum was found right by this process. */
 	_Atomic uint64_t *verified;
@@ -98,7 +105,7 @@ struct HnswSnapshot
 };
 
 /*
- * Make sure that the blocks holding [p, p + length) are verified.  False, with
+ * Make sure that blocks first .. last are verified.  False, with
  * snapshot->corrupt set, when one is not what was written.
  */
 bool hnsw_verify_blocks(const HnswSnapshot *snapshot, size_t first, size_t last);
@@ -149,8 +156,38 @@ hnsw_label(const HnswSnapshot *s, uint32_t node)
 	return (const int64_t *) s->section[HNSW_LABELS] + node;
 }
 
-/* Fill in the section offsets and file_bytes that the counts imply; false on overflow. */
+/*
+ * Fill in the section offsets and file_bytes that dim, m, code_stride and the
+ * layer counts imply; false when the file could not be mapped here.
+ */
 bool hnsw_layout(HnswHeader *header);
+
+/* Bytes of one node's code; 0 for a code kind that this library does not know. */
+uint32_t hnsw_code_stride(HnswCode code, uint32_t dim);
+
+/* Map the graph file behind fd, which stays the caller's; name is for messages. */
+HnswStatus hnsw_snapshot_map(int fd, const char *name, HnswSnapshot **out, HnswError *err);
+
+/* Somebody met an impossible value: withhold everything from now on. */
+void hnsw_set_corrupt(const HnswSnapshot *snapshot);
+
+/* The node that has this label: HNSW_OK, HNSW_NOTFOUND, HNSW_CORRUPT. */
+HnswStatus hnsw_snapshot_find(const HnswSnapshot *snapshot, int64_t label, uint32_t *node);
+
+uint64_t hnsw_block_sum(const void *block, uint64_t number);
+uint64_t hnsw_header_sum(const void *header, size_t bytes);
+
+/* ---------- fault.c ---------- */
+
+/*
+ * From now on a SIGBUS inside [base, base + size), which a truncated file
+ * causes, sets *corrupt and turns the whole range into readable zeros.  False
+ * when memory is out.
+ */
+bool hnsw_fault_watch(const void *base, size_t size, _Atomic bool *corrupt);
+
+/* Called before the range is unmapped. */
+void hnsw_fault_unwatch(const void *base);
 
 /* ---------- builder.c ---------- */
 
