@@ -1,0 +1,126 @@
+/*
+ * oids.c
+ *		OIDs of the extension's own type, operators and functions, and of
+ *		pgvector's where that is installed.
+ *
+ * Objects are found by the schema their extension lives in, never by
+ * search_path.  The answer is kept for the session and dropped whenever a
+ * type, operator, function or schema changes, which includes the creation and
+ * removal of either extension.
+ */
+#include "fdw/fdw.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_extension.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/syscache.h"
+
+static const char *const operator_names[] = {
+	[BRIDGE_COSINE] = "<=>", [BRIDGE_L2] = "<->", [BRIDGE_IP] = "<#>"};
+
+static VssOids oids;
+static bool oids_valid = false;
+
+/*
+ * Set by an invalidation that arrives while the lookup runs: then the result
+ * serves the caller, but is looked up again the next time.
+ */
+static bool invalidated = false;
+
+static void
+invalidate(Datum arg, int cacheid, uint32 hashvalue)
+{
+	oids_valid = false;
+	invalidated = true;
+}
+
+/* The schema of an extension, or InvalidOid if it is not installed. */
+static Oid
+extension_schema(const char *name)
+{
+	Relation catalog = table_open(ExtensionRelationId, AccessShareLock);
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple tuple;
+	Oid schema = InvalidOid;
+
+	ScanKeyInit(&key, Anum_pg_extension_extname, BTEqualStrategyNumber, F_NAMEEQ, CStringGetDatum(name));
+	scan = systable_beginscan(catalog, ExtensionNameIndexId, true, NULL, 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+		schema = ((Form_pg_extension) GETSTRUCT(tuple))->extnamespace;
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return schema;
+}
+
+/* The type of that name in schema, and the three distance operators over it. */
+static Oid
+find_type(Oid schema, const char *name, Oid *operators)
+{
+	Oid type =
+		GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name), ObjectIdGetDatum(schema));
+
+	if (!OidIsValid(type))
+		return InvalidOid;
+	for (int metric = BRIDGE_COSINE; metric <= BRIDGE_IP; metric++)
+		operators[metric] =
+			GetSysCacheOid4(OPERNAMENSP, Anum_pg_operator_oid, CStringGetDatum(operator_names[metric]),
+							ObjectIdGetDatum(type), ObjectIdGetDatum(type), ObjectIdGetDatum(schema));
+	return type;
+}
+
+/* vss_knn(vss_vector, vss_vector, bigint, integer) in schema. */
+static Oid
+find_predicate(Oid schema, Oid vector)
+{
+	Oid arguments[4] = {vector, vector, INT8OID, INT4OID};
+	oidvector *types = buildoidvector(arguments, lengthof(arguments));
+	Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("vss_knn"),
+								   PointerGetDatum(types), ObjectIdGetDatum(schema));
+
+	pfree(types);
+	return function;
+}
+
+const VssOids *
+vssfdw_oids(void)
+{
+	static bool registered = false;
+	VssOids found = {0};
+	Oid schema;
+
+	if (!registered)
+	{
+		CacheRegisterSyscacheCallback(TYPEOID, invalidate, (Datum) 0);
+		CacheRegisterSyscacheCallback(OPEROID, invalidate, (Datum) 0);
+		CacheRegisterSyscacheCallback(PROCOID, invalidate, (Datum) 0);
+		CacheRegisterSyscacheCallback(NAMESPACEOID, invalidate, (Datum) 0);
+		registered = true;
+	}
+	if (oids_valid)
+		return &oids;
+
+	invalidated = false;
+	schema = extension_schema("vss_fdw");
+	if (OidIsValid(schema))
+	{
+		found.vector = find_type(schema, "vss_vector", found.op);
+		if (OidIsValid(found.vector))
+			found.knn_predicate = find_predicate(schema, found.vector);
+	}
+	schema = extension_schema("vector");
+	if (OidIsValid(schema))
+		found.pgvector = find_type(schema, "vector", found.pgvector_op);
+
+	oids = found;
+	oids_valid = !invalidated;
+	return &oids;
+}

@@ -1,0 +1,197 @@
+/* vss_fdw--1.0.sql */
+
+-- complain if the script is sourced in psql rather than by CREATE EXTENSION
+\echo Use "CREATE EXTENSION vss_fdw" to load this file. \quit
+
+-- ---------- the type vss_vector ----------
+
+CREATE TYPE vss_vector;
+
+CREATE FUNCTION vss_vector_in(cstring, oid, integer) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_out(vss_vector) RETURNS cstring
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_recv(internal, oid, integer) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_send(vss_vector) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_typmod_in(cstring[]) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+-- external: floats do not compress, and out of line they stay addressable
+CREATE TYPE vss_vector (
+	INPUT = vss_vector_in,
+	OUTPUT = vss_vector_out,
+	RECEIVE = vss_vector_recv,
+	SEND = vss_vector_send,
+	TYPMOD_IN = vss_vector_typmod_in,
+	STORAGE = external
+);
+COMMENT ON TYPE vss_vector IS 'vector of real numbers, written [1,2,3]';
+
+CREATE FUNCTION vss_vector(vss_vector, integer, boolean) RETURNS vss_vector
+	AS 'MODULE_PATHNAME', 'vss_vector_coerce' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector(real[], integer, boolean) RETURNS vss_vector
+	AS 'MODULE_PATHNAME', 'vss_vector_from_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector(double precision[], integer, boolean) RETURNS vss_vector
+	AS 'MODULE_PATHNAME', 'vss_vector_from_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector(numeric[], integer, boolean) RETURNS vss_vector
+	AS 'MODULE_PATHNAME', 'vss_vector_from_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector(integer[], integer, boolean) RETURNS vss_vector
+	AS 'MODULE_PATHNAME', 'vss_vector_from_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_to_array(vss_vector) RETURNS real[]
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE CAST (vss_vector AS vss_vector)
+	WITH FUNCTION vss_vector(vss_vector, integer, boolean) AS IMPLICIT;
+CREATE CAST (real[] AS vss_vector)
+	WITH FUNCTION vss_vector(real[], integer, boolean) AS IMPLICIT;
+CREATE CAST (double precision[] AS vss_vector)
+	WITH FUNCTION vss_vector(double precision[], integer, boolean) AS IMPLICIT;
+CREATE CAST (numeric[] AS vss_vector)
+	WITH FUNCTION vss_vector(numeric[], integer, boolean) AS IMPLICIT;
+CREATE CAST (integer[] AS vss_vector)
+	WITH FUNCTION vss_vector(integer[], integer, boolean) AS IMPLICIT;
+CREATE CAST (vss_vector AS real[])
+	WITH FUNCTION vss_vector_to_array(vss_vector) AS ASSIGNMENT;
+-- a JSON array of numbers is spelled as a vector is, so the text forms do;
+-- casts from and to text are PostgreSQL's own I/O conversions
+CREATE CAST (json AS vss_vector) WITH INOUT;
+CREATE CAST (jsonb AS vss_vector) WITH INOUT;
+CREATE CAST (vss_vector AS json) WITH INOUT;
+CREATE CAST (vss_vector AS jsonb) WITH INOUT;
+
+-- ---------- distances ----------
+
+CREATE FUNCTION vss_cosine_distance(vss_vector, vss_vector) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_cosine_distance(vss_vector, vss_vector) IS 'implementation of <=> operator';
+CREATE FUNCTION vss_l2_distance(vss_vector, vss_vector) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_l2_distance(vss_vector, vss_vector) IS 'implementation of <-> operator';
+CREATE FUNCTION vss_negative_inner_product(vss_vector, vss_vector) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_negative_inner_product(vss_vector, vss_vector) IS 'implementation of <#> operator';
+CREATE FUNCTION vss_inner_product(vss_vector, vss_vector) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_inner_product(vss_vector, vss_vector) IS 'inner product of two vectors';
+
+CREATE OPERATOR <=> (
+	LEFTARG = vss_vector, RIGHTARG = vss_vector, FUNCTION = vss_cosine_distance, COMMUTATOR = <=>
+);
+COMMENT ON OPERATOR <=> (vss_vector, vss_vector) IS 'cosine distance';
+CREATE OPERATOR <-> (
+	LEFTARG = vss_vector, RIGHTARG = vss_vector, FUNCTION = vss_l2_distance, COMMUTATOR = <->
+);
+COMMENT ON OPERATOR <-> (vss_vector, vss_vector) IS 'Euclidean distance';
+CREATE OPERATOR <#> (
+	LEFTARG = vss_vector, RIGHTARG = vss_vector, FUNCTION = vss_negative_inner_product, COMMUTATOR = <#>
+);
+COMMENT ON OPERATOR <#> (vss_vector, vss_vector) IS 'negative inner product';
+
+CREATE FUNCTION vss_norm(vss_vector) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_norm(vss_vector) IS 'Euclidean length';
+CREATE FUNCTION vss_dims(vss_vector) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_dims(vss_vector) IS 'number of dimensions';
+
+-- ---------- comparison, arithmetic ----------
+
+-- Arrays become vectors implicitly.  An operator = (vss_vector, vss_vector)
+-- would therefore compete with array equality, and `ARRAY[1,2] = ARRAY[1,2]`
+-- be "not unique" in every database that has this extension; the same holds
+-- for all names that polymorphic array operators and aggregates share.  So
+-- these are declared for vss_ordered, to which vss_vector is binary-coercible
+-- and arrays are not.  (varchar borrows its operators from text in this way.)
+
+CREATE TYPE vss_ordered;
+
+CREATE FUNCTION vss_ordered_in(cstring, oid, integer) RETURNS vss_ordered
+	AS 'MODULE_PATHNAME', 'vss_vector_in' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_ordered_out(vss_ordered) RETURNS cstring
+	AS 'MODULE_PATHNAME', 'vss_vector_out' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_ordered_recv(internal, oid, integer) RETURNS vss_ordered
+	AS 'MODULE_PATHNAME', 'vss_vector_recv' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_ordered_send(vss_ordered) RETURNS bytea
+	AS 'MODULE_PATHNAME', 'vss_vector_send' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE TYPE vss_ordered (
+	INPUT = vss_ordered_in,
+	OUTPUT = vss_ordered_out,
+	RECEIVE = vss_ordered_recv,
+	SEND = vss_ordered_send,
+	STORAGE = external
+);
+COMMENT ON TYPE vss_ordered IS 'carries comparison and arithmetic of vss_vector; declare columns as vss_vector';
+
+CREATE CAST (vss_vector AS vss_ordered) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (vss_ordered AS vss_vector) WITHOUT FUNCTION AS ASSIGNMENT;
+
+CREATE FUNCTION vss_vector_lt(vss_ordered, vss_ordered) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_le(vss_ordered, vss_ordered) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_eq(vss_ordered, vss_ordered) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_ne(vss_ordered, vss_ordered) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_ge(vss_ordered, vss_ordered) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_gt(vss_ordered, vss_ordered) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_cmp(vss_ordered, vss_ordered) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_hash(vss_ordered) RETURNS integer
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_hash_extended(vss_ordered, bigint) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT LEAKPROOF PARALLEL SAFE;
+CREATE FUNCTION vss_vector_add(vss_ordered, vss_ordered) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_sub(vss_ordered, vss_ordered) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE OPERATOR < (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_lt,
+	COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
+);
+CREATE OPERATOR <= (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_le,
+	COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
+);
+CREATE OPERATOR = (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_eq,
+	COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
+);
+CREATE OPERATOR <> (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_ne,
+	COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel
+);
+CREATE OPERATOR >= (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_ge,
+	COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
+);
+CREATE OPERATOR > (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_gt,
+	COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
+);
+CREATE OPERATOR + (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_add, COMMUTATOR = +
+);
+COMMENT ON OPERATOR + (vss_ordered, vss_ordered) IS 'sum of two vectors';
+CREATE OPERATOR - (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_sub
+);
+COMMENT ON OPERATOR - (vss_ordered, vss_ordered) IS 'difference of two vectors';
+
+CREATE OPERATOR CLASS vss_vector_ops DEFAULT FOR TYPE vss_ordered USING btree AS
+	OPERATOR 1 <,
+	OPERATOR 2 <=,
+	OPERATOR 3 =,
+	OPERATOR 4 >=,
+	OPERATOR 5 >,
+	FUNCTION 1 vss_vector_cmp(vss_ordered, vss_ordered);
+CREATE OPERATOR CLASS vss_vector_hash_ops DEFAULT FOR TYPE vss_ordered USING hash AS
+	OPERATOR 1 =,
+	FUNCTION 1 vss_vector_hash(vss_ordered),
+	FUNCTION 2 vss_vector_hash_extended(vss_ordered, bigint);
