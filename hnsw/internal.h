@@ -205,6 +205,21 @@ const float *hnsw_builder_vector(const HnswBuilder *b, uint32_t id);
 /* Neighbour ids of id on a layer; the count is the result. */
 uint32_t hnsw_builder_links(const HnswBuilder *b, uint32_t id, uint32_t layer, const uint32_t **links);
 
+/*
+ * How the writer fills CODES.  The writer calls hnsw_builder_repair first: a
+ * graph that needs none costs nothing there, and afterwards no link leads to a
+ * removed node and every node can be reached from the entry point.
+ */
+HnswCode hnsw_builder_code(const HnswBuilder *b);
+
+/* ---------- code.c ---------- */
+
+/* Bytes of a code record; 0 for an unknown kind. */
+uint32_t hnsw_code_stride(HnswCode code, uint32_t dim);
+
+/* Fill one record of hnsw_code_stride() bytes from a vector, padding included. */
+void hnsw_code_encode(HnswCode code, HnswMetric metric, const float *vector, uint32_t dim, void *record);
+
 /* ---------- distance kernels ---------- */
 
 /*
