@@ -228,11 +228,14 @@ void hnsw_code_encode(HnswCode code, HnswMetric metric, const float *vector, uin
  */
 typedef struct HnswKernels
 {
+	const char *name;
 	float (*dot)(const float *a, const float *b, uint32_t n);
 	float (*l2sq)(const float *a, const float *b, uint32_t n);
 	/* exact double sums in the fixed order: every set gives the same bits */
 	double (*exact_dot)(const float *a, const float *b, uint32_t n);
 	double (*exact_l2sq)(const float *a, const float *b, uint32_t n);
+	/* sum of q[i] * c[i]; integers, so every set gives the same */
+	int32_t (*code_dot)(const int16_t *q, const uint8_t *c, uint32_t n);
 } HnswKernels;
 
 const HnswKernels *hnsw_kernels(void);

@@ -1,0 +1,168 @@
+/*
+ * kernels_avx512.c
+ *		Distance kernels for x86-64 with AVX-512 F, BW, VL and VNNI.
+ */
+#include "kernels.h"
+
+#ifdef __x86_64__
+
+#include <immintrin.h>
+
+#define TARGET __attribute__((target("avx512f,avx512bw,avx512vl,avx512dq,avx512vnni,avx2,fma,bmi2")))
+
+TARGET static inline __mmask16
+tail_mask(uint32_t count)
+{
+	return count >= 16 ? (__mmask16) 0xffff : (__mmask16) ((1u << count) - 1);
+}
+
+TARGET static float
+dot(const float *a, const float *b, uint32_t n)
+{
+	__m512 s0 = _mm512_setzero_ps();
+	__m512 s1 = s0;
+	__m512 s2 = s0;
+	__m512 s3 = s0;
+	uint32_t i = 0;
+
+	for (; i + 64 <= n; i += 64)
+	{
+		s0 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i), s0);
+		s1 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 16), _mm512_loadu_ps(b + i + 16), s1);
+		s2 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 32), _mm512_loadu_ps(b + i + 32), s2);
+		s3 = _mm512_fmadd_ps(_mm512_loadu_ps(a + i + 48), _mm512_loadu_ps(b + i + 48), s3);
+	}
+	for (; i < n; i += 16)
+	{
+		__mmask16 mask = tail_mask(n - i);
+
+		s0 = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i), s0);
+	}
+	return _mm512_reduce_add_ps(_mm512_add_ps(_mm512_add_ps(s0, s1), _mm512_add_ps(s2, s3)));
+}
+
+TARGET static float
+l2sq(const float *a, const float *b, uint32_t n)
+{
+	__m512 s0 = _mm512_setzero_ps();
+	__m512 s1 = s0;
+	__m512 d;
+	uint32_t i = 0;
+
+	for (; i + 32 <= n; i += 32)
+	{
+		d = _mm512_sub_ps(_mm512_loadu_ps(a + i), _mm512_loadu_ps(b + i));
+		s0 = _mm512_fmadd_ps(d, d, s0);
+		d = _mm512_sub_ps(_mm512_loadu_ps(a + i + 16), _mm512_loadu_ps(b + i + 16));
+		s1 = _mm512_fmadd_ps(d, d, s1);
+	}
+	for (; i < n; i += 16)
+	{
+		__mmask16 mask = tail_mask(n - i);
+
+		d = _mm512_sub_ps(_mm512_maskz_loadu_ps(mask, a + i), _mm512_maskz_loadu_ps(mask, b + i));
+		s0 = _mm512_fmadd_ps(d, d, s0);
+	}
+	return _mm512_reduce_add_ps(_mm512_add_ps(s0, s1));
+}
+
+/* The fixed tree over lanes 0-7 and 8-15. */
+TARGET static inline double
+fold16(__m512d s0, __m512d s1)
+{
+	__m512d s = _mm512_add_pd(s0, s1);
+	__m256d x = _mm256_add_pd(_mm512_castpd512_pd256(s), _mm512_extractf64x4_pd(s, 1));
+	__m128d y = _mm_add_pd(_mm256_castpd256_pd128(x), _mm256_extractf128_pd(x, 1));
+
+	return _mm_cvtsd_f64(_mm_add_sd(y, _mm_unpackhi_pd(y, y)));
+}
+
+TARGET static double
+exact_dot(const float *a, const float *b, uint32_t n)
+{
+	__m512d s0 = _mm512_setzero_pd();
+	__m512d s1 = s0;
+
+	for (uint32_t i = 0; i < n; i += 16)
+	{
+		__mmask16 mask = tail_mask(n - i);
+		__m512 x = _mm512_maskz_loadu_ps(mask, a + i);
+		__m512 y = _mm512_maskz_loadu_ps(mask, b + i);
+
+		s0 = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+							 _mm512_cvtps_pd(_mm512_castps512_ps256(y)), s0);
+		s1 = _mm512_fmadd_pd(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)),
+							 _mm512_cvtps_pd(_mm512_extractf32x8_ps(y, 1)), s1);
+	}
+	return fold16(s0, s1);
+}
+
+TARGET static double
+exact_l2sq(const float *a, const float *b, uint32_t n)
+{
+	__m512d s0 = _mm512_setzero_pd();
+	__m512d s1 = s0;
+	__m512d d;
+
+	for (uint32_t i = 0; i < n; i += 16)
+	{
+		__mmask16 mask = tail_mask(n - i);
+		__m512 x = _mm512_maskz_loadu_ps(mask, a + i);
+		__m512 y = _mm512_maskz_loadu_ps(mask, b + i);
+
+		d = _mm512_sub_pd(_mm512_cvtps_pd(_mm512_castps512_ps256(x)),
+						  _mm512_cvtps_pd(_mm512_castps512_ps256(y)));
+		s0 = _mm512_add_pd(s0, _mm512_mul_pd(d, d));
+		d = _mm512_sub_pd(_mm512_cvtps_pd(_mm512_extractf32x8_ps(x, 1)),
+						  _mm512_cvtps_pd(_mm512_extractf32x8_ps(y, 1)));
+		s1 = _mm512_add_pd(s1, _mm512_mul_pd(d, d));
+	}
+	return fold16(s0, s1);
+}
+
+TARGET static int32_t
+code_dot(const int16_t *q, const uint8_t *c, uint32_t n)
+{
+	__m512i s0 = _mm512_setzero_si512();
+	__m512i s1 = s0;
+	uint32_t i = 0;
+
+	for (; i + 64 <= n; i += 64)
+	{
+		__m512i c0 = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *) (c + i)));
+		__m512i c1 = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *) (c + i + 32)));
+
+		s0 = _mm512_dpwssd_epi32(s0, c0, _mm512_loadu_si512(q + i));
+		s1 = _mm512_dpwssd_epi32(s1, c1, _mm512_loadu_si512(q + i + 32));
+	}
+	for (; i < n; i += 32)
+	{
+		__mmask32 mask = n - i >= 32 ? 0xffffffffu : (1u << (n - i)) - 1;
+		__m512i c0 = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, c + i));
+
+		s0 = _mm512_dpwssd_epi32(s0, c0, _mm512_maskz_loadu_epi16(mask, q + i));
+	}
+	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+}
+
+static const HnswKernels avx512 = {"avx512", dot, l2sq, exact_dot, exact_l2sq, code_dot};
+
+const HnswKernels *
+hnsw_kernels_avx512(void)
+{
+	return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+				   __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq") &&
+				   __builtin_cpu_supports("avx512vnni") && __builtin_cpu_supports("bmi2")
+			   ? &avx512
+			   : NULL;
+}
+
+#else
+
+const HnswKernels *
+hnsw_kernels_avx512(void)
+{
+	return NULL;
+}
+
+#endif
