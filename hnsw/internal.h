@@ -177,6 +177,24 @@ HnswStatus hnsw_snapshot_find(const HnswSnapshot *snapshot, int64_t label, uint3
 uint64_t hnsw_block_sum(const void *block, uint64_t number);
 uint64_t hnsw_header_sum(const void *header, size_t bytes);
 
+/* ---------- number.c ---------- */
+
+/* Which builder id becomes which node of the file. */
+typedef struct HnswNumbering
+{
+	uint32_t *builder_id; /* by node */
+	uint32_t *node;       /* by builder id; HNSW_NO_NODE for what is not written */
+	uint32_t count;
+	uint64_t layer_count[HNSW_MAX_LAYERS];
+} HnswNumbering;
+
+/*
+ * Number the live nodes of a builder at rest.  The arrays are to be freed with
+ * hnsw_numbering_free, after a failure too.
+ */
+HnswStatus hnsw_number(const HnswBuilder *builder, const HnswTask *task, HnswNumbering *out, HnswError *err);
+void hnsw_numbering_free(HnswNumbering *numbering);
+
 /* ---------- fault.c ---------- */
 
 /*

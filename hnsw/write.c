@@ -1,0 +1,482 @@
+/*
+ * write.c
+ *		From a builder at rest to a graph file.
+ *
+ * The counts fix the layout, so the file is written from front to back in one
+ * pass through a bounded buffer: header, sections, checksums.  A file becomes
+ * visible under its name only when it is complete and on the disk; until then
+ * it is "<path>.<16 hex digits>.tmp" in the same folder, and every failure
+ * removes it.  (A crash leaves it there.  Its header is written first, so that
+ * whose file it was can still be read.)
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "hnsw/internal.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <float.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define BUFFER_BYTES (256 * HNSW_BLOCK)
+
+/* ---------- a file written block by block ---------- */
+
+/* After a failure everything is a no-op, so that callers check status once. */
+typedef struct Stream
+{
+	int fd;
+	const char *name; /* for messages */
+	const HnswTask *task;
+	HnswError *err;
+	HnswStatus status;
+
+	uint8_t *buffer; /* BUFFER_BYTES; begins at a block of the file */
+	size_t fill;
+	uint64_t block; /* number of the block at the buffer's start */
+	uint64_t *sums; /* of blocks 1 .. summed */
+	uint64_t summed;
+	uint64_t file_bytes;
+} Stream;
+
+static void
+stream_write(Stream *s, const uint8_t *bytes, size_t size)
+{
+	while (size > 0 && s->status == HNSW_OK)
+	{
+		ssize_t n = write(s->fd, bytes, size);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n == 0)
+			errno = EIO;
+		if (n <= 0)
+		{
+			s->status = hnsw_fail_errno(s->err, "could not write graph file", s->name);
+			return;
+		}
+		bytes += n;
+		size -= (size_t) n;
+	}
+}
+
+/* The buffer holds whole blocks. */
+static void
+stream_flush(Stream *s)
+{
+	const HnswTask *task = s->task;
+	uint64_t blocks = s->fill / HNSW_BLOCK;
+
+	for (uint64_t i = 0; i < blocks; i++)
+		if (s->block + i > 0 && s->block + i <= s->summed)
+			s->sums[s->block + i - 1] = hnsw_block_sum(s->buffer + i * HNSW_BLOCK, s->block + i);
+	stream_write(s, s->buffer, s->fill);
+	s->block += blocks;
+	s->fill = 0;
+	if (s->status != HNSW_OK || task == NULL)
+		return;
+	if (task->progress != NULL)
+		task->progress(task->arg, s->block * HNSW_BLOCK, s->file_bytes);
+	if (task->cancelled != NULL && task->cancelled(task->arg))
+		s->status = hnsw_fail(s->err, HNSW_INTERRUPTED, "writing graph file \"%s\" was stopped", s->name);
+}
+
+static void
+stream_put(Stream *s, const void *bytes, size_t size)
+{
+	const uint8_t *from = bytes;
+
+	while (size > 0 && s->status == HNSW_OK)
+	{
+		size_t n = BUFFER_BYTES - s->fill;
+
+		if (n > size)
+			n = size;
+		memcpy(s->buffer + s->fill, from, n);
+		s->fill += n;
+		from += n;
+		size -= n;
+		if (s->fill == BUFFER_BYTES)
+			stream_flush(s);
+	}
+}
+
+/* Zeros up to the next block boundary; keep bytes short of it. */
+static void
+stream_pad(Stream *s, size_t keep)
+{
+	static const uint8_t zeros[HNSW_BLOCK];
+	size_t over = (s->fill + keep) % HNSW_BLOCK;
+
+	if (over > 0)
+		stream_put(s, zeros, HNSW_BLOCK - over);
+}
+
+/* ---------- header and sections ---------- */
+
+/* What the section writers share. */
+typedef struct Image
+{
+	HnswBuilder *builder;
+	const HnswParams *params;
+	HnswNumbering numbering;
+	HnswHeader header;
+	uint32_t *order; /* nodes by rising label */
+	uint32_t *row;   /* 2m links */
+} Image;
+
+static HnswStatus
+make_header(Image *image, const HnswWriteOptions *options, HnswError *err)
+{
+	HnswHeader *h = &image->header;
+	const HnswParams *p = image->params;
+
+	memset(h, 0, sizeof(*h));
+	memcpy(h->magic, HNSW_MAGIC, sizeof(h->magic));
+	h->version = HNSW_FORMAT_VERSION;
+	h->header_bytes = sizeof(*h);
+	h->dim = p->dim;
+	h->metric = (uint32_t) p->metric;
+	h->m = p->m;
+	h->ef_construction = p->ef_construction;
+	h->seed = p->seed;
+	h->code = HNSW_CODE_F32;
+	h->code_stride = hnsw_code_stride(HNSW_CODE_F32, p->dim);
+	memcpy(h->layer_count, image->numbering.layer_count, sizeof(h->layer_count));
+	if (options != NULL)
+	{
+		memcpy(h->token, options->identity.token, sizeof(h->token));
+		h->database_device = options->identity.database_device;
+		h->database_inode = options->identity.database_inode;
+		h->seq = options->identity.seq;
+	}
+	if (!hnsw_layout(h))
+		return hnsw_fail(err, HNSW_NOMEM, "a graph file of %u nodes cannot be mapped here",
+						 image->numbering.count);
+	h->checksum = hnsw_header_sum(h, offsetof(HnswHeader, checksum));
+	return HNSW_OK;
+}
+
+/*
+ * One node's neighbours, translated, in slots words.  Dead ones are left out,
+ * and so is what a builder should never hold: a link to a node that is not on
+ * the layer, or to itself.
+ */
+static void
+put_links(Stream *s, const Image *image, uint32_t node, uint32_t layer, uint32_t slots)
+{
+	const HnswNumbering *numbering = &image->numbering;
+	const uint32_t *links;
+	uint32_t n = hnsw_builder_links(image->builder, numbering->builder_id[node], layer, &links);
+	uint32_t used = 0;
+
+	for (uint32_t i = 0; i < n && used < slots; i++)
+	{
+		uint32_t to = numbering->node[links[i]];
+
+		if (to < numbering->layer_count[layer] && to != node)
+			image->row[used++] = to;
+	}
+	for (; used < slots; used++)
+		image->row[used] = HNSW_NO_NODE;
+	stream_put(s, image->row, slots * sizeof(uint32_t));
+}
+
+static void
+put_code(Stream *s, const Image *image, uint32_t id)
+{
+	float scale = 1.0f;
+
+	if (image->params->metric == HNSW_COSINE)
+	{
+		double inverse = 1.0 / hnsw_norm(hnsw_builder_vector(image->builder, id), image->params->dim);
+
+		scale = inverse < FLT_MAX ? (float) inverse : FLT_MAX;
+	}
+	stream_put(s, &scale, sizeof(scale));
+}
+
+static void
+put_sections(Stream *s, const Image *image)
+{
+	const HnswHeader *h = &image->header;
+	const uint32_t *id = image->numbering.builder_id;
+	uint32_t n = image->numbering.count;
+
+	stream_put(s, h, sizeof(*h));
+	stream_pad(s, 0);
+
+	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
+		put_links(s, image, node, 0, 2 * h->m);
+	stream_pad(s, 0);
+	for (uint32_t layer = 1; layer < HNSW_MAX_LAYERS; layer++)
+		for (uint32_t node = 0; node < h->layer_count[layer] && s->status == HNSW_OK; node++)
+			put_links(s, image, node, layer, h->m);
+	stream_pad(s, 0);
+	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
+		put_code(s, image, id[node]);
+	stream_pad(s, 0);
+	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
+		stream_put(s, hnsw_builder_vector(image->builder, id[node]), h->dim * sizeof(float));
+	stream_pad(s, 0);
+	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
+	{
+		int64_t label = hnsw_builder_label(image->builder, id[node]);
+
+		stream_put(s, &label, sizeof(label));
+	}
+	stream_pad(s, 0);
+	stream_put(s, image->order, (size_t) n * sizeof(*image->order));
+	stream_pad(s, 0);
+
+	/* The sums are complete once the last block before them has been flushed. */
+	if (s->fill > 0)
+		stream_flush(s);
+	stream_put(s, s->sums, (size_t) s->summed * sizeof(*s->sums));
+	stream_pad(s, sizeof(h->magic));
+	stream_put(s, h->magic, sizeof(h->magic));
+	if (s->fill > 0)
+		stream_flush(s);
+}
+
+static int
+compare_labels(const void *a, const void *b, void *arg)
+{
+	const Image *image = arg;
+	const uint32_t *id = image->numbering.builder_id;
+	int64_t x = hnsw_builder_label(image->builder, id[*(const uint32_t *) a]);
+	int64_t y = hnsw_builder_label(image->builder, id[*(const uint32_t *) b]);
+
+	return (x > y) - (x < y);
+}
+
+/* Labels mostly come in rising order; then there is nothing to sort. */
+static void
+sort_by_label(Image *image)
+{
+	uint32_t slots = hnsw_builder_slots(image->builder);
+	uint32_t n = 0;
+	bool sorted = true;
+
+	for (uint32_t id = 0; id < slots; id++)
+	{
+		if (image->numbering.node[id] == HNSW_NO_NODE)
+			continue;
+		image->order[n++] = image->numbering.node[id];
+		if (n > 1 && compare_labels(&image->order[n - 2], &image->order[n - 1], image) > 0)
+			sorted = false;
+	}
+	if (!sorted)
+		qsort_r(image->order, n, sizeof(*image->order), compare_labels, image);
+}
+
+/* Write the builder's graph to fd, an empty file. */
+static HnswStatus
+write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptions *options,
+			const HnswTask *task, HnswError *err)
+{
+	Image image = {.builder = builder, .params = hnsw_builder_params(builder)};
+	Stream stream = {.fd = fd, .name = name, .task = task, .err = err};
+	HnswStatus status;
+
+	status = hnsw_number(builder, task, &image.numbering, err);
+	if (status == HNSW_OK)
+		status = make_header(&image, options, err);
+	if (status != HNSW_OK)
+		goto cleanup;
+
+	stream.file_bytes = image.header.file_bytes;
+	stream.summed = image.header.section_offset[HNSW_SUMS] / HNSW_BLOCK - 1;
+	stream.buffer = malloc(BUFFER_BYTES);
+	stream.sums = calloc((size_t) stream.summed + 1, sizeof(*stream.sums));
+	image.order = malloc(((size_t) image.numbering.count + 1) * sizeof(*image.order));
+	image.row = malloc(2 * (size_t) image.header.m * sizeof(*image.row));
+	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL)
+	{
+		status = hnsw_fail(err, HNSW_NOMEM, "out of memory while writing graph file \"%s\"", name);
+		goto cleanup;
+	}
+
+	/*
+	 * Ask for all the space at once: a full disk shows before the work, and
+	 * the file gets a chance to lie in one piece.  Not every file system can.
+	 */
+	if (fallocate(fd, 0, 0, (off_t) stream.file_bytes) != 0 && (errno == ENOSPC || errno == EDQUOT))
+	{
+		status = hnsw_fail_errno(err, "could not write graph file", name);
+		goto cleanup;
+	}
+	sort_by_label(&image);
+	put_sections(&stream, &image);
+	status = stream.status;
+
+cleanup:
+	free(stream.buffer);
+	free(stream.sums);
+	free(image.order);
+	free(image.row);
+	hnsw_numbering_free(&image.numbering);
+	return status;
+}
+
+/* ---------- publishing a file ---------- */
+
+/* Sync the folder that holds path, so that the new name outlives a crash. */
+static HnswStatus
+sync_folder(const char *path, HnswError *err)
+{
+	const char *slash = strrchr(path, '/');
+	char *folder = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t) (slash - path));
+	HnswStatus status = HNSW_OK;
+	int fd;
+
+	if (folder == NULL)
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory while writing graph file \"%s\"", path);
+	fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	/* A folder that may be written but not read cannot be synced: not our fault. */
+	if (fd < 0 && errno != EACCES)
+		status = hnsw_fail_errno(err, "could not open folder", folder);
+	/* Some file systems do not know how to sync a folder. */
+	if (fd >= 0 && fsync(fd) != 0 && errno != EINVAL && errno != EROFS)
+		status = hnsw_fail_errno(err, "could not sync folder", folder);
+	if (fd >= 0)
+		close(fd);
+	free(folder);
+	return status;
+}
+
+/* Create "<path>.<random>.tmp"; *temporary is malloced. */
+static HnswStatus
+create_temporary(const char *path, const HnswWriteOptions *options, char **temporary, int *fd, HnswError *err)
+{
+	mode_t mode = options != NULL && options->mode >= 0 ? 0600 : 0666;
+	size_t size = strlen(path) + 32;
+	char *name = malloc(size);
+	HnswStatus status;
+
+	if (name == NULL)
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory while writing graph file \"%s\"", path);
+	for (int attempt = 0; attempt < 16; attempt++)
+	{
+		uint64_t random;
+
+		if (getentropy(&random, sizeof(random)) != 0)
+			break;
+		snprintf(name, size, "%s.%016llx.tmp", path, (unsigned long long) random);
+		*fd = open(name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, mode);
+		if (*fd >= 0)
+		{
+			*temporary = name;
+			return HNSW_OK;
+		}
+		if (errno != EEXIST && errno != EINTR)
+			break;
+	}
+	status = hnsw_fail_errno(err, "could not create graph file", name);
+	free(name);
+	/* "Not found" is for readers; here it is the folder that is missing. */
+	return status == HNSW_NOTFOUND ? HNSW_IO : status;
+}
+
+/* Mode and group, then onto the disk. */
+static HnswStatus
+finish_file(int fd, const char *name, const HnswWriteOptions *options, HnswError *err)
+{
+	/*
+	 * The group first, for changing it may clear mode bits.  Not being allowed
+	 * to is no error: the file then has the group of its writer.
+	 */
+	if (options != NULL && options->group >= 0 && fchown(fd, (uid_t) -1, (gid_t) options->group) != 0)
+		errno = 0;
+	if (options != NULL && options->mode >= 0 && fchmod(fd, (mode_t) options->mode & 0777) != 0)
+		return hnsw_fail_errno(err, "could not set the mode of graph file", name);
+	while (fsync(fd) != 0)
+		if (errno != EINTR)
+			return hnsw_fail_errno(err, "could not sync graph file", name);
+	return HNSW_OK;
+}
+
+HnswStatus
+hnsw_builder_write(HnswBuilder *builder, const char *path, const HnswWriteOptions *options,
+				   const HnswTask *task, HnswError *err)
+{
+	char *temporary = NULL;
+	HnswStatus status;
+	int fd = -1;
+
+	if (err != NULL)
+		*err = (HnswError){0};
+	status = create_temporary(path, options, &temporary, &fd, err);
+	if (status != HNSW_OK)
+		return status;
+	status = write_graph(builder, fd, path, options, task, err);
+	if (status == HNSW_OK)
+		status = finish_file(fd, path, options, err);
+	/* Network file systems may tell only here that the disk is full. */
+	if (close(fd) != 0 && status == HNSW_OK && errno != EINTR)
+		status = hnsw_fail_errno(err, "could not close graph file", path);
+	if (status == HNSW_OK && rename(temporary, path) != 0)
+		status = hnsw_fail_errno(err, "could not rename the new graph file to", path);
+	if (status != HNSW_OK)
+		unlink(temporary);
+	else
+		status = sync_folder(path, err);
+	free(temporary);
+	return status;
+}
+
+/* ---------- without a file ---------- */
+
+/* A file that no folder knows, in memory where the system can. */
+static int
+anonymous_file(void)
+{
+	const char *folder = getenv("TMPDIR");
+	char name[4096];
+	int fd;
+
+#ifdef MFD_CLOEXEC
+	fd = memfd_create("hnsw", MFD_CLOEXEC);
+	if (fd >= 0)
+		return fd;
+#endif
+	if (snprintf(name, sizeof(name), "%s/hnsw-XXXXXX", folder != NULL ? folder : "/tmp") >=
+		(int) sizeof(name))
+	{
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	fd = mkostemp(name, O_CLOEXEC);
+	if (fd >= 0)
+		unlink(name);
+	return fd;
+}
+
+HnswStatus
+hnsw_builder_snapshot(HnswBuilder *builder, const HnswWriteOptions *options, HnswSnapshot **out,
+					  HnswError *err)
+{
+	static const char name[] = "(in memory)";
+	HnswStatus status;
+	int fd;
+
+	*out = NULL;
+	if (err != NULL)
+		*err = (HnswError){0};
+	fd = anonymous_file();
+	if (fd < 0)
+		return hnsw_fail_errno(err, "could not create graph file", name);
+	status = write_graph(builder, fd, name, options, NULL, err);
+	if (status == HNSW_OK)
+		status = hnsw_snapshot_map(fd, name, out, err);
+	close(fd);
+	return status;
+}
