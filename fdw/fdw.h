@@ -18,6 +18,15 @@
 
 #include "sqlite_bridge/bridge.h"
 
+/*
+ * Declare a function that SQL calls.  Symbols are hidden unless exported, and
+ * before PostgreSQL 16 PG_FUNCTION_INFO_V1 exports the record but not the
+ * function itself.
+ */
+#define VSS_SQL_FUNCTION(name)                                                                               \
+	extern PGDLLEXPORT Datum name(PG_FUNCTION_ARGS);                                                         \
+	PG_FUNCTION_INFO_V1(name)
+
 /* ---------- vss_fdw.c: handler and settings ---------- */
 
 typedef enum VssStrategy

@@ -36,14 +36,14 @@
 	} while (0)
 #endif
 
-PG_FUNCTION_INFO_V1(vss_vector_in);
-PG_FUNCTION_INFO_V1(vss_vector_out);
-PG_FUNCTION_INFO_V1(vss_vector_recv);
-PG_FUNCTION_INFO_V1(vss_vector_send);
-PG_FUNCTION_INFO_V1(vss_vector_typmod_in);
-PG_FUNCTION_INFO_V1(vss_vector_coerce);
-PG_FUNCTION_INFO_V1(vss_vector_from_array);
-PG_FUNCTION_INFO_V1(vss_vector_to_array);
+VSS_SQL_FUNCTION(vss_vector_in);
+VSS_SQL_FUNCTION(vss_vector_out);
+VSS_SQL_FUNCTION(vss_vector_recv);
+VSS_SQL_FUNCTION(vss_vector_send);
+VSS_SQL_FUNCTION(vss_vector_typmod_in);
+VSS_SQL_FUNCTION(vss_vector_coerce);
+VSS_SQL_FUNCTION(vss_vector_from_array);
+VSS_SQL_FUNCTION(vss_vector_to_array);
 
 /* Input is quoted in messages up to here; a vector of 16,000 would drown them. */
 #define SHOWN_BYTES 60

@@ -13,23 +13,23 @@
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 
-PG_FUNCTION_INFO_V1(vss_cosine_distance);
-PG_FUNCTION_INFO_V1(vss_l2_distance);
-PG_FUNCTION_INFO_V1(vss_inner_product);
-PG_FUNCTION_INFO_V1(vss_negative_inner_product);
-PG_FUNCTION_INFO_V1(vss_norm);
-PG_FUNCTION_INFO_V1(vss_dims);
-PG_FUNCTION_INFO_V1(vss_vector_add);
-PG_FUNCTION_INFO_V1(vss_vector_sub);
-PG_FUNCTION_INFO_V1(vss_vector_lt);
-PG_FUNCTION_INFO_V1(vss_vector_le);
-PG_FUNCTION_INFO_V1(vss_vector_eq);
-PG_FUNCTION_INFO_V1(vss_vector_ne);
-PG_FUNCTION_INFO_V1(vss_vector_ge);
-PG_FUNCTION_INFO_V1(vss_vector_gt);
-PG_FUNCTION_INFO_V1(vss_vector_cmp);
-PG_FUNCTION_INFO_V1(vss_vector_hash);
-PG_FUNCTION_INFO_V1(vss_vector_hash_extended);
+VSS_SQL_FUNCTION(vss_cosine_distance);
+VSS_SQL_FUNCTION(vss_l2_distance);
+VSS_SQL_FUNCTION(vss_inner_product);
+VSS_SQL_FUNCTION(vss_negative_inner_product);
+VSS_SQL_FUNCTION(vss_norm);
+VSS_SQL_FUNCTION(vss_dims);
+VSS_SQL_FUNCTION(vss_vector_add);
+VSS_SQL_FUNCTION(vss_vector_sub);
+VSS_SQL_FUNCTION(vss_vector_lt);
+VSS_SQL_FUNCTION(vss_vector_le);
+VSS_SQL_FUNCTION(vss_vector_eq);
+VSS_SQL_FUNCTION(vss_vector_ne);
+VSS_SQL_FUNCTION(vss_vector_ge);
+VSS_SQL_FUNCTION(vss_vector_gt);
+VSS_SQL_FUNCTION(vss_vector_cmp);
+VSS_SQL_FUNCTION(vss_vector_hash);
+VSS_SQL_FUNCTION(vss_vector_hash_extended);
 
 /* ---------- distances ---------- */
 
