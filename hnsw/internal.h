@@ -162,9 +162,6 @@ hnsw_label(const HnswSnapshot *s, uint32_t node)
  */
 bool hnsw_layout(HnswHeader *header);
 
-/* Bytes of one node's code; 0 for a code kind that this library does not know. */
-uint32_t hnsw_code_stride(HnswCode code, uint32_t dim);
-
 /* Map the graph file behind fd, which stays the caller's; name is for messages. */
 HnswStatus hnsw_snapshot_map(int fd, const char *name, HnswSnapshot **out, HnswError *err);
 

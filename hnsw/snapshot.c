@@ -34,20 +34,6 @@ _Static_assert(offsetof(HnswHeader, version) == 8 && offsetof(HnswHeader, header
 /* A header needs at least the fields that all versions share, and its sum. */
 #define HEADER_BYTES_MIN 24
 
-uint32_t
-hnsw_code_stride(HnswCode code, uint32_t dim)
-{
-	switch (code)
-	{
-		case HNSW_CODE_F32:
-			return sizeof(float);
-		case HNSW_CODE_SQ8: /* its place is kept; nothing writes it yet */
-		default:
-			(void) dim;
-			return 0;
-	}
-}
-
 static const char *
 code_name(HnswCode code)
 {

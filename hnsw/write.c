@@ -17,7 +17,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <float.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,6 +130,7 @@ typedef struct Image
 	HnswHeader header;
 	uint32_t *order; /* nodes by rising label */
 	uint32_t *row;   /* 2m links */
+	void *code;      /* one record */
 } Image;
 
 static HnswStatus
@@ -148,8 +148,8 @@ make_header(Image *image, const HnswWriteOptions *options, HnswError *err)
 	h->m = p->m;
 	h->ef_construction = p->ef_construction;
 	h->seed = p->seed;
-	h->code = HNSW_CODE_F32;
-	h->code_stride = hnsw_code_stride(HNSW_CODE_F32, p->dim);
+	h->code = (uint32_t) hnsw_builder_code(image->builder);
+	h->code_stride = hnsw_code_stride((HnswCode) h->code, p->dim);
 	memcpy(h->layer_count, image->numbering.layer_count, sizeof(h->layer_count));
 	if (options != NULL)
 	{
@@ -191,20 +191,6 @@ put_links(Stream *s, const Image *image, uint32_t node, uint32_t layer, uint32_t
 }
 
 static void
-put_code(Stream *s, const Image *image, uint32_t id)
-{
-	float scale = 1.0f;
-
-	if (image->params->metric == HNSW_COSINE)
-	{
-		double inverse = 1.0 / hnsw_norm(hnsw_builder_vector(image->builder, id), image->params->dim);
-
-		scale = inverse < FLT_MAX ? (float) inverse : FLT_MAX;
-	}
-	stream_put(s, &scale, sizeof(scale));
-}
-
-static void
 put_sections(Stream *s, const Image *image)
 {
 	const HnswHeader *h = &image->header;
@@ -222,7 +208,11 @@ put_sections(Stream *s, const Image *image)
 			put_links(s, image, node, layer, h->m);
 	stream_pad(s, 0);
 	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
-		put_code(s, image, id[node]);
+	{
+		hnsw_code_encode((HnswCode) h->code, image->params->metric,
+						 hnsw_builder_vector(image->builder, id[node]), h->dim, image->code);
+		stream_put(s, image->code, h->code_stride);
+	}
 	stream_pad(s, 0);
 	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
 		stream_put(s, hnsw_builder_vector(image->builder, id[node]), h->dim * sizeof(float));
@@ -278,7 +268,10 @@ sort_by_label(Image *image)
 		qsort_r(image->order, n, sizeof(*image->order), compare_labels, image);
 }
 
-/* Write the builder's graph to fd, an empty file. */
+/*
+ * Write the builder's graph to fd, an empty file.  Repairing first costs
+ * nothing where nothing was removed; afterwards no link leads to a dead node.
+ */
 static HnswStatus
 write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptions *options,
 			const HnswTask *task, HnswError *err)
@@ -287,7 +280,9 @@ write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptio
 	Stream stream = {.fd = fd, .name = name, .task = task, .err = err};
 	HnswStatus status;
 
-	status = hnsw_number(builder, task, &image.numbering, err);
+	status = hnsw_builder_repair(builder, task, err);
+	if (status == HNSW_OK)
+		status = hnsw_number(builder, task, &image.numbering, err);
 	if (status == HNSW_OK)
 		status = make_header(&image, options, err);
 	if (status != HNSW_OK)
@@ -299,7 +294,9 @@ write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptio
 	stream.sums = calloc((size_t) stream.summed + 1, sizeof(*stream.sums));
 	image.order = malloc(((size_t) image.numbering.count + 1) * sizeof(*image.order));
 	image.row = malloc(2 * (size_t) image.header.m * sizeof(*image.row));
-	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL)
+	image.code = malloc(image.header.code_stride);
+	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL ||
+		image.code == NULL)
 	{
 		status = hnsw_fail(err, HNSW_NOMEM, "out of memory while writing graph file \"%s\"", name);
 		goto cleanup;
@@ -323,6 +320,7 @@ cleanup:
 	free(stream.sums);
 	free(image.order);
 	free(image.row);
+	free(image.code);
 	hnsw_numbering_free(&image.numbering);
 	return status;
 }
