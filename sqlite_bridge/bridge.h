@@ -46,6 +46,7 @@ typedef struct BridgeHost
 	/* Told how far a merge is, from the calling thread.  May be NULL. */
 	void (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
 	void *arg;
+	bool embedding;    /* offer get_embedding, embed_config and embed_table */
 	bool merge_thread; /* merge automatically on a thread of the connection */
 	int build_threads; /* threads of a merge, 0: one per processor */
 	/*
@@ -168,5 +169,17 @@ void bridge_embed_client_free(BridgeEmbedClient *client);
 BridgeEmbedStatus bridge_embed(BridgeEmbedClient *client, const BridgeEmbedOptions *options, size_t count,
 							   const char *const *texts, const size_t *lengths, bool (*cancelled)(void *arg),
 							   void *arg, float **vectors, int *dim, BridgeEmbedError *error);
+
+/* ---------- embed_provenance.c: which model made a vector ---------- */
+
+#define BRIDGE_MODEL_SIZE 128
+
+/*
+ * Note that model made this vector; and ask whether one is known to have made
+ * it.  The memory is bounded, per process and thread-safe; a vector not known
+ * to it is of unknown origin.
+ */
+void bridge_embed_remember(const char *model, const float *vector, int dim);
+bool bridge_embed_model_of(const float *vector, int dim, char model[BRIDGE_MODEL_SIZE]);
 
 #endif /* BRIDGE_H */

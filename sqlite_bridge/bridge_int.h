@@ -426,4 +426,26 @@ int bridge_check_register(BridgeConnection *connection, BridgeError *err);
 int bridge_info_register(BridgeConnection *connection, BridgeError *err);
 int bridge_indexes_register(BridgeConnection *connection, BridgeError *err);
 
+/* ---------- embed_functions.c: get_embedding, embed_config, embed_table ---------- */
+
+/* Registers nothing where the host does not want it. */
+int bridge_embed_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- embed_model.c: the model an index holds vectors of ---------- */
+
+/* "" where none is known. */
+int bridge_index_model(sqlite3 *db, const char *schema, const char *table, char model[BRIDGE_MODEL_SIZE],
+					   BridgeError *err);
+
+/* Embedding fills the index: SQLITE_MISMATCH when it holds vectors of another model. */
+int bridge_index_claim_model(sqlite3 *db, const char *schema, const char *table, const char *content,
+							 const char *vector, const char *model, BridgeError *err);
+
+/*
+ * A vector, called what in a message, comes to an index of model present ("":
+ * unknown): SQLITE_MISMATCH when it is known to be of another model.
+ */
+int bridge_index_check_model(const char *table, const char *present, const float *vector, int dim,
+							 const char *what, BridgeError *err);
+
 #endif /* BRIDGE_INT_H */

@@ -6,7 +6,7 @@
 #ifndef EMBED_INT_H
 #define EMBED_INT_H
 
-#include "bridge.h"
+#include "bridge_int.h"
 
 /* ---------- embed_json.c ---------- */
 
@@ -30,5 +30,40 @@ void embed_server_message(const char *body, size_t length, char *out, size_t siz
 
 /* Offset of the first byte that is not valid UTF-8, or -1. */
 long embed_invalid_utf8(const char *text, size_t length);
+
+/* ---------- embed_settings.c: what embed_config() holds ---------- */
+
+/* Owned texts, NULL where not set, and the options made of them. */
+typedef struct EmbedSettings
+{
+	char *url, *model, *key, *proxy;
+	BridgeEmbedOptions options;
+} EmbedSettings;
+
+int embed_settings_init(EmbedSettings *settings);
+void embed_settings_free(EmbedSettings *settings);
+int embed_settings_set(EmbedSettings *settings, const char *name, const char *value, BridgeError *err);
+int embed_settings_get(EmbedSettings *settings, const char *name, char **value, BridgeError *err);
+
+/* ---------- embed_table.c ---------- */
+
+/* What a connection's embedding functions share. */
+typedef struct EmbedState
+{
+	BridgeConnection *connection;
+	BridgeEmbedClient *client; /* made at first use */
+	EmbedSettings settings;
+	int references;
+} EmbedState;
+
+/* The client, made when there is none yet; NULL when memory is short. */
+BridgeEmbedClient *embed_state_client(EmbedState *state);
+
+/* bridge_embed with the state's settings; its error as message and SQLite code. */
+int embed_state_ask(EmbedState *state, size_t count, const char *const *texts, const size_t *lengths,
+					float **vectors, int *dim, BridgeEmbedError *failure, BridgeError *err);
+
+/* The SQL function embed_table(table, text, vector [, where [, batch]]). */
+void embed_table_function(sqlite3_context *context, int argc, sqlite3_value **argv);
 
 #endif /* EMBED_INT_H */
