@@ -53,23 +53,12 @@ PG_CFLAGS = $(CODE_FLAGS) -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare 
 	-Wno-missing-field-initializers -Wno-declaration-after-statement
 SHLIB_LINK = -lsqlite3 $(LIB_LIBS)
 
-REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
-ISOLATION = $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
+REGRESS := $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
+ISOLATION := $(sort $(patsubst test/isolation/specs/%.spec,%,$(wildcard test/isolation/specs/*.spec)))
 ISOLATION_OPTS = --inputdir=test/isolation
-TAP_TESTS = $(if $(wildcard test/tap/*.pl),1)
+TAP_TESTS := $(if $(wildcard test/tap/*.pl),1)
 PROVE_TESTS = test/tap/*.pl
 EXTRA_CLEAN = build hnsw.so results regression.diffs regression.out output_iso tmp_check tmp_check_iso
-
-# An unset list, not an empty one, tells PGXS that there is nothing to run.
-ifeq ($(strip $(REGRESS)),)
-undefine REGRESS
-endif
-ifeq ($(strip $(ISOLATION)),)
-undefine ISOLATION
-endif
-ifeq ($(strip $(TAP_TESTS)),)
-undefine TAP_TESTS
-endif
 
 ifneq ($(wildcard $(PGXS)),)
 
