@@ -234,7 +234,9 @@ HnswStatus hnsw_snapshot_each(const HnswSnapshot *snapshot, HnswVisit visit, voi
  * Verify every block and the whole structure: ranges, degrees, self and double
  * links, members of each layer, labels and their order, reachability of each
  * node from the entry point.  report is called with one line a finding, until
- * it returns false.  problems counts them all.
+ * it returns false.  problems counts them all.  HNSW_OK means that the check
+ * came to its end, whatever it found; HNSW_INTERRUPTED and HNSW_NOMEM that it
+ * did not.  Needs about 4 bytes a node.  task and report may be NULL.
  */
 typedef bool (*HnswReport)(void *arg, const char *finding);
 HnswStatus hnsw_snapshot_check(const HnswSnapshot *snapshot, const HnswTask *task, HnswReport report,

@@ -150,6 +150,9 @@ make_header(Image *image, const HnswWriteOptions *options, HnswError *err)
 	h->seed = p->seed;
 	h->code = (uint32_t) hnsw_builder_code(image->builder);
 	h->code_stride = hnsw_code_stride((HnswCode) h->code, p->dim);
+	if (h->code_stride == 0)
+		return hnsw_fail(err, HNSW_INVALID, "the graph asks for code kind %u, which cannot be written",
+						 h->code);
 	memcpy(h->layer_count, image->numbering.layer_count, sizeof(h->layer_count));
 	if (options != NULL)
 	{
