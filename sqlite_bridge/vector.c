@@ -16,15 +16,13 @@
  * doubles"): the shortest digits that round back to the same float32 and, among
  * those, the nearest to it.
  *
- * Nothing here allocates, and nothing depends on the process's locale.
+ * Parsing and formatting allocate nothing, and nothing depends on the process's locale.
  */
 #if !defined(_GNU_SOURCE)
 #define _GNU_SOURCE
 #endif
 
-#include "sqlite_bridge/bridge.h"
-
-#include "hnsw/hnsw.h"
+#include "sqlite_bridge/bridge_int.h"
 
 #include <float.h>
 #include <locale.h>
@@ -34,6 +32,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
+#error "vector BLOBs and graph files are little-endian and used in place"
+#endif
 
 /*
  * A midpoint between two float32 values has at most 112 significant decimal
@@ -491,6 +493,98 @@ bridge_vector_format(const float *vector, int dim, char *buffer)
 	*p++ = ']';
 	*p = '\0';
 	return (size_t) (p - buffer);
+}
+
+/* ---------- SQL values ---------- */
+
+/* Make room for dim floats; what was there is lost. */
+static int
+reserve(BridgeVector *v, int dim, BridgeError *err)
+{
+	if (v->capacity >= dim)
+		return SQLITE_OK;
+	sqlite3_free(v->buffer);
+	v->capacity = 0;
+	v->buffer = sqlite3_malloc64((sqlite3_uint64) dim * sizeof(float));
+	if (v->buffer == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	v->capacity = dim;
+	return SQLITE_OK;
+}
+
+static int
+read_blob(sqlite3_value *value, BridgeVector *out, BridgeError *err)
+{
+	const void *bytes = sqlite3_value_blob(value);
+	int length = sqlite3_value_bytes(value);
+	int dim = length / (int) sizeof(float);
+	int rc;
+
+	if (length <= 0 || length % (int) sizeof(float) != 0 || dim > BRIDGE_MAX_DIM)
+		return bridge_error(err, SQLITE_MISMATCH,
+							"invalid vector: a BLOB of %d bytes is not 1 to %d float32 values", length,
+							BRIDGE_MAX_DIM);
+	if ((rc = reserve(out, dim, err)) != SQLITE_OK)
+		return rc;
+	memcpy(out->buffer, bytes, (size_t) length);
+	for (int i = 0; i < dim; i++)
+		if (!isfinite(out->buffer[i]))
+			return bridge_error(err, SQLITE_MISMATCH, "invalid vector: element %d is not a finite number",
+								i + 1);
+	out->dim = dim;
+	out->data = out->buffer;
+	return SQLITE_OK;
+}
+
+static int
+read_text(sqlite3_value *value, BridgeVector *out, BridgeError *err)
+{
+	const char *text = (const char *) sqlite3_value_text(value);
+	size_t length = (size_t) sqlite3_value_bytes(value);
+	size_t most = length / 2 + 1; /* an element takes a digit and a separator */
+	char message[200];
+	int rc;
+	int dim;
+
+	if (text == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	if ((rc = reserve(out, most < BRIDGE_MAX_DIM ? (int) most : BRIDGE_MAX_DIM, err)) != SQLITE_OK)
+		return rc;
+	dim = bridge_vector_parse(text, length, out->buffer, most < BRIDGE_MAX_DIM ? (int) most : BRIDGE_MAX_DIM,
+							  message, sizeof(message));
+	if (dim < 0)
+		return bridge_error(err, SQLITE_MISMATCH, "%s", message);
+	out->dim = dim;
+	out->data = out->buffer;
+	return SQLITE_OK;
+}
+
+int
+bridge_vector_read(sqlite3_value *value, BridgeVector *out, BridgeError *err)
+{
+	out->data = NULL;
+	out->dim = 0;
+	switch (sqlite3_value_type(value))
+	{
+		case SQLITE_NULL:
+			return SQLITE_OK;
+		case SQLITE_BLOB:
+			return read_blob(value, out, err);
+		case SQLITE_TEXT:
+			return read_text(value, out, err);
+		default:
+			return bridge_error(err, SQLITE_MISMATCH,
+								"invalid vector: expected JSON text such as '[1,2,3]' or a BLOB of float32 "
+								"values, found %s",
+								sqlite3_value_type(value) == SQLITE_INTEGER ? "an integer" : "a real number");
+	}
+}
+
+void
+bridge_vector_free(BridgeVector *vector)
+{
+	sqlite3_free(vector->buffer);
+	memset(vector, 0, sizeof(*vector));
 }
 
 /* ---------- distances ---------- */
