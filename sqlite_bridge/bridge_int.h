@@ -385,7 +385,11 @@ int bridge_module_register(BridgeConnection *connection, BridgeError *err);
 
 int bridge_knn_register(BridgeConnection *connection, BridgeError *err);
 
-/* ---------- functions.c: hnsw_add, hnsw_del, distances, vector text ---------- */
+/* ---------- arithmetic.c: cosine_distance and its like, vector, vector_json ---------- */
+
+int bridge_arithmetic_register(sqlite3 *db, BridgeError *err);
+
+/* ---------- functions.c: hnsw_add, hnsw_del, and arithmetic.c's ---------- */
 
 int bridge_functions_register(BridgeConnection *connection, BridgeError *err);
 
