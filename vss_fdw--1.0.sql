@@ -195,3 +195,31 @@ CREATE OPERATOR CLASS vss_vector_hash_ops DEFAULT FOR TYPE vss_ordered USING has
 	OPERATOR 1 =,
 	FUNCTION 1 vss_vector_hash(vss_ordered),
 	FUNCTION 2 vss_vector_hash_extended(vss_ordered, bigint);
+
+-- ---------- aggregates ----------
+
+CREATE FUNCTION vss_vector_accumulate(internal, vss_ordered) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vss_vector_combine(internal, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vss_vector_serialize(internal) RETURNS bytea
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_deserialize(bytea, internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_sum(internal) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION vss_vector_avg(internal) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+
+CREATE AGGREGATE sum(vss_ordered) (
+	SFUNC = vss_vector_accumulate, STYPE = internal, FINALFUNC = vss_vector_sum,
+	COMBINEFUNC = vss_vector_combine, SERIALFUNC = vss_vector_serialize,
+	DESERIALFUNC = vss_vector_deserialize, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE sum(vss_ordered) IS 'sum of vectors, element by element';
+CREATE AGGREGATE avg(vss_ordered) (
+	SFUNC = vss_vector_accumulate, STYPE = internal, FINALFUNC = vss_vector_avg,
+	COMBINEFUNC = vss_vector_combine, SERIALFUNC = vss_vector_serialize,
+	DESERIALFUNC = vss_vector_deserialize, PARALLEL = SAFE
+);
+COMMENT ON AGGREGATE avg(vss_ordered) IS 'mean of vectors, element by element';

@@ -105,6 +105,20 @@ shown(const char *text, size_t length)
 	return psprintf("%.*s...", pg_mbcliplen(text, (int) Min(length, 1024), SHOWN_BYTES), text);
 }
 
+/*
+ * The parser's reason as a sentence: without its heading, which the message
+ * above it already says, with a capital and a full stop.
+ */
+static char *
+reason(const char *message)
+{
+	const char *heading = strstr(message, "vector: ");
+	char *sentence = psprintf("%s.", heading == NULL ? message : heading + strlen("vector: "));
+
+	sentence[0] = pg_toupper((unsigned char) sentence[0]);
+	return sentence;
+}
+
 Datum
 vss_vector_in(PG_FUNCTION_ARGS)
 {
@@ -131,7 +145,7 @@ vss_vector_in(PG_FUNCTION_ARGS)
 		ereturn(SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s: \"%s\"", "vss_vector", shown(text, length)),
-				 errdetail("%s", message)));
+				 errdetail("%s", reason(message))));
 	if (dim == 0)
 		ereturn(SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("a vector must have at least one dimension")));

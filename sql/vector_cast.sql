@@ -1,0 +1,53 @@
+-- Casts of vss_vector: arrays, text, JSON; what is implicit and what is not.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS vss_fdw;
+RESET client_min_messages;
+
+SELECT castsource::regtype, casttarget::regtype,
+	CASE castcontext WHEN 'i' THEN 'implicit' WHEN 'a' THEN 'assignment' ELSE 'explicit' END AS context
+FROM pg_cast WHERE 'vss_vector'::regtype IN (castsource, casttarget) ORDER BY castsource::regtype::text COLLATE "C", casttarget::regtype::text COLLATE "C";
+
+-- arrays to vectors, with and without a size
+SELECT ARRAY[1.5,2]::real[]::vss_vector, ARRAY[1.5,2]::float8[]::vss_vector, ARRAY[1.5,2]::numeric[]::vss_vector(2), ARRAY[1,2]::vss_vector;
+SELECT '{0.1,1e-44}'::real[]::vss_vector, '{0.1,1e-50}'::float8[]::vss_vector, '{16777217}'::int[]::vss_vector, '[5:6]={1,2}'::int[]::vss_vector;
+SELECT ARRAY[1,2]::vss_vector(3);
+SELECT ARRAY[1,NULL]::int[]::vss_vector;
+SELECT ARRAY[[1,2],[3,4]]::vss_vector;
+SELECT '{}'::real[]::vss_vector;
+SELECT ARRAY['NaN']::real[]::vss_vector;
+SELECT ARRAY[1,'-Infinity']::float8[]::vss_vector;
+SELECT ARRAY[1,1e300]::float8[]::vss_vector;
+SELECT ARRAY[1,1e300]::numeric[]::vss_vector;
+SELECT ARRAY['NaN']::numeric[]::vss_vector;
+SELECT array_agg(1)::vss_vector FROM generate_series(1, 16001);
+SELECT ARRAY['1']::text[]::vss_vector;
+
+-- back to real[]: assigned, not implicit
+SELECT '[1,2.5]'::vss_vector::real[], '[1,2.5]'::vss_vector::real[]::vss_vector;
+CREATE TEMP TABLE arrays (r real[]);
+INSERT INTO arrays SELECT '[1,2.5]'::vss_vector;
+SELECT r, r::vss_vector <-> '[1,2.5]' AS d FROM arrays;
+SELECT array_length('[1,2]'::vss_vector, 1);
+
+-- text and JSON: explicit only
+SELECT '[1, 2.50]'::text::vss_vector, '[1,2]'::varchar::vss_vector(2), '[1,2.5]'::vss_vector::text;
+SELECT '[1, 2.50]'::json::vss_vector, '[1, 2.50]'::jsonb::vss_vector(2), '[1,2.5]'::vss_vector::json, '[1,2.5]'::vss_vector::jsonb;
+SELECT json_typeof('[1e30,1e-30,-0.5]'::vss_vector::json), '[1e30,-0.5]'::vss_vector::jsonb->0;
+SELECT '{"a": 1}'::json::vss_vector;
+SELECT '[1, "2"]'::jsonb::vss_vector;
+SELECT '[1, null]'::jsonb::vss_vector;
+SELECT '[[1]]'::json::vss_vector;
+SELECT '[]'::jsonb::vss_vector;
+SELECT 'null'::jsonb::vss_vector;
+SELECT '[1,2]'::jsonb::vss_vector(3);
+SELECT '[1,2]'::text::vss_vector(3);
+SELECT '[1]'::vss_vector <=> '[1]'::text;
+SELECT '[1]'::vss_vector <=> '[1]'::jsonb;
+
+-- function arguments take arrays of any of the four types
+SELECT vss_dims(ARRAY[1,2]::real[]), vss_dims(ARRAY[1,2]::float8[]), vss_dims(ARRAY[1,2]::numeric[]), vss_dims(ARRAY[1,2]);
+SELECT vss_norm(ARRAY[3,4]), vss_cosine_distance(ARRAY[1,0], '[0,1]');
+
+-- a vector stays a vector through UNION, CASE, COALESCE, VALUES and arrays of vectors
+SELECT v, pg_typeof(v) FROM (SELECT '[1]'::vss_vector AS v UNION SELECT '[2]' UNION SELECT '[1]') x ORDER BY v;
+SELECT COALESCE(NULL, '[1]'::vss_vector), CASE WHEN true THEN '[2]' ELSE '[1]'::vss_vector END, ARRAY['[1,2]'::vss_vector, '[3]'];
