@@ -223,3 +223,14 @@ CREATE AGGREGATE avg(vss_ordered) (
 	DESERIALFUNC = vss_vector_deserialize, PARALLEL = SAFE
 );
 COMMENT ON AGGREGATE avg(vss_ordered) IS 'mean of vectors, element by element';
+
+-- ---------- embeddings ----------
+
+-- a call costs a request over the network, and so must never be free to repeat
+CREATE FUNCTION vss_embed(content text, server text DEFAULT NULL) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000000;
+COMMENT ON FUNCTION vss_embed(text, text) IS 'vector of a text, from the embedding server of a vss_fdw server';
+CREATE FUNCTION vss_embed(contents text[], server text DEFAULT NULL) RETURNS vss_vector[]
+	AS 'MODULE_PATHNAME', 'vss_embed_array' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000000;
+COMMENT ON FUNCTION vss_embed(text[], text) IS 'vectors of texts, in order, asked for in batches';
+REVOKE ALL ON FUNCTION vss_embed(text, text), vss_embed(text[], text) FROM PUBLIC;
