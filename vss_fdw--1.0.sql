@@ -234,3 +234,13 @@ CREATE FUNCTION vss_embed(contents text[], server text DEFAULT NULL) RETURNS vss
 	AS 'MODULE_PATHNAME', 'vss_embed_array' LANGUAGE C STABLE PARALLEL RESTRICTED COST 1000000;
 COMMENT ON FUNCTION vss_embed(text[], text) IS 'vectors of texts, in order, asked for in batches';
 REVOKE ALL ON FUNCTION vss_embed(text, text), vss_embed(text[], text) FROM PUBLIC;
+
+-- ---------- vss_knn ----------
+
+-- Three forms and no more: with others (regclass, real[], integer for k) calls
+-- with untyped literals and parameters would become ambiguous.
+
+CREATE FUNCTION vss_knn("column" vss_vector, query vss_vector, k bigint, ef integer DEFAULT NULL) RETURNS boolean
+	AS 'MODULE_PATHNAME', 'vss_knn_predicate' LANGUAGE C STABLE PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vss_knn(vss_vector, vss_vector, bigint, integer)
+	IS 'condition: the row is among the k nearest to query of the column''s whole index';
