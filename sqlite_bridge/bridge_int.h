@@ -395,6 +395,8 @@ int bridge_functions_register(BridgeConnection *connection, BridgeError *err);
 
 /* ---------- content.c: triggers of content= ---------- */
 
+#define BRIDGE_CONTENT_TRIGGERS 5
+
 /*
  * Check table and columns (INTEGER PRIMARY KEY, existing vector column, sound
  * rows) and write the triggers, within xCreate.
@@ -406,6 +408,13 @@ int bridge_content_rename(sqlite3 *db, const char *schema, const char *table, co
 						  const BridgeParams *params, BridgeError *err);
 int bridge_content_drop(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
 						BridgeError *err);
+
+/*
+ * The SQL that brings the triggers up to date with the content table and its
+ * unique indexes; NULL (with SQLITE_OK) when they are.  sqlite3_free.
+ */
+int bridge_content_missing(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
+						   char **sql, BridgeError *err);
 
 /* ---------- merge.c, publish.c, thread.c ---------- */
 
