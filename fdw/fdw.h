@@ -13,6 +13,8 @@
 
 #include "fmgr.h"
 #include "foreign/foreign.h"
+#include "lib/ilist.h"
+#include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
 #include "utils/rel.h"
 
@@ -70,6 +72,19 @@ typedef struct VssTableOptions
 VssServerOptions *vssfdw_server_options(ForeignServer *server);
 VssTableOptions *vssfdw_table_options(Oid foreigntableid);
 
+/* How a column is stored in SQLite; option column_type, else by its declared type. */
+typedef enum VssStored
+{
+	VSS_STORED_NATURAL, /* integer as INTEGER, text as TEXT, bytea as BLOB, ... */
+	VSS_STORED_INTEGER, /* of times: Unix seconds */
+	VSS_STORED_REAL,    /* of times: Julian day */
+	VSS_STORED_TEXT,
+	VSS_STORED_BLOB
+} VssStored;
+
+/* Name of a column in SQLite, and the form that option column_type gives it. */
+char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored);
+
 /* ---------- error.c ---------- */
 
 /*
@@ -98,10 +113,24 @@ typedef struct VssConnection
 	bool poisoned;     /* state unknown: close before the next use */
 	bool invalidated;  /* server altered: reopen when idle */
 	uint64 generation; /* counts the times db was opened */
+
+	/* The rest is private to connection.c, transaction.c, statement.c, catalog.c. */
+	bool lost;            /* SQLite ended the transaction by itself */
+	MemoryContext memory; /* of servername and options */
+	dlist_head holds;     /* of VssHold */
+	dlist_head statements; /* of VssStatement handed out */
+	struct VssStatementCache *cache;
+	struct VssCatalog *catalog;
+	uint32 server_hash; /* of the server's syscache entry, for invalidation */
 } VssConnection;
 
 /* Open or reuse.  Checks privileges on the file; begins nothing. */
 VssConnection *vssfdw_connect(Oid serverid);
+
+/* True when PostgreSQL wants the running query to stop; callable anywhere, any thread. */
+bool vssfdw_cancelled(void *arg);
+
+/* ---------- transaction.c ---------- */
 
 /*
  * Hold the read transaction for a scan or a planner question; it is begun when
@@ -113,34 +142,39 @@ VssHold *vssfdw_hold(VssConnection *conn, MemoryContext context);
 void vssfdw_release(VssHold *hold);
 
 /*
+ * Before the first statement that writes: BEGIN IMMEDIATE, or the upgrade of
+ * the open transaction, and one savepoint for every open subtransaction.
+ */
+void vssfdw_begin_write(VssConnection *conn);
+
+/* ---------- statement.c ---------- */
+
+/*
  * A prepared statement of this connection, from its cache where it is idle
  * there.  Returned to the cache, reset and unbound, by vssfdw_done or when
  * context is reset.  Errors are reported.
  */
 typedef struct VssStatement
 {
-	sqlite3_stmt *stmt;
+	sqlite3_stmt *stmt; /* NULL once the transaction or the connection ended */
 	VssConnection *conn;
-	const char *sql;
+	const char *sql; /* a copy, lives as long as this struct */
+
+	/* private to statement.c */
+	int level; /* subtransaction that it belongs to */
+	dlist_node node;
+	MemoryContextCallback callback;
 } VssStatement;
 
 VssStatement *vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context);
+/* Reset for another run; bindings stay. */
+void vssfdw_rewind(VssStatement *statement);
 void vssfdw_done(VssStatement *statement);
 
 /* Step; true with a row, false at the end; reports errors; lets cancel through. */
 bool vssfdw_step(VssStatement *statement);
 
 /* ---------- types.c: values between SQLite and PostgreSQL ---------- */
-
-/* How a column is stored in SQLite; option column_type, else by its declared type. */
-typedef enum VssStored
-{
-	VSS_STORED_NATURAL, /* integer as INTEGER, text as TEXT, bytea as BLOB, ... */
-	VSS_STORED_INTEGER, /* of times: Unix seconds */
-	VSS_STORED_REAL,    /* of times: Julian day */
-	VSS_STORED_TEXT,
-	VSS_STORED_BLOB
-} VssStored;
 
 /* What is needed to convert one column; built once a scan. */
 typedef struct VssColumn

@@ -1,0 +1,158 @@
+/*
+ * error.c
+ *		SQLite result codes as PostgreSQL errors.
+ *
+ * This is the one place that turns a result code into ereport.  The message
+ * is copied before anything else happens, because the next call on the
+ * connection overwrites it.
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+
+#include "fdw/fdw.h"
+
+/* What a result code means to somebody who reads an SQLSTATE. */
+static int
+sqlstate_for(int rc, const char *message)
+{
+	switch (rc)
+	{
+		case SQLITE_BUSY_SNAPSHOT:
+			return ERRCODE_T_R_SERIALIZATION_FAILURE;
+		case SQLITE_CONSTRAINT_UNIQUE:
+		case SQLITE_CONSTRAINT_PRIMARYKEY:
+		case SQLITE_CONSTRAINT_ROWID:
+			return ERRCODE_UNIQUE_VIOLATION;
+		case SQLITE_CONSTRAINT_NOTNULL:
+			return ERRCODE_NOT_NULL_VIOLATION;
+		case SQLITE_CONSTRAINT_FOREIGNKEY:
+			return ERRCODE_FOREIGN_KEY_VIOLATION;
+		case SQLITE_CONSTRAINT_CHECK:
+			return ERRCODE_CHECK_VIOLATION;
+		case SQLITE_CONSTRAINT_TRIGGER:
+			return ERRCODE_RAISE_EXCEPTION;
+		case SQLITE_CONSTRAINT_DATATYPE:
+			return ERRCODE_DATATYPE_MISMATCH;
+		case SQLITE_IOERR_NOMEM:
+			return ERRCODE_OUT_OF_MEMORY;
+		case SQLITE_IOERR_CORRUPTFS:
+			return ERRCODE_DATA_CORRUPTED;
+		default:
+			break;
+	}
+	switch (rc & 0xff)
+	{
+		case SQLITE_CONSTRAINT:
+			return ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION;
+		case SQLITE_BUSY:
+		case SQLITE_LOCKED:
+			return ERRCODE_LOCK_NOT_AVAILABLE;
+		case SQLITE_CORRUPT:
+		case SQLITE_NOTADB:
+		case SQLITE_FORMAT:
+			return ERRCODE_DATA_CORRUPTED;
+		case SQLITE_READONLY:
+			return ERRCODE_READ_ONLY_SQL_TRANSACTION;
+		case SQLITE_FULL:
+			return ERRCODE_DISK_FULL;
+		case SQLITE_NOMEM:
+			return ERRCODE_OUT_OF_MEMORY;
+		case SQLITE_INTERRUPT:
+			return ERRCODE_QUERY_CANCELED;
+		case SQLITE_CANTOPEN:
+			return ERRCODE_UNDEFINED_FILE;
+		case SQLITE_PERM:
+		case SQLITE_AUTH:
+			return ERRCODE_INSUFFICIENT_PRIVILEGE;
+		case SQLITE_TOOBIG:
+			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
+		case SQLITE_MISMATCH:
+			return ERRCODE_DATATYPE_MISMATCH;
+		case SQLITE_RANGE:
+		case SQLITE_MISUSE:
+			return ERRCODE_INTERNAL_ERROR;
+		case SQLITE_IOERR:
+			return ERRCODE_IO_ERROR;
+		case SQLITE_SCHEMA:
+			return ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION;
+		default:
+			break;
+	}
+	/* Plain SQLITE_ERROR: the two cases that every user meets can be told apart. */
+	if (message != NULL)
+	{
+		if (strncmp(message, "no such table", 13) == 0)
+			return ERRCODE_FDW_TABLE_NOT_FOUND;
+		if (strncmp(message, "no such column", 14) == 0)
+			return ERRCODE_FDW_COLUMN_NAME_NOT_FOUND;
+	}
+	return ERRCODE_FDW_ERROR;
+}
+
+/* What the user can do about it, or NULL. */
+static const char *
+hint_for(int rc, const char *message)
+{
+	switch (rc)
+	{
+		case SQLITE_BUSY_SNAPSHOT:
+			return "Another process changed the database after this transaction had read it. Retry the transaction.";
+		case SQLITE_READONLY_RECOVERY:
+		case SQLITE_READONLY_CANTINIT:
+		case SQLITE_READONLY_DIRECTORY:
+			return "A database in WAL mode needs -wal and -shm files beside it: let the server's operating-system "
+				   "user write the folder and these files, or keep the database open in its own application.";
+		default:
+			break;
+	}
+	switch (rc & 0xff)
+	{
+		case SQLITE_BUSY:
+		case SQLITE_LOCKED:
+			return "Another process is using the database. Retry, or raise the server option \"busy_timeout\" "
+				   "(milliseconds).";
+		case SQLITE_READONLY:
+			return "The server's operating-system user must be able to write the database file and its folder.";
+		case SQLITE_CORRUPT:
+			return "Run \"PRAGMA integrity_check\" in sqlite3 and restore the database from a backup if it is "
+				   "damaged.";
+		case SQLITE_CANTOPEN:
+			return "The server's operating-system user needs access to the database file and its folder; a database "
+				   "in WAL mode also needs its -wal and -shm files.";
+		case SQLITE_FULL:
+			return "Free space on the disk of the database file.";
+		default:
+			break;
+	}
+	if (message != NULL &&
+		(strncmp(message, "no such table", 13) == 0 || strncmp(message, "no such column", 14) == 0))
+		return "The foreign table and the SQLite table differ. Import the table again, or correct the options "
+			   "\"table\" and \"column_name\".";
+	return NULL;
+}
+
+void
+vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const char *sql)
+{
+	char *message;
+	const char *hint;
+
+	if (db != NULL && (sqlite3_extended_errcode(db) & 0xff) == (rc & 0xff))
+	{
+		message = pstrdup(sqlite3_errmsg(db));
+		rc = sqlite3_extended_errcode(db);
+	}
+	else
+		message = pstrdup(sqlite3_errstr(rc));
+
+	/* Whoever asked us to stop gives the reason: cancel, timeout, shutdown. */
+	if ((rc & 0xff) == SQLITE_INTERRUPT || (rc & 0xff) == SQLITE_BUSY)
+		CHECK_FOR_INTERRUPTS();
+
+	hint = hint_for(rc, message);
+	ereport(elevel, (errcode(sqlstate_for(rc, message)),
+					 errmsg("SQLite error on server \"%s\": %s", servername, message),
+					 hint != NULL ? errhint("%s", hint) : 0,
+					 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
+}

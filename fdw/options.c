@@ -1,0 +1,430 @@
+/*
+ * options.c
+ *		Options of servers, tables and columns: which exist, what values they
+ *		take, and who may set them.
+ *
+ * Values are checked when the DDL runs, so that reading them later cannot
+ * fail; names follow sqlite_fdw where the meaning is the same.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/reloptions.h"
+#include "access/sysattr.h"
+#include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_foreign_data_wrapper.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_foreign_table.h"
+#include "catalog/pg_user_mapping.h"
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/varlena.h"
+
+#include "fdw/fdw.h"
+
+typedef enum OptionKind
+{
+	OPTION_PATH,		/* absolute file name */
+	OPTION_NAME,		/* not empty */
+	OPTION_BOOL,
+	OPTION_INTEGER,		/* within low..high */
+	OPTION_COST,		/* not negative */
+	OPTION_STORED		/* column_type */
+} OptionKind;
+
+typedef struct Option
+{
+	const char *name;
+	Oid context; /* catalog that it appears in */
+	OptionKind kind;
+	int low;
+	int high;
+} Option;
+
+static const Option options[] = {
+	{"database", ForeignServerRelationId, OPTION_PATH, 0, 0},
+	{"read_only", ForeignServerRelationId, OPTION_BOOL, 0, 0},
+	{"updatable", ForeignServerRelationId, OPTION_BOOL, 0, 0},
+	{"truncatable", ForeignServerRelationId, OPTION_BOOL, 0, 0},
+	{"keep_connections", ForeignServerRelationId, OPTION_BOOL, 0, 0},
+	{"use_remote_estimate", ForeignServerRelationId, OPTION_BOOL, 0, 0},
+	{"busy_timeout", ForeignServerRelationId, OPTION_INTEGER, 0, INT_MAX},
+	{"cache_size", ForeignServerRelationId, OPTION_INTEGER, -INT_MAX, INT_MAX},
+	{"batch_size", ForeignServerRelationId, OPTION_INTEGER, 1, INT_MAX},
+	{"fdw_startup_cost", ForeignServerRelationId, OPTION_COST, 0, 0},
+	{"fdw_tuple_cost", ForeignServerRelationId, OPTION_COST, 0, 0},
+
+	{"table", ForeignTableRelationId, OPTION_NAME, 0, 0},
+	{"updatable", ForeignTableRelationId, OPTION_BOOL, 0, 0},
+	{"truncatable", ForeignTableRelationId, OPTION_BOOL, 0, 0},
+	{"use_remote_estimate", ForeignTableRelationId, OPTION_BOOL, 0, 0},
+	{"batch_size", ForeignTableRelationId, OPTION_INTEGER, 1, INT_MAX},
+
+	{"column_name", AttributeRelationId, OPTION_NAME, 0, 0},
+	{"column_type", AttributeRelationId, OPTION_STORED, 0, 0},
+	{"key", AttributeRelationId, OPTION_BOOL, 0, 0},
+};
+
+static const struct
+{
+	const char *name;
+	VssStored stored;
+} stored_names[] = {
+	{"integer", VSS_STORED_INTEGER}, {"int", VSS_STORED_INTEGER},	{"bigint", VSS_STORED_INTEGER},
+	{"real", VSS_STORED_REAL},		 {"double", VSS_STORED_REAL},	{"float", VSS_STORED_REAL},
+	{"text", VSS_STORED_TEXT},		 {"varchar", VSS_STORED_TEXT}, {"blob", VSS_STORED_BLOB},
+};
+
+static const char *
+context_name(Oid context)
+{
+	switch (context)
+	{
+		case ForeignDataWrapperRelationId:
+			return "a foreign-data wrapper";
+		case ForeignServerRelationId:
+			return "a server";
+		case UserMappingRelationId:
+			return "a user mapping";
+		case ForeignTableRelationId:
+			return "a foreign table";
+		case AttributeRelationId:
+			return "a column";
+		default:
+			return "this object";
+	}
+}
+
+/*
+ * The known name nearest to what was typed, if it is near enough to be a slip
+ * of the finger: at most two edits, or half of the letters for short ones.
+ */
+static const char *
+closest_option(const char *name, Oid context)
+{
+	const char *best = NULL;
+	int best_distance = INT_MAX;
+	int length = (int) strlen(name);
+
+	if (length > 64)
+		return NULL;
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		int distance;
+
+		if (options[i].context != context)
+			continue;
+		distance = varstr_levenshtein(options[i].name, strlen(options[i].name), name, length, 1, 1, 1, true);
+		if (distance < best_distance)
+		{
+			best_distance = distance;
+			best = options[i].name;
+		}
+	}
+	if (best == NULL || best_distance > Max(2, (int) strlen(best) / 2 - 1))
+		return NULL;
+	return best;
+}
+
+static void
+report_unknown(const char *name, Oid context)
+{
+	StringInfoData valid;
+	const char *closest = closest_option(name, context);
+	Oid elsewhere = InvalidOid;
+
+	initStringInfo(&valid);
+	for (int i = 0; i < lengthof(options); i++)
+	{
+		if (options[i].context == context)
+			appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", options[i].name);
+		else if (strcmp(options[i].name, name) == 0 && elsewhere == InvalidOid)
+			elsewhere = options[i].context;
+	}
+
+	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					errmsg("invalid option \"%s\" for %s of vss_fdw", name, context_name(context)),
+					valid.len > 0 ? errdetail("Valid options are: %s.", valid.data)
+								  : errdetail("vss_fdw has no options for %s.", context_name(context)),
+					elsewhere != InvalidOid ? errhint("\"%s\" is an option of %s.", name, context_name(elsewhere))
+					: closest != NULL		? errhint("Perhaps you meant the option \"%s\".", closest)
+											: 0));
+}
+
+static bool
+parse_stored(const char *value, VssStored *stored)
+{
+	for (int i = 0; i < lengthof(stored_names); i++)
+		if (pg_strcasecmp(stored_names[i].name, value) == 0)
+		{
+			*stored = stored_names[i].stored;
+			return true;
+		}
+	return false;
+}
+
+static void
+check_value(const Option *option, DefElem *def)
+{
+	char *value = defGetString(def);
+	int integer;
+	double cost;
+	bool boolean;
+	VssStored stored;
+
+	switch (option->kind)
+	{
+		case OPTION_PATH:
+			if (!is_absolute_path(value))
+				ereport(ERROR,
+						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						 errmsg("option \"%s\" must be an absolute path: \"%s\"", option->name, value),
+						 errhint("The server process has its own working folder; give the whole path of the SQLite "
+								 "file, such as \"/srv/app/docs.db\".")));
+			break;
+		case OPTION_NAME:
+			if (value[0] == '\0')
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("option \"%s\" must not be empty", option->name)));
+			break;
+		case OPTION_BOOL:
+			if (!parse_bool(value, &boolean))
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+								errhint("Use true or false.")));
+			break;
+		case OPTION_INTEGER:
+			if (!parse_int(value, &integer, 0, NULL) || integer < option->low || integer > option->high)
+				ereport(ERROR,
+						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+						 strcmp(option->name, "busy_timeout") == 0
+							 ? errhint("Use a number of milliseconds, 0 to %d.", option->high)
+						 : option->low < 0
+							 ? errhint("Use a number of pages, or a negative number of KiB, as PRAGMA cache_size does.")
+							 : errhint("Use an integer from %d to %d.", option->low, option->high)));
+			break;
+		case OPTION_COST:
+			if (!parse_real(value, &cost, 0, NULL) || !(cost >= 0) || isinf(cost))
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+								errhint("Use a number not below zero.")));
+			break;
+		case OPTION_STORED:
+			if (!parse_stored(value, &stored))
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+								errhint("Use the form in which SQLite stores the values: INTEGER, REAL, TEXT or BLOB.")));
+			break;
+	}
+}
+
+/*
+ * Naming a file lets the server's user read it, and write it unless the server
+ * is read-only: the same rights as file_fdw asks for.  Checked whenever the
+ * options are set, also when somebody else alters the server.
+ */
+static void
+check_file_rights(bool writes)
+{
+	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied to set option \"database\" of vss_fdw"),
+						errdetail("Only roles with privileges of the \"pg_read_server_files\" role may name a file "
+								  "on the server.")));
+	if (writes && !has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
+		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						errmsg("permission denied to set option \"database\" of a writable vss_fdw server"),
+						errdetail("Only roles with privileges of the \"pg_write_server_files\" role may name a file "
+								  "that can be written."),
+						errhint("Add the option read_only 'true'.")));
+}
+
+VSS_SQL_FUNCTION(vss_fdw_validator);
+
+/* Checks one complete list of options, at CREATE as well as after ALTER. */
+Datum
+vss_fdw_validator(PG_FUNCTION_ARGS)
+{
+	List *list = untransformRelOptions(PG_GETARG_DATUM(0));
+	Oid context = PG_GETARG_OID(1);
+	bool database = false;
+	bool read_only = false;
+	ListCell *lc;
+
+	foreach (lc, list)
+	{
+		DefElem *def = (DefElem *) lfirst(lc);
+		const Option *option = NULL;
+
+		for (int i = 0; i < lengthof(options); i++)
+			if (options[i].context == context && strcmp(options[i].name, def->defname) == 0)
+				option = &options[i];
+		if (option == NULL)
+			report_unknown(def->defname, context);
+		check_value(option, def);
+
+		if (option->kind == OPTION_PATH)
+			database = true;
+		else if (strcmp(option->name, "read_only") == 0)
+			(void) parse_bool(defGetString(def), &read_only);
+	}
+
+	if (context == ForeignServerRelationId)
+	{
+		if (database)
+			check_file_rights(!read_only);
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND), errmsg("option \"database\" is missing"),
+					 errhint("Name the SQLite file: OPTIONS (database '/absolute/path/of/file.db').")));
+	}
+
+	PG_RETURN_VOID();
+}
+
+/* The values were checked by the validator, so these cannot fail. */
+static bool
+option_bool(DefElem *def)
+{
+	bool value = false;
+
+	(void) parse_bool(defGetString(def), &value);
+	return value;
+}
+
+static int
+option_int(DefElem *def)
+{
+	int value = 0;
+
+	(void) parse_int(defGetString(def), &value, 0, NULL);
+	return value;
+}
+
+static double
+option_real(DefElem *def)
+{
+	double value = 0;
+
+	(void) parse_real(defGetString(def), &value, 0, NULL);
+	return value;
+}
+
+VssServerOptions *
+vssfdw_server_options(ForeignServer *server)
+{
+	VssServerOptions *result = palloc0(sizeof(VssServerOptions));
+	ListCell *lc;
+
+	result->updatable = true;
+	result->truncatable = true;
+	result->keep_connections = true;
+	result->busy_timeout = 5000;
+	result->cache_size = -16 * 1024;
+	result->batch_size = 100;
+	result->fdw_startup_cost = 10.0;
+	result->fdw_tuple_cost = 0.005;
+
+	foreach (lc, server->options)
+	{
+		DefElem *def = (DefElem *) lfirst(lc);
+		const char *name = def->defname;
+
+		if (strcmp(name, "database") == 0)
+			result->database = pstrdup(defGetString(def));
+		else if (strcmp(name, "read_only") == 0)
+			result->read_only = option_bool(def);
+		else if (strcmp(name, "updatable") == 0)
+			result->updatable = option_bool(def);
+		else if (strcmp(name, "truncatable") == 0)
+			result->truncatable = option_bool(def);
+		else if (strcmp(name, "keep_connections") == 0)
+			result->keep_connections = option_bool(def);
+		else if (strcmp(name, "use_remote_estimate") == 0)
+			result->use_remote_estimate = option_bool(def);
+		else if (strcmp(name, "busy_timeout") == 0)
+			result->busy_timeout = option_int(def);
+		else if (strcmp(name, "cache_size") == 0)
+			result->cache_size = option_int(def);
+		else if (strcmp(name, "batch_size") == 0)
+			result->batch_size = option_int(def);
+		else if (strcmp(name, "fdw_startup_cost") == 0)
+			result->fdw_startup_cost = option_real(def);
+		else if (strcmp(name, "fdw_tuple_cost") == 0)
+			result->fdw_tuple_cost = option_real(def);
+	}
+	if (result->read_only)
+		result->updatable = result->truncatable = false;
+
+	/* Only a server that was made without the validator can lack it. */
+	if (result->database == NULL)
+		ereport(ERROR, (errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND),
+						errmsg("server \"%s\" has no option \"database\"", server->servername)));
+	return result;
+}
+
+VssTableOptions *
+vssfdw_table_options(Oid foreigntableid)
+{
+	ForeignTable *table = GetForeignTable(foreigntableid);
+	VssServerOptions *server = vssfdw_server_options(GetForeignServer(table->serverid));
+	VssTableOptions *result = palloc0(sizeof(VssTableOptions));
+	ListCell *lc;
+
+	result->updatable = server->updatable;
+	result->truncatable = server->truncatable;
+	result->batch_size = server->batch_size;
+	result->use_remote_estimate = server->use_remote_estimate;
+
+	foreach (lc, table->options)
+	{
+		DefElem *def = (DefElem *) lfirst(lc);
+		const char *name = def->defname;
+
+		if (strcmp(name, "table") == 0)
+			result->table = pstrdup(defGetString(def));
+		else if (strcmp(name, "updatable") == 0)
+			result->updatable = option_bool(def);
+		else if (strcmp(name, "truncatable") == 0)
+			result->truncatable = option_bool(def);
+		else if (strcmp(name, "batch_size") == 0)
+			result->batch_size = option_int(def);
+		else if (strcmp(name, "use_remote_estimate") == 0)
+			result->use_remote_estimate = option_bool(def);
+	}
+	/* A table cannot grant what the server forbids. */
+	if (server->read_only)
+		result->updatable = result->truncatable = false;
+	if (result->table == NULL)
+		result->table = get_rel_name(foreigntableid);
+	return result;
+}
+
+char *
+vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored)
+{
+	List *list = GetForeignColumnOptions(relid, attnum);
+	char *name = NULL;
+	ListCell *lc;
+
+	*stored = VSS_STORED_NATURAL;
+	foreach (lc, list)
+	{
+		DefElem *def = (DefElem *) lfirst(lc);
+
+		if (strcmp(def->defname, "column_name") == 0)
+			name = pstrdup(defGetString(def));
+		else if (strcmp(def->defname, "column_type") == 0)
+			(void) parse_stored(defGetString(def), stored);
+	}
+	if (name == NULL)
+		name = get_attname(relid, attnum, false);
+	return name;
+}

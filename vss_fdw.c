@@ -1,0 +1,58 @@
+/*
+ * vss_fdw.c
+ *		Entry points of the foreign-data wrapper: module initialisation,
+ *		settings and the handler.
+ *
+ * What each callback does is told in the file that implements it; see
+ * fdw/fdw.h and fdw/planner.h.
+ */
+#include "postgres.h"
+
+#include <limits.h>
+
+#include "foreign/fdwapi.h"
+#include "utils/guc.h"
+
+#include "fdw/fdw.h"
+#if __has_include("fdw/planner.h")
+#include "fdw/planner.h"
+#endif
+
+PG_MODULE_MAGIC;
+
+int vssfdw_ef_search = 0;
+int vssfdw_knn_strategy = VSS_STRATEGY_AUTO;
+
+static const struct config_enum_entry strategy_options[] = {{"auto", VSS_STRATEGY_AUTO, false},
+															{"graph", VSS_STRATEGY_GRAPH, false},
+															{"prefilter", VSS_STRATEGY_PREFILTER, false},
+															{"exact", VSS_STRATEGY_EXACT, false},
+															{NULL, 0, false}};
+
+PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+	DefineCustomIntVariable("vss_fdw.ef_search", "Candidates that a graph search keeps: more find better neighbours, slower.",
+							"0 takes the value that the index was created with.", &vssfdw_ef_search, 0, 0, 100000,
+							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomEnumVariable("vss_fdw.knn_strategy", "How nearest neighbours are searched.",
+							 "auto chooses by cost; the others are for tests and diagnosis.", &vssfdw_knn_strategy,
+							 VSS_STRATEGY_AUTO, strategy_options, PGC_USERSET, 0, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("vss_fdw");
+}
+
+VSS_SQL_FUNCTION(vss_fdw_handler);
+
+Datum
+vss_fdw_handler(PG_FUNCTION_ARGS)
+{
+	FdwRoutine *routine = makeNode(FdwRoutine);
+
+#if __has_include("fdw/planner.h")
+	vssfdw_planner_callbacks(routine);
+#endif
+
+	PG_RETURN_POINTER(routine);
+}
