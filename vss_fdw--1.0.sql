@@ -244,3 +244,14 @@ CREATE FUNCTION vss_knn("column" vss_vector, query vss_vector, k bigint, ef inte
 	AS 'MODULE_PATHNAME', 'vss_knn_predicate' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vss_knn(vss_vector, vss_vector, bigint, integer)
 	IS 'condition: the row is among the k nearest to query of the column''s whole index';
+
+-- ---------- the foreign-data wrapper ----------
+
+CREATE FUNCTION vss_fdw_handler() RETURNS fdw_handler
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+CREATE FUNCTION vss_fdw_validator(text[], oid) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+CREATE FOREIGN DATA WRAPPER vss_fdw
+	HANDLER vss_fdw_handler
+	VALIDATOR vss_fdw_validator;

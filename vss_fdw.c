@@ -14,11 +14,10 @@
 #include "utils/guc.h"
 
 #include "fdw/fdw.h"
-#if __has_include("fdw/planner.h")
-#include "fdw/planner.h"
-#endif
 
 PG_MODULE_MAGIC;
+
+#pragma weak vssfdw_read_routine
 
 int vssfdw_ef_search = 0;
 int vssfdw_knn_strategy = VSS_STRATEGY_AUTO;
@@ -50,9 +49,8 @@ vss_fdw_handler(PG_FUNCTION_ARGS)
 {
 	FdwRoutine *routine = makeNode(FdwRoutine);
 
-#if __has_include("fdw/planner.h")
-	vssfdw_planner_callbacks(routine);
-#endif
+	if (vssfdw_read_routine != NULL)
+		vssfdw_read_routine(routine);
 
 	PG_RETURN_POINTER(routine);
 }

@@ -187,6 +187,13 @@ typedef struct VssColumn
 	FmgrInfo input;
 	Oid ioparam;
 	FmgrInfo output;
+
+	/* private to types.c and bind.c */
+	Oid base;        /* type, or what the domain is over */
+	int32 base_typmod;
+	Oid element;     /* of an array type, else InvalidOid */
+	int kind;        /* ValueKind of types.h: which conversion */
+	void **domain_cache; /* domain_check()'s, or NULL without a domain */
 } VssColumn;
 
 void vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum);

@@ -1,0 +1,245 @@
+/*
+ * connection.c
+ *		The SQLite connections of this backend: one a server, found by its OID,
+ *		opened when first needed, closed when the server changes.
+ *
+ * A connection outlives transactions (unless keep_connections is false).  It
+ * is closed only while nothing runs on it: at the end of the transaction, or
+ * before its next use.
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "catalog/pg_foreign_server.h"
+#include "foreign/foreign.h"
+#include "miscadmin.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "fdw/remote.h"
+
+#pragma weak bridge_attach
+
+/*
+ * Instructions of SQLite's virtual machine between two looks at the interrupt
+ * flags.  A thousand take microseconds to some milliseconds (on disk reads).
+ */
+#define PROGRESS_INSTRUCTIONS 1000
+
+/* Longest nap of the busy handler, so that a cancel is noticed at once. */
+#define BUSY_NAP_MS 20
+
+static HTAB *connections = NULL;
+
+/* ---------- called by SQLite: flags only, nothing of PostgreSQL ---------- */
+
+bool
+vssfdw_cancelled(void *arg)
+{
+	/*
+	 * While interrupts are held off, as in an abort, they could not be served
+	 * after we return: then the work (a ROLLBACK) must finish.
+	 */
+	return InterruptPending && (QueryCancelPending || ProcDiePending) && INTERRUPTS_CAN_BE_PROCESSED();
+}
+
+static int
+progress_callback(void *arg)
+{
+	return vssfdw_cancelled(NULL);
+}
+
+/* When the wait that busy_callback is in began. */
+static struct timespec busy_since;
+
+/*
+ * Called again and again while another process holds the lock; 0 gives up.
+ */
+static int
+busy_callback(void *arg, int count)
+{
+	const VssConnection *conn = arg;
+	struct timespec now;
+	int64 waited;
+	int64 nap;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (count == 0)
+		busy_since = now;
+	waited = (now.tv_sec - busy_since.tv_sec) * INT64CONST(1000) + (now.tv_nsec - busy_since.tv_nsec) / 1000000;
+	if (vssfdw_cancelled(NULL) || waited >= conn->options->busy_timeout)
+		return 0;
+	nap = Min(Min(count + 1, BUSY_NAP_MS), conn->options->busy_timeout - waited);
+	pg_usleep(nap * 1000L);
+	return 1;
+}
+
+static bool
+bridge_cancelled(void *arg)
+{
+	return vssfdw_cancelled(NULL);
+}
+
+/* ---------- opening and closing ---------- */
+
+static void
+configure(VssConnection *conn)
+{
+	BridgeHost host = {.cancelled = bridge_cancelled, .merge_thread = false, .file_mode = -1};
+	sqlite3 *db = conn->db;
+	char pragma[64];
+	char *message = NULL;
+	int rc;
+
+	sqlite3_busy_handler(db, busy_callback, conn);
+	sqlite3_progress_handler(db, PROGRESS_INSTRUCTIONS, progress_callback, conn);
+
+	/* The database may come from anywhere: its schema must not reach beyond itself. */
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
+	sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
+	sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
+
+	if (bridge_attach != NULL)
+	{
+		rc = bridge_attach(db, &host, &message);
+		if (rc != SQLITE_OK)
+		{
+			char *copy = message != NULL ? pstrdup(message) : NULL;
+
+			sqlite3_free(message);
+			ereport(ERROR,
+					(errcode(rc == SQLITE_NOMEM ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
+					 errmsg("could not set up vector search on server \"%s\": %s", conn->servername,
+							copy != NULL ? copy : sqlite3_errstr(rc))));
+		}
+	}
+
+	/* cell_size_check notices damaged pages before they can mislead. */
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = %d; PRAGMA cell_size_check = 1", conn->options->cache_size);
+	rc = sqlite3_exec(db, pragma, NULL, NULL, NULL);
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, db, conn->servername, pragma);
+}
+
+void
+vssfdw_close(VssConnection *conn)
+{
+	vssfdw_drop_statements(conn);
+	vssfdw_forget_catalog(conn);
+	if (conn->db != NULL)
+		sqlite3_close_v2(conn->db);
+	conn->db = NULL;
+	conn->xact_depth = 0;
+	conn->wrote = false;
+	conn->lost = false;
+	conn->poisoned = false;
+	conn->invalidated = false;
+}
+
+static void
+open_connection(VssConnection *conn)
+{
+	ForeignServer *server = GetForeignServer(conn->serverid);
+	MemoryContext old;
+
+	if (conn->memory == NULL)
+		conn->memory = AllocSetContextCreate(TopMemoryContext, "vss_fdw connection", ALLOCSET_SMALL_SIZES);
+	MemoryContextReset(conn->memory);
+	old = MemoryContextSwitchTo(conn->memory);
+	conn->servername = pstrdup(server->servername);
+	conn->options = vssfdw_server_options(server);
+	MemoryContextSwitchTo(old);
+
+	conn->invalidated = false;
+	conn->poisoned = false;
+	conn->db = vssfdw_open(conn->servername, conn->options);
+	PG_TRY();
+	{
+		configure(conn);
+	}
+	PG_CATCH();
+	{
+		vssfdw_close(conn);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	conn->generation++;
+}
+
+/* ---------- the registry ---------- */
+
+/*
+ * ALTER SERVER, DROP SERVER, or a change of the wrapper: take the new options
+ * as soon as the connection is idle.
+ */
+static void
+invalidate_server(Datum arg, int cacheid, uint32 hashvalue)
+{
+	HASH_SEQ_STATUS scan;
+	VssConnection *conn;
+
+	hash_seq_init(&scan, connections);
+	while ((conn = hash_seq_search(&scan)) != NULL)
+		if (conn->db != NULL &&
+			(hashvalue == 0 || cacheid == FOREIGNDATAWRAPPEROID || conn->server_hash == hashvalue))
+			conn->invalidated = true;
+}
+
+static void
+create_registry(void)
+{
+	HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(VssConnection)};
+
+	connections = hash_create("vss_fdw connections", 8, &control, HASH_ELEM | HASH_BLOBS);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate_server, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNDATAWRAPPEROID, invalidate_server, (Datum) 0);
+	vssfdw_register_transaction_callbacks();
+}
+
+void
+vssfdw_each_connection(void (*callback)(VssConnection *conn, void *arg), void *arg)
+{
+	HASH_SEQ_STATUS scan;
+	VssConnection *conn;
+
+	hash_seq_init(&scan, connections);
+	while ((conn = hash_seq_search(&scan)) != NULL)
+		callback(conn, arg);
+}
+
+VssConnection *
+vssfdw_connect(Oid serverid)
+{
+	VssConnection *conn;
+	bool found;
+
+	if (connections == NULL)
+		create_registry();
+
+	conn = hash_search(connections, &serverid, HASH_ENTER, &found);
+	if (!found)
+	{
+		memset((char *) conn + sizeof(Oid), 0, sizeof(VssConnection) - sizeof(Oid));
+		dlist_init(&conn->holds);
+		dlist_init(&conn->statements);
+		conn->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
+	}
+
+	if (conn->db != NULL && conn->xact_depth == 0 && conn->in_use == 0 && dlist_is_empty(&conn->statements) &&
+		(conn->poisoned || conn->invalidated))
+		vssfdw_close(conn);
+	if (conn->db == NULL)
+		open_connection(conn);
+	else if (conn->poisoned)
+		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
+						errmsg("connection to server \"%s\" is in an unknown state", conn->servername),
+						errhint("Roll the transaction back; the next one opens the database anew.")));
+	return conn;
+}

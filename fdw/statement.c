@@ -1,0 +1,235 @@
+/*
+ * statement.c
+ *		Prepared statements of a connection, and the cache of those that are
+ *		idle.
+ *
+ * A statement handed out is bound to a memory context: it comes back when the
+ * context is reset, by whatever way the query ends.  It comes back earlier
+ * when its (sub)transaction ends; its stmt is then NULL.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "fdw/remote.h"
+
+/* Enough for the statements of a busy application; each costs some kilobytes. */
+#define CACHE_SLOTS 64
+
+typedef struct CachedStatement
+{
+	sqlite3_stmt *stmt; /* NULL: free slot */
+	uint32 hash;
+	uint64 used; /* clock value of its last return */
+} CachedStatement;
+
+typedef struct VssStatementCache
+{
+	uint64 clock;
+	CachedStatement slots[CACHE_SLOTS];
+} VssStatementCache;
+
+static uint32
+hash_sql(const char *sql)
+{
+	return hash_bytes((const unsigned char *) sql, strlen(sql));
+}
+
+/* Take an idle statement with this text out of the cache, or NULL. */
+static sqlite3_stmt *
+cache_take(VssConnection *conn, const char *sql)
+{
+	uint32 hash = hash_sql(sql);
+
+	if (conn->cache == NULL)
+		return NULL;
+	for (int i = 0; i < CACHE_SLOTS; i++)
+	{
+		CachedStatement *slot = &conn->cache->slots[i];
+
+		if (slot->stmt != NULL && slot->hash == hash && strcmp(sqlite3_sql(slot->stmt), sql) == 0)
+		{
+			sqlite3_stmt *stmt = slot->stmt;
+
+			slot->stmt = NULL;
+			return stmt;
+		}
+	}
+	return NULL;
+}
+
+/*
+ * Keep a statement for later; the one unused for longest makes room.  Called
+ * in error cleanup: does not throw, does not allocate.
+ */
+static void
+cache_give(VssConnection *conn, sqlite3_stmt *stmt)
+{
+	CachedStatement *place = NULL;
+
+	sqlite3_reset(stmt);
+	sqlite3_clear_bindings(stmt);
+	if (conn->cache == NULL || conn->poisoned)
+	{
+		sqlite3_finalize(stmt);
+		return;
+	}
+	for (int i = 0; i < CACHE_SLOTS; i++)
+	{
+		CachedStatement *slot = &conn->cache->slots[i];
+
+		if (place == NULL || slot->stmt == NULL || (place->stmt != NULL && slot->used < place->used))
+			place = slot;
+		if (place->stmt == NULL)
+			break;
+	}
+	if (place->stmt != NULL)
+		sqlite3_finalize(place->stmt);
+	place->stmt = stmt;
+	place->hash = hash_sql(sqlite3_sql(stmt));
+	place->used = ++conn->cache->clock;
+}
+
+/* Undo the hand-out; the struct stays its context's.  Safe in error cleanup. */
+static void
+detach(VssStatement *statement)
+{
+	if (statement->stmt == NULL)
+		return;
+	dlist_delete(&statement->node);
+	cache_give(statement->conn, statement->stmt);
+	statement->stmt = NULL;
+}
+
+static void
+context_reset(void *arg)
+{
+	detach((VssStatement *) arg);
+}
+
+VssStatement *
+vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
+{
+	VssStatement *statement = MemoryContextAllocZero(context, sizeof(VssStatement));
+	sqlite3_stmt *stmt;
+
+	statement->conn = conn;
+	statement->sql = MemoryContextStrdup(context, sql);
+	statement->level = GetCurrentTransactionNestLevel();
+	statement->callback.func = context_reset;
+	statement->callback.arg = statement;
+	if (conn->cache == NULL)
+		conn->cache = MemoryContextAllocZero(TopMemoryContext, sizeof(VssStatementCache));
+
+	stmt = cache_take(conn, sql);
+	if (stmt == NULL)
+	{
+		const char *tail = NULL;
+		int rc = sqlite3_prepare_v3(conn->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, &tail);
+
+		if (rc != SQLITE_OK)
+			vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
+		if (stmt == NULL)
+			elog(ERROR, "empty SQL statement for server \"%s\"", conn->servername);
+	}
+
+	/* From here on nothing throws until the callback owns it. */
+	statement->stmt = stmt;
+	dlist_push_head(&conn->statements, &statement->node);
+	MemoryContextRegisterResetCallback(context, &statement->callback);
+	return statement;
+}
+
+void
+vssfdw_done(VssStatement *statement)
+{
+	if (statement != NULL)
+		detach(statement);
+}
+
+void
+vssfdw_rewind(VssStatement *statement)
+{
+	if (statement->stmt != NULL)
+		sqlite3_reset(statement->stmt);
+}
+
+bool
+vssfdw_step(VssStatement *statement)
+{
+	VssConnection *conn = statement->conn;
+	int rc;
+
+	if (statement->stmt == NULL)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
+						errmsg("statement on server \"%s\" ended with its transaction", conn->servername)));
+
+	rc = sqlite3_step(statement->stmt);
+	if (rc == SQLITE_ROW)
+		return true;
+	if (rc == SQLITE_DONE)
+		return false;
+
+	/* An error inside a write may have ended SQLite's transaction as a whole. */
+	if (conn->xact_depth > 0 && sqlite3_get_autocommit(conn->db))
+		conn->lost = true;
+	vssfdw_report(ERROR, rc, conn->db, conn->servername, statement->sql);
+	return false; /* not reached */
+}
+
+int
+vssfdw_exec_quiet(VssConnection *conn, const char *sql, bool uninterruptible)
+{
+	int rc;
+
+	/* Held-off interrupts make vssfdw_cancelled say no. */
+	if (uninterruptible)
+		HOLD_INTERRUPTS();
+	rc = sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
+	if (uninterruptible)
+		RESUME_INTERRUPTS();
+	return rc;
+}
+
+void
+vssfdw_detach_statements(VssConnection *conn, int level)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &conn->statements)
+	{
+		VssStatement *statement = dlist_container(VssStatement, node, iter.cur);
+
+		if (statement->level >= level)
+			detach(statement);
+	}
+}
+
+void
+vssfdw_reparent_statements(VssConnection *conn, int level)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &conn->statements)
+	{
+		VssStatement *statement = dlist_container(VssStatement, node, iter.cur);
+
+		if (statement->level >= level)
+			statement->level = level - 1;
+	}
+}
+
+void
+vssfdw_drop_statements(VssConnection *conn)
+{
+	vssfdw_detach_statements(conn, 0);
+	if (conn->cache == NULL)
+		return;
+	for (int i = 0; i < CACHE_SLOTS; i++)
+		sqlite3_finalize(conn->cache->slots[i].stmt);
+	pfree(conn->cache);
+	conn->cache = NULL;
+}
