@@ -33,12 +33,14 @@ PGDLLEXPORT void _PG_init(void);
 void
 _PG_init(void)
 {
-	DefineCustomIntVariable("vss_fdw.ef_search", "Candidates that a graph search keeps: more find better neighbours, slower.",
-							"0 takes the value that the index was created with.", &vssfdw_ef_search, 0, 0, 100000,
-							PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("vss_fdw.ef_search",
+							"Candidates that a graph search keeps: more find better neighbours, slower.",
+							"0 takes the value that the index was created with.", &vssfdw_ef_search, 0, 0,
+							100000, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("vss_fdw.knn_strategy", "How nearest neighbours are searched.",
-							 "auto chooses by cost; the others are for tests and diagnosis.", &vssfdw_knn_strategy,
-							 VSS_STRATEGY_AUTO, strategy_options, PGC_USERSET, 0, NULL, NULL, NULL);
+							 "auto chooses by cost; the others are for tests and diagnosis.",
+							 &vssfdw_knn_strategy, VSS_STRATEGY_AUTO, strategy_options, PGC_USERSET, 0, NULL,
+							 NULL, NULL);
 	MarkGUCPrefixReserved("vss_fdw");
 }
 

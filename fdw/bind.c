@@ -41,8 +41,9 @@ static int
 bind_float(VssStatement *statement, int i, double value)
 {
 	if (isnan(value))
-		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE), errmsg("SQLite cannot store the number NaN"),
-						errhint("Use NULL, or store the column as text with the option column_type 'TEXT'.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE), errmsg("SQLite cannot store the number NaN"),
+				 errhint("Use NULL, or store the column as text with the option column_type 'TEXT'.")));
 	return sqlite3_bind_double(statement->stmt, i, value);
 }
 
@@ -102,7 +103,8 @@ vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value
 		{
 			bytea *packed = DatumGetByteaPP(value);
 
-			rc = sqlite3_bind_blob64(stmt, i, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed), SQLITE_TRANSIENT);
+			rc = sqlite3_bind_blob64(stmt, i, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed),
+									 SQLITE_TRANSIENT);
 			break;
 		}
 		case VALUE_UUID:

@@ -69,7 +69,8 @@ busy_callback(void *arg, int count)
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (count == 0)
 		busy_since = now;
-	waited = (now.tv_sec - busy_since.tv_sec) * INT64CONST(1000) + (now.tv_nsec - busy_since.tv_nsec) / 1000000;
+	waited =
+		(now.tv_sec - busy_since.tv_sec) * INT64CONST(1000) + (now.tv_nsec - busy_since.tv_nsec) / 1000000;
 	if (vssfdw_cancelled(NULL) || waited >= conn->options->busy_timeout)
 		return 0;
 	nap = Min(Min(count + 1, BUSY_NAP_MS), conn->options->busy_timeout - waited);
@@ -114,15 +115,15 @@ configure(VssConnection *conn)
 			char *copy = message != NULL ? pstrdup(message) : NULL;
 
 			sqlite3_free(message);
-			ereport(ERROR,
-					(errcode(rc == SQLITE_NOMEM ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
-					 errmsg("could not set up vector search on server \"%s\": %s", conn->servername,
-							copy != NULL ? copy : sqlite3_errstr(rc))));
+			ereport(ERROR, (errcode(rc == SQLITE_NOMEM ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
+							errmsg("could not set up vector search on server \"%s\": %s", conn->servername,
+								   copy != NULL ? copy : sqlite3_errstr(rc))));
 		}
 	}
 
 	/* cell_size_check notices damaged pages before they can mislead. */
-	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = %d; PRAGMA cell_size_check = 1", conn->options->cache_size);
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = %d; PRAGMA cell_size_check = 1",
+			 conn->options->cache_size);
 	rc = sqlite3_exec(db, pragma, NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
 		vssfdw_report(ERROR, rc, db, conn->servername, pragma);

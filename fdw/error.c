@@ -97,11 +97,13 @@ hint_for(int rc, const char *message)
 	switch (rc)
 	{
 		case SQLITE_BUSY_SNAPSHOT:
-			return "Another process changed the database after this transaction had read it. Retry the transaction.";
+			return "Another process changed the database after this transaction had read it. Retry the "
+				   "transaction.";
 		case SQLITE_READONLY_RECOVERY:
 		case SQLITE_READONLY_CANTINIT:
 		case SQLITE_READONLY_DIRECTORY:
-			return "A database in WAL mode needs -wal and -shm files beside it: let the server's operating-system "
+			return "A database in WAL mode needs -wal and -shm files beside it: let the server's "
+				   "operating-system "
 				   "user write the folder and these files, or keep the database open in its own application.";
 		default:
 			break;
@@ -110,15 +112,19 @@ hint_for(int rc, const char *message)
 	{
 		case SQLITE_BUSY:
 		case SQLITE_LOCKED:
-			return "Another process is using the database. Retry, or raise the server option \"busy_timeout\" "
+			return "Another process is using the database. Retry, or raise the server option "
+				   "\"busy_timeout\" "
 				   "(milliseconds).";
 		case SQLITE_READONLY:
-			return "The server's operating-system user must be able to write the database file and its folder.";
+			return "The server's operating-system user must be able to write the database file and its "
+				   "folder.";
 		case SQLITE_CORRUPT:
-			return "Run \"PRAGMA integrity_check\" in sqlite3 and restore the database from a backup if it is "
+			return "Run \"PRAGMA integrity_check\" in sqlite3 and restore the database from a backup if it "
+				   "is "
 				   "damaged.";
 		case SQLITE_CANTOPEN:
-			return "The server's operating-system user needs access to the database file and its folder; a database "
+			return "The server's operating-system user needs access to the database file and its folder; a "
+				   "database "
 				   "in WAL mode also needs its -wal and -shm files.";
 		case SQLITE_FULL:
 			return "Free space on the disk of the database file.";
@@ -127,7 +133,8 @@ hint_for(int rc, const char *message)
 	}
 	if (message != NULL &&
 		(strncmp(message, "no such table", 13) == 0 || strncmp(message, "no such column", 14) == 0))
-		return "The foreign table and the SQLite table differ. Import the table again, or correct the options "
+		return "The foreign table and the SQLite table differ. Import the table again, or correct the "
+			   "options "
 			   "\"table\" and \"column_name\".";
 	return NULL;
 }

@@ -37,28 +37,32 @@ check_file(const char *servername, const char *path, struct stat *st)
 
 		errno = saved;
 		if (saved == ENOENT || saved == ENOTDIR)
-			ereport(ERROR, (errcode(ERRCODE_UNDEFINED_FILE),
-							errmsg("SQLite database \"%s\" of server \"%s\" does not exist", path, servername),
-							errhint("vss_fdw never creates a database. Create it with its application or with "
-									"sqlite3, or correct the server option \"database\".")));
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_FILE),
+					 errmsg("SQLite database \"%s\" of server \"%s\" does not exist", path, servername),
+					 errhint("vss_fdw never creates a database. Create it with its application or with "
+							 "sqlite3, or correct the server option \"database\".")));
 		ereport(ERROR,
 				(errcode_for_file_access(),
 				 errmsg("could not access SQLite database \"%s\" of server \"%s\": %m", path, servername),
-				 saved == EACCES ? errhint("The server's operating-system user must be able to enter all folders of "
-										   "the path.")
-								 : 0));
+				 saved == EACCES
+					 ? errhint("The server's operating-system user must be able to enter all folders of "
+							   "the path.")
+					 : 0));
 	}
 	if (S_ISDIR(st->st_mode))
 		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
 						errmsg("SQLite database \"%s\" of server \"%s\" is a directory", path, servername),
 						errhint("Name the database file itself in the server option \"database\".")));
 	if (!S_ISREG(st->st_mode))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("SQLite database \"%s\" of server \"%s\" is not a regular file", path, servername)));
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("SQLite database \"%s\" of server \"%s\" is not a regular file", path, servername)));
 	if (faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0)
-		ereport(ERROR, (errcode_for_file_access(),
-						errmsg("could not read SQLite database \"%s\" of server \"%s\": %m", path, servername),
-						errhint("Let the server's operating-system user read the file.")));
+		ereport(ERROR,
+				(errcode_for_file_access(),
+				 errmsg("could not read SQLite database \"%s\" of server \"%s\": %m", path, servername),
+				 errhint("Let the server's operating-system user read the file.")));
 }
 
 /* Is the user uid a member of group gid, by the system's user database? */
@@ -132,16 +136,19 @@ check_sidecars(const char *servername, const VssServerOptions *options, const st
 	if (sidecars_are_shared(file, &folder))
 		return;
 
-	ereport(ERROR,
-			(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-			 errmsg("refusing to open SQLite database \"%s\" of server \"%s\": its owner would be locked out",
-					options->database, servername),
-			 errdetail("Files that SQLite makes beside the database (%s) would belong to the server's operating-system "
-					   "user and could not be written by everybody who may write the database.",
-					   wal ? "-wal and -shm" : "-journal"),
-			 errhint("Give database and folder a group that both users are in, mode 0660 to the database and its -wal "
-					 "and -shm files, and mode 2770 (setgid) to the folder.%s",
-					 wal ? "" : " Or add the server option read_only 'true'.")));
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+		 errmsg("refusing to open SQLite database \"%s\" of server \"%s\": its owner would be locked out",
+				options->database, servername),
+		 errdetail(
+			 "Files that SQLite makes beside the database (%s) would belong to the server's operating-system "
+			 "user and could not be written by everybody who may write the database.",
+			 wal ? "-wal and -shm" : "-journal"),
+		 errhint("Give database and folder a group that both users are in, mode 0660 to the database and its "
+				 "-wal "
+				 "and -shm files, and mode 2770 (setgid) to the folder.%s",
+				 wal ? "" : " Or add the server option read_only 'true'.")));
 }
 
 /*
@@ -166,19 +173,23 @@ check_header(sqlite3 *db, const char *servername, const char *path, off_t size)
 	if (memcmp(header, SQLITE_MAGIC, sizeof(SQLITE_MAGIC)) != 0 || rc == SQLITE_IOERR_SHORT_READ)
 	{
 		sqlite3_close_v2(db);
-		ereport(ERROR, (errcode(ERRCODE_DATA_CORRUPTED),
-						errmsg("file \"%s\" of server \"%s\" is not a SQLite database, or is encrypted", path,
-							   servername),
-						errhint("Check the server option \"database\". Encrypted databases (SQLCipher, SEE) cannot be "
-								"read; export them with their own tool first.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_DATA_CORRUPTED),
+			 errmsg("file \"%s\" of server \"%s\" is not a SQLite database, or is encrypted", path,
+					servername),
+			 errhint("Check the server option \"database\". Encrypted databases (SQLCipher, SEE) cannot be "
+					 "read; export them with their own tool first.")));
 	}
 	if (header[HEADER_READ_VERSION] > 2 || header[HEADER_SCHEMA_FORMAT] > 4)
 	{
 		sqlite3_close_v2(db);
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("SQLite database \"%s\" of server \"%s\" has a newer file format than SQLite %s can read",
-							   path, servername, sqlite3_libversion()),
-						errhint("Upgrade the SQLite library of this machine.")));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("SQLite database \"%s\" of server \"%s\" has a newer file format than SQLite %s can read",
+					path, servername, sqlite3_libversion()),
+			 errhint("Upgrade the SQLite library of this machine.")));
 	}
 	return header[HEADER_READ_VERSION] == 2;
 }
@@ -196,8 +207,8 @@ vssfdw_open(const char *servername, const VssServerOptions *options)
 	/* Absolute, so that SQLite cannot take it for a URI. */
 	if (!is_absolute_path(path))
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						errmsg("option \"database\" of server \"%s\" must be an absolute path: \"%s\"", servername,
-							   path)));
+						errmsg("option \"database\" of server \"%s\" must be an absolute path: \"%s\"",
+							   servername, path)));
 	check_file(servername, path, &st);
 
 	flags |= options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;

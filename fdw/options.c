@@ -30,12 +30,12 @@
 
 typedef enum OptionKind
 {
-	OPTION_PATH,		/* absolute file name */
-	OPTION_NAME,		/* not empty */
+	OPTION_PATH, /* absolute file name */
+	OPTION_NAME, /* not empty */
 	OPTION_BOOL,
-	OPTION_INTEGER,		/* within low..high */
-	OPTION_COST,		/* not negative */
-	OPTION_STORED		/* column_type */
+	OPTION_INTEGER, /* within low..high */
+	OPTION_COST,    /* not negative */
+	OPTION_STORED   /* column_type */
 } OptionKind;
 
 typedef struct Option
@@ -76,9 +76,9 @@ static const struct
 	const char *name;
 	VssStored stored;
 } stored_names[] = {
-	{"integer", VSS_STORED_INTEGER}, {"int", VSS_STORED_INTEGER},	{"bigint", VSS_STORED_INTEGER},
-	{"real", VSS_STORED_REAL},		 {"double", VSS_STORED_REAL},	{"float", VSS_STORED_REAL},
-	{"text", VSS_STORED_TEXT},		 {"varchar", VSS_STORED_TEXT}, {"blob", VSS_STORED_BLOB},
+	{"integer", VSS_STORED_INTEGER}, {"int", VSS_STORED_INTEGER},  {"bigint", VSS_STORED_INTEGER},
+	{"real", VSS_STORED_REAL},       {"double", VSS_STORED_REAL},  {"float", VSS_STORED_REAL},
+	{"text", VSS_STORED_TEXT},       {"varchar", VSS_STORED_TEXT}, {"blob", VSS_STORED_BLOB},
 };
 
 static const char *
@@ -148,13 +148,14 @@ report_unknown(const char *name, Oid context)
 			elsewhere = options[i].context;
 	}
 
-	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					errmsg("invalid option \"%s\" for %s of vss_fdw", name, context_name(context)),
-					valid.len > 0 ? errdetail("Valid options are: %s.", valid.data)
-								  : errdetail("vss_fdw has no options for %s.", context_name(context)),
-					elsewhere != InvalidOid ? errhint("\"%s\" is an option of %s.", name, context_name(elsewhere))
-					: closest != NULL		? errhint("Perhaps you meant the option \"%s\".", closest)
-											: 0));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("invalid option \"%s\" for %s of vss_fdw", name, context_name(context)),
+			 valid.len > 0 ? errdetail("Valid options are: %s.", valid.data)
+						   : errdetail("vss_fdw has no options for %s.", context_name(context)),
+			 elsewhere != InvalidOid ? errhint("\"%s\" is an option of %s.", name, context_name(elsewhere))
+			 : closest != NULL       ? errhint("Perhaps you meant the option \"%s\".", closest)
+									 : 0));
 }
 
 static bool
@@ -182,11 +183,13 @@ check_value(const Option *option, DefElem *def)
 	{
 		case OPTION_PATH:
 			if (!is_absolute_path(value))
-				ereport(ERROR,
-						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						 errmsg("option \"%s\" must be an absolute path: \"%s\"", option->name, value),
-						 errhint("The server process has its own working folder; give the whole path of the SQLite "
-								 "file, such as \"/srv/app/docs.db\".")));
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("option \"%s\" must be an absolute path: \"%s\"", option->name, value),
+					 errhint(
+						 "The server process has its own working folder; give the whole path of the SQLite "
+						 "file, such as \"/srv/app/docs.db\".")));
 			break;
 		case OPTION_NAME:
 			if (value[0] == '\0')
@@ -201,14 +204,14 @@ check_value(const Option *option, DefElem *def)
 			break;
 		case OPTION_INTEGER:
 			if (!parse_int(value, &integer, 0, NULL) || integer < option->low || integer > option->high)
-				ereport(ERROR,
-						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-						 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-						 strcmp(option->name, "busy_timeout") == 0
-							 ? errhint("Use a number of milliseconds, 0 to %d.", option->high)
-						 : option->low < 0
-							 ? errhint("Use a number of pages, or a negative number of KiB, as PRAGMA cache_size does.")
-							 : errhint("Use an integer from %d to %d.", option->low, option->high)));
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+								strcmp(option->name, "busy_timeout") == 0
+									? errhint("Use a number of milliseconds, 0 to %d.", option->high)
+								: option->low < 0
+									? errhint("Use a number of pages, or a negative number of KiB, as PRAGMA "
+											  "cache_size does.")
+									: errhint("Use an integer from %d to %d.", option->low, option->high)));
 			break;
 		case OPTION_COST:
 			if (!parse_real(value, &cost, 0, NULL) || !(cost >= 0) || isinf(cost))
@@ -218,9 +221,12 @@ check_value(const Option *option, DefElem *def)
 			break;
 		case OPTION_STORED:
 			if (!parse_stored(value, &stored))
-				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-								errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-								errhint("Use the form in which SQLite stores the values: INTEGER, REAL, TEXT or BLOB.")));
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+					 errhint(
+						 "Use the form in which SQLite stores the values: INTEGER, REAL, TEXT or BLOB.")));
 			break;
 	}
 }
@@ -234,16 +240,18 @@ static void
 check_file_rights(bool writes)
 {
 	if (!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied to set option \"database\" of vss_fdw"),
-						errdetail("Only roles with privileges of the \"pg_read_server_files\" role may name a file "
-								  "on the server.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"database\" of vss_fdw"),
+				 errdetail("Only roles with privileges of the \"pg_read_server_files\" role may name a file "
+						   "on the server.")));
 	if (writes && !has_privs_of_role(GetUserId(), ROLE_PG_WRITE_SERVER_FILES))
-		ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-						errmsg("permission denied to set option \"database\" of a writable vss_fdw server"),
-						errdetail("Only roles with privileges of the \"pg_write_server_files\" role may name a file "
-								  "that can be written."),
-						errhint("Add the option read_only 'true'.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to set option \"database\" of a writable vss_fdw server"),
+				 errdetail("Only roles with privileges of the \"pg_write_server_files\" role may name a file "
+						   "that can be written."),
+				 errhint("Add the option read_only 'true'.")));
 }
 
 VSS_SQL_FUNCTION(vss_fdw_validator);

@@ -21,7 +21,7 @@
 struct VssHold
 {
 	VssConnection *conn; /* NULL once released */
-	int level;			 /* subtransaction that took it */
+	int level;           /* subtransaction that took it */
 	dlist_node node;
 	MemoryContextCallback callback;
 };
@@ -44,7 +44,8 @@ roll_back(VssConnection *conn)
 static void
 end_read(VssConnection *conn)
 {
-	if (conn->db == NULL || conn->xact_depth == 0 || conn->wrote || conn->in_use > 0 || IsolationUsesXactSnapshot())
+	if (conn->db == NULL || conn->xact_depth == 0 || conn->wrote || conn->in_use > 0 ||
+		IsolationUsesXactSnapshot())
 		return;
 	roll_back(conn);
 }

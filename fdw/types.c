@@ -232,19 +232,23 @@ misfit_hint(const Place *place)
 	switch (place->stored)
 	{
 		case SQLITE_TEXT:
-			return "Correct the value in SQLite, declare the foreign column as text, or, if numbers are stored as "
+			return "Correct the value in SQLite, declare the foreign column as text, or, if numbers are "
+				   "stored as "
 				   "text on purpose, set the column's option column_type to TEXT.";
 		case SQLITE_BLOB:
 			return "Correct the value in SQLite, or declare the foreign column as bytea.";
 		case SQLITE_FLOAT:
-			return "Correct the value in SQLite, or declare the foreign column as double precision or numeric.";
+			return "Correct the value in SQLite, or declare the foreign column as double precision or "
+				   "numeric.";
 		default:
-			return "Correct the value in SQLite, or declare the foreign column with a type that holds it, such as "
+			return "Correct the value in SQLite, or declare the foreign column with a type that holds it, "
+				   "such as "
 				   "bigint, numeric or text.";
 	}
 }
 
-static void pg_attribute_noreturn() misfit(const Place *place, const char *reason)
+static void
+pg_attribute_noreturn() misfit(const Place *place, const char *reason)
 {
 	char *where = describe_place(place);
 	char *value = shown_value(place);
@@ -515,7 +519,8 @@ convert(const Place *place)
 }
 
 Datum
-vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int i, const char *tablename, bool *isnull)
+vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int i, const char *tablename,
+					bool *isnull)
 {
 	Place place = {column, statement, i, sqlite3_column_type(statement->stmt, i), tablename};
 	Datum result = (Datum) 0;

@@ -17,7 +17,7 @@ typedef enum ValueKind
 	VALUE_FLOAT4,
 	VALUE_FLOAT8,
 	VALUE_NUMERIC,
-	VALUE_TEXT, /* text and varchar without length */
+	VALUE_TEXT,    /* text and varchar without length */
 	VALUE_VARCHAR, /* varchar(n), char(n), name: length checked */
 	VALUE_BYTEA,
 	VALUE_UUID,
