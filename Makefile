@@ -103,7 +103,7 @@ build/pg$(PG_MAJOR)/%.o: %.c
 # Which server vss_fdw.so was last built for: relink when it changes.
 build/server: FORCE
 	@mkdir -p $(@D)
-	@echo '$(PG_MAJOR) $(PGXS)' | cmp -s - $@ || echo '$(PG_MAJOR) $(PGXS)' >$@
+	@echo '$(VERSION)' | cmp -s - $@ || echo '$(VERSION)' >$@
 vss_fdw.so: build/server
 FORCE:
 
