@@ -57,10 +57,12 @@ void
 bridge_embed_remember(const char *model, const float *vector, int dim)
 {
 	uint64_t hash = XXH3_64bits(vector, (size_t) dim * sizeof(float));
+	uint32_t number;
 
 	pthread_mutex_lock(&lock);
+	number = model_number(model); /* may clear the entries */
 	entries[hash % ENTRIES].hash = hash;
-	entries[hash % ENTRIES].model = model_number(model);
+	entries[hash % ENTRIES].model = number;
 	pthread_mutex_unlock(&lock);
 }
 

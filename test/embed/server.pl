@@ -234,8 +234,8 @@ sub handle
 	if ($path eq '/reset') { reset_all(); return answer($c, 200, {}) }
 	if ($path eq '/control')
 	{
-		return answer($c, 400, { error => 'no such mode' }) unless ref $request && exists $modes{ $request->{mode} // '' };
-		%mode = (times => 0, %$request);
+		return answer($c, 400, { error => 'no such mode' }) unless ref $request && ($request->{mode} eq '' || exists $modes{ $request->{mode} });
+		%mode = (mode => '', times => 0, %$request);
 		return answer($c, 200, {});
 	}
 	my $api = $path eq '/api/embed' ? 'ollama' : $path eq '/v1/embeddings' ? 'openai' : undef;
