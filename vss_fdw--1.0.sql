@@ -240,6 +240,23 @@ REVOKE ALL ON FUNCTION vss_embed(text, text), vss_embed(text[], text) FROM PUBLI
 -- Three forms and no more: with others (regclass, real[], integer for k) calls
 -- with untyped literals and parameters would become ambiguous.
 
+CREATE FUNCTION vss_knn_support(internal) RETURNS internal
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+
+CREATE FUNCTION vss_knn(index text, query vss_vector, k bigint, ef integer DEFAULT NULL)
+	RETURNS TABLE (rowid bigint, distance double precision)
+	AS 'MODULE_PATHNAME', 'vss_knn_index' LANGUAGE C STABLE PARALLEL RESTRICTED
+	COST 1000 ROWS 10 SUPPORT vss_knn_support;
+COMMENT ON FUNCTION vss_knn(text, vss_vector, bigint, integer)
+	IS 'the k rows nearest to query of the index that a foreign table names';
+
+CREATE FUNCTION vss_knn(query vss_vector, k bigint)
+	RETURNS TABLE (rowid bigint, distance double precision)
+	AS 'MODULE_PATHNAME', 'vss_knn_only' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED
+	COST 1000 ROWS 10 SUPPORT vss_knn_support;
+COMMENT ON FUNCTION vss_knn(vss_vector, bigint)
+	IS 'the k rows nearest to query of the only index that is imported';
+
 CREATE FUNCTION vss_knn("column" vss_vector, query vss_vector, k bigint, ef integer DEFAULT NULL) RETURNS boolean
 	AS 'MODULE_PATHNAME', 'vss_knn_predicate' LANGUAGE C STABLE PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vss_knn(vss_vector, vss_vector, bigint, integer)

@@ -341,6 +341,7 @@ typedef struct VssOids
 	Oid pgvector;       /* type vector, or InvalidOid */
 	Oid pgvector_op[4]; /* likewise */
 	Oid knn_predicate;  /* vss_knn(vss_vector, vss_vector, bigint, int) */
+	Oid handler;        /* vss_fdw_handler(): tells our wrappers, whatever their name */
 } VssOids;
 
 const VssOids *vssfdw_oids(void);

@@ -77,13 +77,11 @@ find_type(Oid schema, const char *name, Oid *operators)
 	return type;
 }
 
-/* vss_knn(vss_vector, vss_vector, bigint, integer) in schema. */
 static Oid
-find_predicate(Oid schema, Oid vector)
+find_function(Oid schema, const char *name, const Oid *arguments, int count)
 {
-	Oid arguments[4] = {vector, vector, INT8OID, INT4OID};
-	oidvector *types = buildoidvector(arguments, lengthof(arguments));
-	Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum("vss_knn"),
+	oidvector *types = buildoidvector(arguments, count);
+	Oid function = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, CStringGetDatum(name),
 								   PointerGetDatum(types), ObjectIdGetDatum(schema));
 
 	pfree(types);
@@ -114,7 +112,12 @@ vssfdw_oids(void)
 	{
 		found.vector = find_type(schema, "vss_vector", found.op);
 		if (OidIsValid(found.vector))
-			found.knn_predicate = find_predicate(schema, found.vector);
+		{
+			Oid arguments[] = {found.vector, found.vector, INT8OID, INT4OID};
+
+			found.knn_predicate = find_function(schema, "vss_knn", arguments, lengthof(arguments));
+		}
+		found.handler = find_function(schema, "vss_fdw_handler", NULL, 0);
 	}
 	schema = extension_schema("vector");
 	if (OidIsValid(schema))

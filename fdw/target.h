@@ -1,0 +1,40 @@
+/*
+ * target.h
+ *		From what a user names to the hnsw index meant; for the functions that
+ *		take an index.
+ */
+#ifndef VSS_TARGET_H
+#define VSS_TARGET_H
+
+#include "fdw/fdw.h"
+
+/* An hnsw index reached through a foreign table. */
+typedef struct VssTarget
+{
+	Oid relid; /* the foreign table it was named by */
+	Oid serverid;
+	char *index; /* its name in SQLite */
+} VssTarget;
+
+/*
+ * The index behind a foreign table: the table itself where it is an imported
+ * hnsw table, else the one index that the table feeds.  Errors say which
+ * there are.  The caller has locked the relation and checked privileges.
+ */
+VssTarget *vssfdw_relation_target(Oid relid);
+
+/*
+ * The same by name, as regclass reads names.  Locks the foreign table for the
+ * transaction; demands SELECT on it; refuses where row-level security applies
+ * to the user.
+ */
+VssTarget *vssfdw_named_target(text *name);
+
+/*
+ * The only index that the user can name without a schema and may read.
+ * Imported index tables count first; where there are none, the tables that
+ * feed an index.  None, or several, are errors; several are listed.
+ */
+VssTarget *vssfdw_only_target(void);
+
+#endif /* VSS_TARGET_H */
