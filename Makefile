@@ -114,6 +114,9 @@ hnsw.so: $(HNSW_OBJS) $(EXT_OBJS)
 
 -include $(wildcard build/*/*.d build/*/*/*.d)
 
+build/recall_words: bench/recall_words.c $(HNSW_OBJS)
+	$(CC) $(LIB_CFLAGS) -o $@ $^ -pthread -lm
+
 # ---- tests that need no server ----
 
 unit:
