@@ -272,3 +272,31 @@ CREATE FUNCTION vss_fdw_validator(text[], oid) RETURNS void
 CREATE FOREIGN DATA WRAPPER vss_fdw
 	HANDLER vss_fdw_handler
 	VALIDATOR vss_fdw_validator;
+
+-- ---------- connections, SQL as it stands, versions ----------
+
+CREATE FUNCTION vss_fdw_get_connections(
+	OUT server_name text, OUT valid boolean, OUT used_in_xact boolean)
+	RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vss_fdw_get_connections()
+	IS 'open SQLite connections of this session';
+CREATE FUNCTION vss_fdw_disconnect(server_name text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vss_fdw_disconnect(text)
+	IS 'close this session''s SQLite connection of a server';
+CREATE FUNCTION vss_fdw_disconnect_all() RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vss_fdw_disconnect_all()
+	IS 'close all SQLite connections of this session';
+
+CREATE FUNCTION vss_exec(server text, sql text) RETURNS bigint
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION vss_exec(text, text)
+	IS 'run SQL in SQLite; returns the number of rows changed';
+REVOKE ALL ON FUNCTION vss_exec(text, text) FROM PUBLIC;
+
+CREATE FUNCTION vss_sqlite_version() RETURNS text
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_sqlite_version()
+	IS 'version of the SQLite library';

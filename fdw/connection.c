@@ -210,6 +210,8 @@ vssfdw_each_connection(void (*callback)(VssConnection *conn, void *arg), void *a
 	HASH_SEQ_STATUS scan;
 	VssConnection *conn;
 
+	if (connections == NULL)
+		return;
 	hash_seq_init(&scan, connections);
 	while ((conn = hash_seq_search(&scan)) != NULL)
 		callback(conn, arg);
