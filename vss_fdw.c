@@ -14,6 +14,7 @@
 #include "utils/guc.h"
 
 #include "fdw/fdw.h"
+#include "fdw/modify.h"
 
 PG_MODULE_MAGIC;
 
@@ -53,6 +54,7 @@ vss_fdw_handler(PG_FUNCTION_ARGS)
 
 	if (vssfdw_read_routine != NULL)
 		vssfdw_read_routine(routine);
+	vssfdw_modify_routine(routine);
 
 	PG_RETURN_POINTER(routine);
 }

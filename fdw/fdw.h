@@ -115,13 +115,14 @@ typedef struct VssConnection
 	uint64 generation; /* counts the times db was opened */
 
 	/* The rest is private to connection.c, transaction.c, statement.c, catalog.c. */
-	bool lost;            /* SQLite ended the transaction by itself */
-	MemoryContext memory; /* of servername and options */
-	dlist_head holds;     /* of VssHold */
+	bool lost;             /* SQLite ended the transaction by itself */
+	MemoryContext memory;  /* of servername and options */
+	dlist_head holds;      /* of VssHold */
 	dlist_head statements; /* of VssStatement handed out */
 	struct VssStatementCache *cache;
 	struct VssCatalog *catalog;
-	uint32 server_hash; /* of the server's syscache entry, for invalidation */
+	struct VssRowids *rowids; /* rowid.c's, in TopTransactionContext; NULL at its end */
+	uint32 server_hash;       /* of the server's syscache entry, for invalidation */
 } VssConnection;
 
 /* Open or reuse.  Checks privileges on the file; begins nothing. */
@@ -160,6 +161,15 @@ typedef struct VssStatement
 	VssConnection *conn;
 	const char *sql; /* a copy, lives as long as this struct */
 
+	/*
+	 * A statement that is read while others may write sets drain: it is called
+	 * before the connection's next write, while rows may be left, and must
+	 * fetch them all and rewind the statement.  (SQLite leaves undefined what a
+	 * reader sees of rows changed under it; PostgreSQL promises the snapshot.)
+	 */
+	void (*drain)(void *arg);
+	void *drain_arg;
+
 	/* private to statement.c */
 	int level; /* subtransaction that it belongs to */
 	dlist_node node;
@@ -167,6 +177,8 @@ typedef struct VssStatement
 } VssStatement;
 
 VssStatement *vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context);
+/* Call drain of every statement that is in the middle of its rows. */
+void vssfdw_drain(VssConnection *conn);
 /* Reset for another run; bindings stay. */
 void vssfdw_rewind(VssStatement *statement);
 void vssfdw_done(VssStatement *statement);
@@ -189,10 +201,10 @@ typedef struct VssColumn
 	FmgrInfo output;
 
 	/* private to types.c and bind.c */
-	Oid base;        /* type, or what the domain is over */
+	Oid base; /* type, or what the domain is over */
 	int32 base_typmod;
-	Oid element;     /* of an array type, else InvalidOid */
-	int kind;        /* ValueKind of types.h: which conversion */
+	Oid element;         /* of an array type, else InvalidOid */
+	int kind;            /* ValueKind of types.h: which conversion */
 	void **domain_cache; /* domain_check()'s, or NULL without a domain */
 } VssColumn;
 

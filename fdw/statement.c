@@ -151,6 +151,20 @@ vssfdw_done(VssStatement *statement)
 }
 
 void
+vssfdw_drain(VssConnection *conn)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &conn->statements)
+	{
+		VssStatement *statement = dlist_container(VssStatement, node, iter.cur);
+
+		if (statement->drain != NULL && sqlite3_stmt_busy(statement->stmt))
+			statement->drain(statement->drain_arg);
+	}
+}
+
+void
 vssfdw_rewind(VssStatement *statement)
 {
 	if (statement->stmt != NULL)

@@ -210,6 +210,7 @@ finish(VssConnection *conn, void *arg)
 		hold->conn = NULL;
 	}
 	conn->in_use = 0;
+	conn->rowids = NULL; /* went with TopTransactionContext */
 	if (conn->db == NULL)
 		return;
 	vssfdw_detach_statements(conn, 0);

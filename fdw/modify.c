@@ -1,0 +1,654 @@
+/*
+ * modify.c
+ *		INSERT, UPDATE and DELETE, row by row: planning, execution, COPY and
+ *		row movement into foreign partitions.
+ *
+ * A row is addressed by its rowid, carried as the ctid (rowid.c), or in
+ * WITHOUT ROWID tables by the primary key.  What SQLite stored, its own
+ * defaults, affinity and generated columns included, comes back through its
+ * RETURNING clause where PostgreSQL needs it.
+ *
+ * Before a write every reader in the middle of its rows is drained: see
+ * VssStatement.drain.
+ */
+#include "fdw/modify.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_type.h"
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#endif
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#include "miscadmin.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/inherit.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* What PlanForeignModify leaves to BeginForeignModify. */
+enum
+{
+	MODIFY_SQL,      /* String */
+	MODIFY_PARAMS,   /* IntList: attribute of each leading parameter */
+	MODIFY_RETURNED, /* IntList: attribute of each returned column */
+};
+
+typedef struct VssModify
+{
+	VssConnection *conn;
+	VssHold *hold;
+	VssStatement *statement;
+	CmdType operation;
+	bool is_view;
+
+	int param_count;
+	VssColumn *params;
+	int returned_count;
+	VssColumn *returned;
+
+	/* where the row's address stands in the plan's rows (UPDATE, DELETE) */
+	AttrNumber tid_attno;
+	int key_count; /* of a WITHOUT ROWID table */
+	AttrNumber *key_attnos;
+	VssColumn *keys;
+
+	MemoryContext row_context; /* reset for every row */
+	int batch_size;
+} VssModify;
+
+/* ---------- the address of a row ---------- */
+
+/* Attributes of the foreign table for the primary key of a WITHOUT ROWID table; error where one is missing. */
+static List *
+key_attributes(Relation rel, const VssTableInfo *info)
+{
+	List *attributes = NIL;
+	const VssTableKey *key = NULL;
+	ListCell *lc;
+
+	foreach (lc, info->keys)
+	{
+		const VssTableKey *candidate = lfirst(lc);
+
+		if (candidate->name == NULL)
+			key = candidate;
+	}
+	if (key == NULL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_ERROR),
+			 errmsg("rows of foreign table \"%s\" have neither a rowid nor a primary key to address them by",
+					RelationGetRelationName(rel))));
+	foreach (lc, key->columns)
+	{
+		const char *name = lfirst(lc);
+		AttrNumber found = InvalidAttrNumber;
+
+		for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel) && found == InvalidAttrNumber; a++)
+		{
+			VssColumn column;
+
+			if (TupleDescAttr(RelationGetDescr(rel), a - 1)->attisdropped)
+				continue;
+			vssfdw_column_init(&column, rel, a);
+			if (pg_strcasecmp(column.name, name) == 0)
+				found = a;
+		}
+		if (found == InvalidAttrNumber)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_ERROR),
+					 errmsg("foreign table \"%s\" lacks column \"%s\" of the SQLite table's primary key",
+							RelationGetRelationName(rel), name),
+					 errhint("Rows of a WITHOUT ROWID table are addressed by it; add the column.")));
+		attributes = lappend_int(attributes, found);
+	}
+	return attributes;
+}
+
+static bool
+addressed_by_key(const VssTableInfo *info)
+{
+	return !info->has_rowid && !info->is_view;
+}
+
+/* One name a distinct kind of Var, as row identities of different partitions must agree. */
+static char *
+key_name(Relation rel, AttrNumber attno)
+{
+	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), attno - 1);
+
+	return psprintf("vss_key_%d_%u_%d_%u", attno, attribute->atttypid, attribute->atttypmod,
+					attribute->attcollation);
+}
+
+static const VssTableInfo *
+table_info(Relation rel, VssConnection **conn)
+{
+	*conn = vssfdw_connect(GetForeignTable(RelationGetRelid(rel))->serverid);
+	return vssfdw_table_info(*conn, vssfdw_table_options(RelationGetRelid(rel))->table);
+}
+
+static void
+vssAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte,
+						   Relation target_relation)
+{
+	VssConnection *conn;
+	const VssTableInfo *info = table_info(target_relation, &conn);
+	ListCell *lc;
+
+	if (!addressed_by_key(info))
+	{
+		Var *var = makeVar(rtindex, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
+
+		add_row_identity_var(root, var, rtindex, "ctid");
+		return;
+	}
+	foreach (lc, key_attributes(target_relation, info))
+	{
+		AttrNumber attno = lfirst_int(lc);
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(target_relation), attno - 1);
+		Var *var =
+			makeVar(rtindex, attno, attribute->atttypid, attribute->atttypmod, attribute->attcollation, 0);
+
+		add_row_identity_var(root, var, rtindex, key_name(target_relation, attno));
+	}
+}
+
+static int
+vssIsForeignRelUpdatable(Relation rel)
+{
+	VssServerOptions *server =
+		vssfdw_server_options(GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid));
+	VssTableOptions *table = vssfdw_table_options(RelationGetRelid(rel));
+
+	if (server->read_only || !table->updatable)
+		return 0;
+	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
+}
+
+/* ---------- planning ---------- */
+
+/* Whether SQLite computes the column: it takes no value then. */
+static bool
+is_generated(const VssTableInfo *info, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, info->columns)
+	{
+		const VssColumnInfo *column = lfirst(lc);
+
+		if (pg_strcasecmp(column->name, name) == 0)
+			return column->generated;
+	}
+	return false;
+}
+
+/* The columns that get a value, in order of attribute number. */
+static List *
+target_attributes(Relation rel, const VssTableInfo *info, CmdType operation, Bitmapset *updated)
+{
+	List *targets = NIL;
+
+	for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), a - 1);
+		VssColumn column;
+
+		if (attribute->attisdropped || attribute->attgenerated)
+			continue;
+		if (operation == CMD_UPDATE && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, updated))
+			continue;
+		vssfdw_column_init(&column, rel, a);
+		if (!is_generated(info, column.name))
+			targets = lappend_int(targets, a);
+	}
+	return targets;
+}
+
+/* The columns whose stored values PostgreSQL wants back. */
+static List *
+returned_attributes(Relation rel, CmdType operation, List *returning, List *check_options)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+	Bitmapset *used = NULL;
+	bool all;
+	List *attributes = NIL;
+
+	all = triggers != NULL && ((operation == CMD_INSERT && triggers->trig_insert_after_row) ||
+							   (operation == CMD_UPDATE && triggers->trig_update_after_row));
+	pull_varattnos((Node *) returning, 1, &used);
+	pull_varattnos((Node *) check_options, 1, &used);
+	all |= bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+	if (returning == NIL && check_options == NIL && !all)
+		return NIL;
+	for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
+	{
+		if (!TupleDescAttr(RelationGetDescr(rel), a - 1)->attisdropped &&
+			(all || bms_is_member(a - FirstLowInvalidHeapAttributeNumber, used)))
+			attributes = lappend_int(attributes, a);
+	}
+	return attributes;
+}
+
+static void
+append_columns(StringInfo sql, Relation rel, List *attributes, const char *after_name)
+{
+	ListCell *lc;
+
+	foreach (lc, attributes)
+	{
+		VssColumn column;
+
+		vssfdw_column_init(&column, rel, lfirst_int(lc));
+		appendStringInfo(sql, "%s%s%s", foreach_current_index(lc) > 0 ? ", " : "",
+						 vssfdw_quote_identifier(column.name), after_name);
+	}
+}
+
+/* " WHERE <row's address>", its parameters following those already there. */
+static void
+append_address(StringInfo sql, Relation rel, const VssTableInfo *info)
+{
+	ListCell *lc;
+
+	if (!addressed_by_key(info))
+	{
+		if (info->rowid_name == NULL)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("rows of foreign table \"%s\" cannot be addressed", RelationGetRelationName(rel)),
+				 errhint("Its columns hide every name of the rowid; rename one of rowid, _rowid_ and oid.")));
+		appendStringInfo(sql, " WHERE %s = ?", vssfdw_quote_identifier(info->rowid_name));
+		return;
+	}
+	foreach (lc, key_attributes(rel, info))
+	{
+		VssColumn column;
+
+		vssfdw_column_init(&column, rel, lfirst_int(lc));
+		appendStringInfo(sql, "%s%s = ?", foreach_current_index(lc) == 0 ? " WHERE " : " AND ",
+						 vssfdw_quote_identifier(column.name));
+	}
+}
+
+static char *
+build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targets, List *returned,
+		  bool do_nothing)
+{
+	StringInfoData sql;
+	char *table = vssfdw_quote_identifier(info->name);
+
+	initStringInfo(&sql);
+	switch (operation)
+	{
+		case CMD_INSERT:
+			appendStringInfo(&sql, "INSERT INTO main.%s", table);
+			if (targets == NIL)
+				appendStringInfoString(&sql, " DEFAULT VALUES");
+			else
+			{
+				appendStringInfoChar(&sql, '(');
+				append_columns(&sql, rel, targets, "");
+				appendStringInfoString(&sql, ") VALUES (");
+				for (int i = 0; i < list_length(targets); i++)
+					appendStringInfoString(&sql, i > 0 ? ", ?" : "?");
+				appendStringInfoChar(&sql, ')');
+			}
+			if (do_nothing)
+				appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
+			break;
+		case CMD_UPDATE:
+			appendStringInfo(&sql, "UPDATE main.%s SET ", table);
+			append_columns(&sql, rel, targets, " = ?");
+			append_address(&sql, rel, info);
+			break;
+		default:
+			appendStringInfo(&sql, "DELETE FROM main.%s", table);
+			append_address(&sql, rel, info);
+			break;
+	}
+	if (returned != NIL)
+	{
+		appendStringInfoString(&sql, " RETURNING ");
+		append_columns(&sql, rel, returned, "");
+	}
+	return sql.data;
+}
+
+static List *
+plan_modify(Relation rel, CmdType operation, Bitmapset *updated, List *returning, List *check_options,
+			bool do_nothing)
+{
+	VssConnection *conn;
+	const VssTableInfo *info = table_info(rel, &conn);
+	List *targets = operation == CMD_DELETE ? NIL : target_attributes(rel, info, operation, updated);
+	List *returned = returned_attributes(rel, operation, returning, check_options);
+
+	if (operation == CMD_UPDATE && targets == NIL)
+		ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
+						errmsg("SQLite computes every column that UPDATE of foreign table \"%s\" sets",
+							   RelationGetRelationName(rel))));
+	if (do_nothing && info->is_virtual)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("virtual table \"%s\" does not support ON CONFLICT DO NOTHING", info->name)));
+	return list_make3(makeString(build_sql(rel, info, operation, targets, returned, do_nothing)), targets,
+					  returned);
+}
+
+static List *
+vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation, int subplan_index)
+{
+	RangeTblEntry *rte = planner_rt_fetch(result_relation, root);
+	Relation rel = table_open(rte->relid, NoLock);
+	Bitmapset *updated = NULL;
+	List *private;
+
+	if (plan->onConflictAction != ONCONFLICT_NONE && plan->onConflictAction != ONCONFLICT_NOTHING)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
+							   RelationGetRelationName(rel))));
+	if (plan->operation == CMD_UPDATE)
+	{
+		updated = get_rel_all_updated_cols(root, find_base_rel(root, result_relation));
+		/* a trigger may change columns that the command does not name */
+		if (rel->trigdesc != NULL && rel->trigdesc->trig_update_before_row)
+		{
+			for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
+				updated = bms_add_member(updated, a - FirstLowInvalidHeapAttributeNumber);
+		}
+	}
+	private = plan_modify(
+		rel, plan->operation, updated,
+		plan->returningLists != NIL ? list_nth(plan->returningLists, subplan_index) : NIL,
+		plan->withCheckOptionLists != NIL ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL,
+		plan->onConflictAction == ONCONFLICT_NOTHING);
+	table_close(rel, NoLock);
+	return private;
+}
+
+/* ---------- execution ---------- */
+
+static VssColumn *
+make_columns(Relation rel, List *attributes)
+{
+	VssColumn *columns = palloc0(sizeof(VssColumn) * (list_length(attributes) + 1));
+	ListCell *lc;
+
+	foreach (lc, attributes)
+		vssfdw_column_init(&columns[foreach_current_index(lc)], rel, lfirst_int(lc));
+	return columns;
+}
+
+static void
+find_address(VssModify *modify, Relation rel, const VssTableInfo *info, Plan *subplan)
+{
+	ListCell *lc;
+	List *keys;
+
+	if (!addressed_by_key(info))
+	{
+		modify->tid_attno = ExecFindJunkAttributeInTlist(subplan->targetlist, "ctid");
+		if (!AttributeNumberIsValid(modify->tid_attno))
+			elog(ERROR, "could not find junk ctid column");
+		return;
+	}
+	keys = key_attributes(rel, info);
+	modify->key_count = list_length(keys);
+	modify->keys = make_columns(rel, keys);
+	modify->key_attnos = palloc(sizeof(AttrNumber) * modify->key_count);
+	foreach (lc, keys)
+	{
+		AttrNumber found = ExecFindJunkAttributeInTlist(subplan->targetlist, key_name(rel, lfirst_int(lc)));
+
+		if (!AttributeNumberIsValid(found))
+			elog(ERROR, "could not find junk column of the primary key");
+		modify->key_attnos[foreach_current_index(lc)] = found;
+	}
+}
+
+static VssModify *
+begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *subplan, List *private)
+{
+	Relation rel = target->ri_RelationDesc;
+	VssModify *modify = palloc0(sizeof(VssModify));
+	const VssTableInfo *info = table_info(rel, &modify->conn);
+	List *params = list_nth(private, MODIFY_PARAMS);
+	List *returned = list_nth(private, MODIFY_RETURNED);
+
+	modify->operation = operation;
+	modify->is_view = info->is_view;
+	modify->param_count = list_length(params);
+	modify->params = make_columns(rel, params);
+	modify->returned_count = list_length(returned);
+	modify->returned = make_columns(rel, returned);
+	modify->batch_size = vssfdw_table_options(RelationGetRelid(rel))->batch_size;
+	if (operation != CMD_INSERT)
+		find_address(modify, rel, info, subplan);
+	modify->row_context =
+		AllocSetContextCreate(estate->es_query_cxt, "vss_fdw row to write", ALLOCSET_SMALL_SIZES);
+	modify->hold = vssfdw_hold(modify->conn, estate->es_query_cxt);
+	/* before any scan of this command has read, so that the lock can be waited for */
+	vssfdw_begin_write(modify->conn);
+	modify->statement =
+		vssfdw_prepare(modify->conn, strVal(list_nth(private, MODIFY_SQL)), estate->es_query_cxt);
+	return modify;
+}
+
+static void
+vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
+					  int eflags)
+{
+	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
+		return;
+	target->ri_FdwState =
+		begin_modify(state->ps.state, target, state->operation, outerPlanState(state)->plan, private);
+}
+
+/* COPY FROM, and rows routed or moved into a foreign partition. */
+static void
+vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
+{
+	ModifyTable *plan = castNode(ModifyTable, state->ps.plan);
+	Relation rel = target->ri_RelationDesc;
+	bool do_nothing = false;
+	List *returning = NIL;
+
+	if (plan != NULL && target->ri_RangeTableIndex != 0 && plan->operation == CMD_UPDATE &&
+		target->ri_FdwState != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot move rows into foreign partition \"%s\", which the same UPDATE changes",
+						RelationGetRelationName(rel))));
+	if (plan != NULL)
+	{
+		if (plan->onConflictAction != ONCONFLICT_NONE && plan->onConflictAction != ONCONFLICT_NOTHING)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
+								   RelationGetRelationName(rel))));
+		do_nothing = plan->onConflictAction == ONCONFLICT_NOTHING;
+		/* which columns are wanted is known for the root's rows only: take all */
+		if (plan->returningLists != NIL)
+			returning = list_make1(makeVar(1, 0, RECORDOID, -1, InvalidOid, 0));
+	}
+	target->ri_FdwState = begin_modify(state->ps.state, target, CMD_INSERT, NULL,
+									   plan_modify(rel, CMD_INSERT, NULL, returning, NIL, do_nothing));
+}
+
+static void
+bind_address(VssModify *modify, TupleTableSlot *plan_slot)
+{
+	int next = modify->param_count + 1;
+	bool isnull;
+	Datum datum;
+
+	if (modify->key_count == 0)
+	{
+		int64 rowid;
+
+		datum = ExecGetJunkAttribute(plan_slot, modify->tid_attno, &isnull);
+		if (isnull)
+			elog(ERROR, "ctid is NULL");
+		rowid = vssfdw_tid_to_rowid(modify->conn, (ItemPointer) DatumGetPointer(datum));
+		sqlite3_bind_int64(modify->statement->stmt, next, rowid);
+		return;
+	}
+	for (int i = 0; i < modify->key_count; i++)
+	{
+		datum = ExecGetJunkAttribute(plan_slot, modify->key_attnos[i], &isnull);
+		vssfdw_bind(modify->statement, next + i, &modify->keys[i], datum, isnull);
+	}
+}
+
+/* Put what SQLite stored into the slot, which owns the tuple from then on; it is made in context. */
+static void
+store_returned(VssModify *modify, TupleTableSlot *slot, const char *table, MemoryContext context)
+{
+	TupleDesc desc = slot->tts_tupleDescriptor;
+	Datum *values = palloc(sizeof(Datum) * desc->natts);
+	bool *nulls = palloc(sizeof(bool) * desc->natts);
+	MemoryContext old;
+
+	memset(nulls, true, desc->natts);
+	for (int i = 0; i < modify->returned_count; i++)
+	{
+		VssColumn *column = &modify->returned[i];
+
+		values[column->attnum - 1] =
+			vssfdw_column_datum(column, modify->statement, i, table, &nulls[column->attnum - 1]);
+	}
+	old = MemoryContextSwitchTo(context);
+	ExecForceStoreHeapTuple(heap_form_tuple(desc, values, nulls), slot, true);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Write one row.  NULL when SQLite wrote none: a conflict that is to be
+ * ignored, or a trigger that refused or removed the row.
+ */
+static TupleTableSlot *
+write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	VssModify *modify = target->ri_FdwState;
+	MemoryContext old;
+	bool written;
+
+	vssfdw_begin_write(modify->conn);
+	vssfdw_drain(modify->conn);
+	MemoryContextReset(modify->row_context);
+	old = MemoryContextSwitchTo(modify->row_context);
+	vssfdw_rewind(modify->statement);
+	for (int i = 0; i < modify->param_count; i++)
+	{
+		bool isnull;
+		Datum value = slot_getattr(slot, modify->params[i].attnum, &isnull);
+
+		vssfdw_bind(modify->statement, i + 1, &modify->params[i], value, isnull);
+	}
+	if (modify->operation != CMD_INSERT)
+		bind_address(modify, plan_slot);
+
+	written = vssfdw_step(modify->statement);
+	if (written)
+	{
+		store_returned(modify, slot, RelationGetRelationName(target->ri_RelationDesc), old);
+		/* run to the end, so that the statement is complete */
+		while (vssfdw_step(modify->statement))
+			;
+	}
+	else if (modify->returned_count == 0)
+		written = modify->is_view || sqlite3_changes(modify->conn->db) > 0;
+	vssfdw_rewind(modify->statement);
+	MemoryContextSwitchTo(old);
+	return written ? slot : NULL;
+}
+
+static TupleTableSlot **
+vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot **slots,
+						  TupleTableSlot **plan_slots, int *count)
+{
+	int written = 0;
+
+	for (int i = 0; i < *count; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (write_row(estate, target, slots[i], plan_slots[i]) != NULL)
+			written++;
+	}
+	*count = written;
+	return slots;
+}
+
+/*
+ * Rows with RETURNING or triggers come one at a time, for each result is
+ * looked at.
+ */
+static int
+vssGetForeignModifyBatchSize(ResultRelInfo *target)
+{
+	VssModify *modify = target->ri_FdwState;
+	Relation rel = target->ri_RelationDesc;
+
+	if (target->ri_projectReturning != NULL || target->ri_WithCheckOptions != NIL ||
+		(rel->trigdesc != NULL &&
+		 (rel->trigdesc->trig_insert_before_row || rel->trigdesc->trig_insert_after_row)))
+		return 1;
+	return modify != NULL ? modify->batch_size : vssfdw_table_options(RelationGetRelid(rel))->batch_size;
+}
+
+static void
+end_modify(ResultRelInfo *target)
+{
+	VssModify *modify = target->ri_FdwState;
+
+	if (modify == NULL)
+		return;
+	vssfdw_done(modify->statement);
+	vssfdw_release(modify->hold);
+	target->ri_FdwState = NULL;
+}
+
+static void
+vssEndForeignModify(EState *estate, ResultRelInfo *target)
+{
+	end_modify(target);
+}
+
+static void
+vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
+						struct ExplainState *es)
+{
+	if (!es->verbose)
+		return;
+	ExplainPropertyText("SQLite Query", strVal(list_nth(private, MODIFY_SQL)), es);
+	if (target->ri_BatchSize > 1)
+		ExplainPropertyInteger("Batch Size", NULL, target->ri_BatchSize, es);
+}
+
+void
+vssfdw_modify_routine(FdwRoutine *routine)
+{
+	routine->AddForeignUpdateTargets = vssAddForeignUpdateTargets;
+	routine->IsForeignRelUpdatable = vssIsForeignRelUpdatable;
+	routine->PlanForeignModify = vssPlanForeignModify;
+	routine->BeginForeignModify = vssBeginForeignModify;
+	routine->ExecForeignInsert = write_row;
+	routine->ExecForeignUpdate = write_row;
+	routine->ExecForeignDelete = write_row;
+	routine->ExecForeignBatchInsert = vssExecForeignBatchInsert;
+	routine->GetForeignModifyBatchSize = vssGetForeignModifyBatchSize;
+	routine->EndForeignModify = vssEndForeignModify;
+	routine->BeginForeignInsert = vssBeginForeignInsert;
+	routine->EndForeignInsert = vssEndForeignModify;
+	routine->ExplainForeignModify = vssExplainForeignModify;
+	routine->ExecForeignTruncate = vssExecForeignTruncate;
+}
