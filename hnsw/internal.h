@@ -249,8 +249,9 @@ typedef struct HnswKernels
 	/* exact double sums in the fixed order: every set gives the same bits */
 	double (*exact_dot)(const float *a, const float *b, uint32_t n);
 	double (*exact_l2sq)(const float *a, const float *b, uint32_t n);
-	/* sum of q[i] * c[i]; integers, so every set gives the same */
-	int32_t (*code_dot)(const int16_t *q, const uint8_t *c, uint32_t n);
+	/* sums of products of integers, so every set gives the same; see code.c for why they fit */
+	int32_t (*code_dot)(const int16_t *q, const int8_t *c, uint32_t n);
+	int32_t (*code_pair)(const int8_t *a, const int8_t *b, uint32_t n);
 } HnswKernels;
 
 const HnswKernels *hnsw_kernels(void);

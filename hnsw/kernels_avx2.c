@@ -136,34 +136,63 @@ exact_l2sq(const float *a, const float *b, uint32_t n)
 	return fold16(s);
 }
 
+TARGET static inline __m256i
+widen(const int8_t *p)
+{
+	return _mm256_cvtepi8_epi16(_mm_loadu_si128((const __m128i *) p));
+}
+
+TARGET static inline int32_t
+fold_i32(__m256i v)
+{
+	__m128i x = _mm_add_epi32(_mm256_castsi256_si128(v), _mm256_extracti128_si256(v, 1));
+
+	x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
+	x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1));
+	return _mm_cvtsi128_si32(x);
+}
+
 TARGET static int32_t
-code_dot(const int16_t *q, const uint8_t *c, uint32_t n)
+code_dot(const int16_t *q, const int8_t *c, uint32_t n)
 {
 	__m256i s0 = _mm256_setzero_si256();
 	__m256i s1 = s0;
-	__m128i x;
 	uint32_t i = 0;
 	int32_t sum;
 
 	for (; i + 32 <= n; i += 32)
 	{
-		__m256i c0 = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (c + i)));
-		__m256i c1 = _mm256_cvtepu8_epi16(_mm_loadu_si128((const __m128i *) (c + i + 16)));
-
-		s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(c0, _mm256_loadu_si256((const __m256i *) (q + i))));
-		s1 = _mm256_add_epi32(s1, _mm256_madd_epi16(c1, _mm256_loadu_si256((const __m256i *) (q + i + 16))));
+		s0 = _mm256_add_epi32(
+			s0, _mm256_madd_epi16(widen(c + i), _mm256_loadu_si256((const __m256i *) (q + i))));
+		s1 = _mm256_add_epi32(
+			s1, _mm256_madd_epi16(widen(c + i + 16), _mm256_loadu_si256((const __m256i *) (q + i + 16))));
 	}
-	s0 = _mm256_add_epi32(s0, s1);
-	x = _mm_add_epi32(_mm256_castsi256_si128(s0), _mm256_extracti128_si256(s0, 1));
-	x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0x4e));
-	x = _mm_add_epi32(x, _mm_shuffle_epi32(x, 0xb1));
-	sum = _mm_cvtsi128_si32(x);
+	sum = fold_i32(_mm256_add_epi32(s0, s1));
 	for (; i < n; i++)
-		sum += (int32_t) q[i] * (int32_t) c[i];
+		sum += (int32_t) q[i] * c[i];
 	return sum;
 }
 
-static const HnswKernels avx2 = {"avx2", dot, l2sq, exact_dot, exact_l2sq, code_dot};
+TARGET static int32_t
+code_pair(const int8_t *a, const int8_t *b, uint32_t n)
+{
+	__m256i s0 = _mm256_setzero_si256();
+	__m256i s1 = s0;
+	uint32_t i = 0;
+	int32_t sum;
+
+	for (; i + 32 <= n; i += 32)
+	{
+		s0 = _mm256_add_epi32(s0, _mm256_madd_epi16(widen(a + i), widen(b + i)));
+		s1 = _mm256_add_epi32(s1, _mm256_madd_epi16(widen(a + i + 16), widen(b + i + 16)));
+	}
+	sum = fold_i32(_mm256_add_epi32(s0, s1));
+	for (; i < n; i++)
+		sum += (int32_t) a[i] * b[i];
+	return sum;
+}
+
+static const HnswKernels avx2 = {"avx2", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair};
 
 const HnswKernels *
 hnsw_kernels_avx2(void)

@@ -120,8 +120,20 @@ exact_l2sq(const float *a, const float *b, uint32_t n)
 	return fold16(s0, s1);
 }
 
+TARGET static inline __mmask32
+tail_mask32(uint32_t count)
+{
+	return count >= 32 ? 0xffffffffu : (1u << count) - 1;
+}
+
+TARGET static inline __m512i
+widen(const int8_t *p)
+{
+	return _mm512_cvtepi8_epi16(_mm256_loadu_si256((const __m256i *) p));
+}
+
 TARGET static int32_t
-code_dot(const int16_t *q, const uint8_t *c, uint32_t n)
+code_dot(const int16_t *q, const int8_t *c, uint32_t n)
 {
 	__m512i s0 = _mm512_setzero_si512();
 	__m512i s1 = s0;
@@ -129,23 +141,42 @@ code_dot(const int16_t *q, const uint8_t *c, uint32_t n)
 
 	for (; i + 64 <= n; i += 64)
 	{
-		__m512i c0 = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *) (c + i)));
-		__m512i c1 = _mm512_cvtepu8_epi16(_mm256_loadu_si256((const __m256i *) (c + i + 32)));
-
-		s0 = _mm512_dpwssd_epi32(s0, c0, _mm512_loadu_si512(q + i));
-		s1 = _mm512_dpwssd_epi32(s1, c1, _mm512_loadu_si512(q + i + 32));
+		s0 = _mm512_dpwssd_epi32(s0, widen(c + i), _mm512_loadu_si512(q + i));
+		s1 = _mm512_dpwssd_epi32(s1, widen(c + i + 32), _mm512_loadu_si512(q + i + 32));
 	}
 	for (; i < n; i += 32)
 	{
-		__mmask32 mask = n - i >= 32 ? 0xffffffffu : (1u << (n - i)) - 1;
-		__m512i c0 = _mm512_cvtepu8_epi16(_mm256_maskz_loadu_epi8(mask, c + i));
+		__mmask32 mask = tail_mask32(n - i);
 
-		s0 = _mm512_dpwssd_epi32(s0, c0, _mm512_maskz_loadu_epi16(mask, q + i));
+		s0 = _mm512_dpwssd_epi32(s0, _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, c + i)),
+								 _mm512_maskz_loadu_epi16(mask, q + i));
 	}
 	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
 }
 
-static const HnswKernels avx512 = {"avx512", dot, l2sq, exact_dot, exact_l2sq, code_dot};
+TARGET static int32_t
+code_pair(const int8_t *a, const int8_t *b, uint32_t n)
+{
+	__m512i s0 = _mm512_setzero_si512();
+	__m512i s1 = s0;
+	uint32_t i = 0;
+
+	for (; i + 64 <= n; i += 64)
+	{
+		s0 = _mm512_dpwssd_epi32(s0, widen(a + i), widen(b + i));
+		s1 = _mm512_dpwssd_epi32(s1, widen(a + i + 32), widen(b + i + 32));
+	}
+	for (; i < n; i += 32)
+	{
+		__mmask32 mask = tail_mask32(n - i);
+
+		s0 = _mm512_dpwssd_epi32(s0, _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, a + i)),
+								 _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, b + i)));
+	}
+	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+}
+
+static const HnswKernels avx512 = {"avx512", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair};
 
 const HnswKernels *
 hnsw_kernels_avx512(void)

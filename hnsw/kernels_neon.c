@@ -124,7 +124,7 @@ exact_l2sq(const float *a, const float *b, uint32_t n)
 }
 
 static int32_t
-code_dot(const int16_t *q, const uint8_t *c, uint32_t n)
+code_dot(const int16_t *q, const int8_t *c, uint32_t n)
 {
 	int32x4_t s0 = vdupq_n_s32(0);
 	int32x4_t s1 = s0;
@@ -133,7 +133,7 @@ code_dot(const int16_t *q, const uint8_t *c, uint32_t n)
 
 	for (; i + 8 <= n; i += 8)
 	{
-		int16x8_t x = vreinterpretq_s16_u16(vmovl_u8(vld1_u8(c + i)));
+		int16x8_t x = vmovl_s8(vld1_s8(c + i));
 		int16x8_t y = vld1q_s16(q + i);
 
 		s0 = vmlal_s16(s0, vget_low_s16(x), vget_low_s16(y));
@@ -141,11 +141,26 @@ code_dot(const int16_t *q, const uint8_t *c, uint32_t n)
 	}
 	sum = vaddvq_s32(vaddq_s32(s0, s1));
 	for (; i < n; i++)
-		sum += (int32_t) q[i] * (int32_t) c[i];
+		sum += (int32_t) q[i] * c[i];
 	return sum;
 }
 
-static const HnswKernels neon = {"neon", dot, l2sq, exact_dot, exact_l2sq, code_dot};
+static int32_t
+code_pair(const int8_t *a, const int8_t *b, uint32_t n)
+{
+	int32x4_t s = vdupq_n_s32(0);
+	uint32_t i = 0;
+	int32_t sum;
+
+	for (; i + 8 <= n; i += 8)
+		s = vpadalq_s16(s, vmull_s8(vld1_s8(a + i), vld1_s8(b + i)));
+	sum = vaddvq_s32(s);
+	for (; i < n; i++)
+		sum += (int32_t) a[i] * b[i];
+	return sum;
+}
+
+static const HnswKernels neon = {"neon", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair};
 
 const HnswKernels *
 hnsw_kernels_neon(void)

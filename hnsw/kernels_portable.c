@@ -94,15 +94,24 @@ exact_l2sq(const float *a, const float *b, uint32_t n)
 	return lane[0];
 }
 
-/* q is the query in 16 bits, c a code; see code.c for why the sum fits. */
 static int32_t
-code_dot(const int16_t *q, const uint8_t *c, uint32_t n)
+code_dot(const int16_t *q, const int8_t *c, uint32_t n)
 {
 	int32_t sum = 0;
 
 	for (uint32_t i = 0; i < n; i++)
-		sum += (int32_t) q[i] * (int32_t) c[i];
+		sum += (int32_t) q[i] * c[i];
 	return sum;
 }
 
-const HnswKernels hnsw_kernels_portable = {"portable", dot, l2sq, exact_dot, exact_l2sq, code_dot};
+static int32_t
+code_pair(const int8_t *a, const int8_t *b, uint32_t n)
+{
+	int32_t sum = 0;
+
+	for (uint32_t i = 0; i < n; i++)
+		sum += (int32_t) a[i] * b[i];
+	return sum;
+}
+
+const HnswKernels hnsw_kernels_portable = {"portable", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair};

@@ -1,0 +1,401 @@
+/*
+ * builder.c
+ *		The builder: its memory, its nodes, what the writer reads of it.
+ *
+ * Insertion has two halves.  The first, here, takes all the memory and fills
+ * in the node, and may fail; the second (insert.c) links it and cannot.
+ */
+#include "builder.h"
+#include "distance.h"
+#include "rng.h"
+
+#include <inttypes.h>
+
+/* Below this many dimensions the vectors are no larger than a cache line or two: no codes. */
+#define CODE_MIN_DIM 32
+
+static HnswStatus
+check_params(const HnswParams *p, HnswError *err)
+{
+	if (p->dim < 1 || p->dim > HNSW_MAX_DIM)
+		return hnsw_fail(err, HNSW_INVALID, "dim is %" PRIu32 ", it must be 1 to %d", p->dim, HNSW_MAX_DIM);
+	if (p->metric < HNSW_COSINE || p->metric > HNSW_IP)
+		return hnsw_fail(err, HNSW_INVALID, "unknown metric %d", (int) p->metric);
+	if (p->m < HNSW_MIN_M || p->m > HNSW_MAX_M)
+		return hnsw_fail(err, HNSW_INVALID, "m is %" PRIu32 ", it must be %d to %d", p->m, HNSW_MIN_M,
+						 HNSW_MAX_M);
+	if (p->ef_construction < 1 || p->ef_construction > HNSW_MAX_EF)
+		return hnsw_fail(err, HNSW_INVALID, "ef_construction is %" PRIu32 ", it must be 1 to %d",
+						 p->ef_construction, HNSW_MAX_EF);
+	return HNSW_OK;
+}
+
+HnswStatus
+hnsw_builder_create(const HnswParams *params, uint64_t capacity, HnswBuilder **out, HnswError *err)
+{
+	HnswStatus status = check_params(params, err);
+	HnswBuilder *b;
+
+	*out = NULL;
+	if (status != HNSW_OK)
+		return status;
+	b = calloc(1, sizeof *b);
+	if (b == NULL)
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for an empty graph");
+	b->params = *params;
+	b->code = hnsw_choose_code(params->dim);
+	b->code_stride = hnsw_code_stride(b->code, params->dim);
+	b->nodes.size = sizeof(HnswNode) + (1 + 2 * (size_t) params->m) * sizeof(uint32_t);
+	b->rest.size = sizeof(HnswNodeRest);
+	b->vectors.size = params->dim * sizeof(float);
+	b->codes.size = b->code_stride;
+	atomic_init(&b->entry, ENTRY_NONE);
+	pthread_mutex_init(&b->entry_lock, NULL);
+	pthread_mutex_init(&b->alloc_lock, NULL);
+
+	/* only a hint: what cannot be had now may be had when it is needed */
+	if (capacity > 0 && capacity < HNSW_MAX_NODES)
+		hnsw_labels_reserve(&b->labels, capacity);
+	*out = b;
+	return HNSW_OK;
+}
+
+HnswCode
+hnsw_choose_code(uint32_t dim)
+{
+	return dim < CODE_MIN_DIM ? HNSW_CODE_F32 : HNSW_CODE_SQ8;
+}
+
+static void
+scratch_free(HnswScratch *s)
+{
+	hnsw_probe_free(&s->probe);
+	hnsw_visited_free(&s->visited);
+	free(s->pool.entries);
+	free(s->candidates);
+	free(s->links);
+	free(s->chosen);
+	free(s);
+}
+
+void
+hnsw_builder_free(HnswBuilder *b)
+{
+	uint32_t slots;
+
+	if (b == NULL)
+		return;
+	slots = hnsw_builder_slots(b);
+	for (uint32_t id = 0; id < slots; id++)
+		free(hnsw_node_rest(b, id)->upper);
+	while (b->scratch != NULL)
+	{
+		HnswScratch *next = b->scratch->next;
+
+		scratch_free(b->scratch);
+		b->scratch = next;
+	}
+	hnsw_grow_free(&b->nodes);
+	hnsw_grow_free(&b->rest);
+	hnsw_grow_free(&b->vectors);
+	hnsw_grow_free(&b->codes);
+	hnsw_labels_free(&b->labels);
+	free(b->free_slots);
+	pthread_mutex_destroy(&b->entry_lock);
+	pthread_mutex_destroy(&b->alloc_lock);
+	free(b);
+}
+
+uint64_t
+hnsw_builder_count(const HnswBuilder *b)
+{
+	return atomic_load_explicit(&b->live, memory_order_relaxed);
+}
+
+static HnswScratch *
+scratch_create(const HnswBuilder *b)
+{
+	HnswScratch *s = calloc(1, sizeof *s);
+	size_t degree = 2 * (size_t) b->params.m + 2;
+	uint32_t ef = b->params.ef_construction;
+
+	if (s == NULL)
+		return NULL;
+
+	/* a pool wide enough for m neighbours whatever ef_construction is */
+	if (ef < b->params.m + 1)
+		ef = b->params.m + 1;
+	s->pool.capacity = ef;
+	s->candidate_capacity = ef + 16 * b->params.m + (uint32_t) degree;
+	s->pool.entries = malloc(((size_t) ef + 1) * sizeof *s->pool.entries);
+	s->candidates = malloc(s->candidate_capacity * sizeof *s->candidates);
+	s->links = malloc(degree * sizeof *s->links);
+	s->chosen = malloc(degree * sizeof *s->chosen);
+	if (!hnsw_probe_init(&s->probe, b->code, b->params.metric, b->params.dim) || s->pool.entries == NULL ||
+		s->candidates == NULL || s->links == NULL || s->chosen == NULL)
+	{
+		scratch_free(s);
+		return NULL;
+	}
+	return s;
+}
+
+HnswScratch *
+hnsw_scratch_take(HnswBuilder *b)
+{
+	HnswScratch *s;
+
+	pthread_mutex_lock(&b->alloc_lock);
+	s = b->scratch;
+	if (s != NULL)
+		b->scratch = s->next;
+	pthread_mutex_unlock(&b->alloc_lock);
+	return s != NULL ? s : scratch_create(b);
+}
+
+void
+hnsw_scratch_give(HnswBuilder *b, HnswScratch *s)
+{
+	pthread_mutex_lock(&b->alloc_lock);
+	s->next = b->scratch;
+	b->scratch = s;
+	pthread_mutex_unlock(&b->alloc_lock);
+}
+
+bool
+hnsw_scratch_fit(const HnswBuilder *b, HnswScratch *s)
+{
+	size_t slots = hnsw_builder_slots(b);
+
+	if (slots < s->visited.nodes)
+		return true;
+	return hnsw_visited_reserve(&s->visited, slots + slots / 4 + 1024);
+}
+
+/* ---------- adding ---------- */
+
+/*
+ * A free slot with memory for everything, or HNSW_NO_NODE.  alloc_lock is
+ * held.  A slot that is given up again goes to the free list.
+ */
+static uint32_t
+take_slot(HnswBuilder *b)
+{
+	uint32_t id = atomic_load_explicit(&b->slots, memory_order_relaxed);
+
+	if (b->free_count > 0)
+		return b->free_slots[--b->free_count];
+	if (id == HNSW_NO_NODE || !hnsw_grow_reserve(&b->nodes, (uint64_t) id + 1) ||
+		!hnsw_grow_reserve(&b->rest, (uint64_t) id + 1) ||
+		!hnsw_grow_reserve(&b->vectors, (uint64_t) id - b->base_count + 1) ||
+		!hnsw_grow_reserve(&b->codes, (uint64_t) id - b->base_count + 1))
+		return HNSW_NO_NODE;
+
+	/* dead until it is linked */
+	atomic_store_explicit(&hnsw_node(b, id)->dead, 1, memory_order_relaxed);
+	atomic_store_explicit(&b->slots, id + 1, memory_order_release);
+	return id;
+}
+
+/*
+ * Room for every slot in the free list, made before a slot is taken so that
+ * giving one up cannot fail.  alloc_lock is held.
+ */
+static bool
+reserve_free_list(HnswBuilder *b)
+{
+	uint32_t *bigger;
+	uint32_t need = b->free_count + 64;
+
+	if (b->free_capacity >= need)
+		return true;
+	bigger = realloc(b->free_slots, (size_t) need * 2 * sizeof *bigger);
+	if (bigger == NULL)
+		return false;
+	b->free_slots = bigger;
+	b->free_capacity = need * 2;
+	return true;
+}
+
+static void
+fill_in(HnswBuilder *b, uint32_t id, int64_t label, uint32_t level, uint32_t *upper, const float *vector)
+{
+	HnswNode *node = hnsw_node(b, id);
+	HnswNodeRest *rest = hnsw_node_rest(b, id);
+
+	memcpy(hnsw_grow_at(&b->vectors, id - b->base_count), vector, b->vectors.size);
+	hnsw_code_encode(b->code, b->params.metric, vector, b->params.dim,
+					 hnsw_grow_at(&b->codes, id - b->base_count));
+	node->level = (uint8_t) level;
+	node->list[0] = 0;
+	rest->label = label;
+	rest->upper = upper;
+	atomic_store_explicit(&node->dead, 0, memory_order_relaxed);
+}
+
+/*
+ * The first half of an insertion: a filled-in node that bears label, linked to
+ * nothing.  *old is the node that bore it before, or HNSW_NO_NODE.
+ */
+static HnswStatus
+prepare(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint32_t *id, uint32_t *old,
+		HnswError *err)
+{
+	uint32_t level = hnsw_level(b->params.seed, label, b->params.m);
+	uint32_t *upper = NULL;
+
+	if (level > 0)
+	{
+		upper = calloc((size_t) level * (1 + b->params.m), sizeof *upper);
+		if (upper == NULL)
+			return hnsw_fail(err, HNSW_NOMEM, "out of memory for the links of a node");
+	}
+	pthread_mutex_lock(&b->alloc_lock);
+	if (!reserve_free_list(b) || !hnsw_labels_reserve(&b->labels, b->labels.count + 1) || (*id = take_slot(b)) == HNSW_NO_NODE)
+	{
+		pthread_mutex_unlock(&b->alloc_lock);
+		free(upper);
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %" PRIu64 " nodes",
+						 hnsw_builder_count(b) + 1);
+	}
+	if (!hnsw_scratch_fit(b, s))
+	{
+		b->free_slots[b->free_count++] = *id;
+		pthread_mutex_unlock(&b->alloc_lock);
+		free(upper);
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu64 " nodes",
+						 hnsw_builder_count(b) + 1);
+	}
+	pthread_mutex_unlock(&b->alloc_lock);
+
+	fill_in(b, *id, label, level, upper, vector);
+
+	pthread_mutex_lock(&b->alloc_lock);
+	*old = hnsw_labels_get(&b->labels, label);
+	hnsw_labels_put(&b->labels, label, *id);
+	pthread_mutex_unlock(&b->alloc_lock);
+	return HNSW_OK;
+}
+
+HnswStatus
+hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, HnswError *err)
+{
+	HnswStatus status;
+	uint32_t id = HNSW_NO_NODE;
+	uint32_t old = HNSW_NO_NODE;
+
+	if (!hnsw_vector_usable(b->params.metric, vector, b->params.dim))
+		return hnsw_fail(err, HNSW_INVALID,
+						 "the vector of label %" PRId64 " is not finite, or has length zero under cosine",
+						 label);
+	status = prepare(b, s, label, vector, &id, &old, err);
+	if (status != HNSW_OK)
+		return status;
+	hnsw_probe_set(&s->probe, vector);
+	hnsw_link_node(b, s, id);
+	atomic_store_explicit(&b->changed, true, memory_order_relaxed);
+	if (old == HNSW_NO_NODE)
+		atomic_fetch_add_explicit(&b->live, 1, memory_order_relaxed);
+	else
+	{
+		atomic_store_explicit(&hnsw_node(b, old)->dead, 1, memory_order_relaxed);
+		atomic_store_explicit(&b->has_dead, true, memory_order_relaxed);
+	}
+	return HNSW_OK;
+}
+
+HnswStatus
+hnsw_builder_add(HnswBuilder *b, int64_t label, const float *vector, HnswError *err)
+{
+	HnswScratch *s = hnsw_scratch_take(b);
+	HnswStatus status;
+
+	if (s == NULL)
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for an insertion");
+	status = hnsw_add_node(b, s, label, vector, err);
+	hnsw_scratch_give(b, s);
+	return status;
+}
+
+typedef struct AddMany
+{
+	HnswBuilder *b;
+	const int64_t *labels;
+	const float *vectors;
+} AddMany;
+
+static HnswStatus
+add_one(void *arg, HnswScratch *s, uint64_t i, HnswError *err)
+{
+	const AddMany *many = arg;
+
+	return hnsw_add_node(many->b, s, many->labels[i], many->vectors + i * many->b->params.dim, err);
+}
+
+HnswStatus
+hnsw_builder_add_many(HnswBuilder *b, size_t n, const int64_t *labels, const float *vectors,
+					  const HnswTask *task, HnswError *err)
+{
+	AddMany many = {b, labels, vectors};
+
+	return hnsw_parallel(b, n, add_one, &many, task, err);
+}
+
+/* ---------- what the writer reads ---------- */
+
+const HnswParams *
+hnsw_builder_params(const HnswBuilder *b)
+{
+	return &b->params;
+}
+
+uint32_t
+hnsw_builder_slots(const HnswBuilder *b)
+{
+	return atomic_load_explicit(&b->slots, memory_order_acquire);
+}
+
+bool
+hnsw_builder_live(const HnswBuilder *b, uint32_t id)
+{
+	return !hnsw_node_dead(b, id);
+}
+
+uint32_t
+hnsw_builder_level(const HnswBuilder *b, uint32_t id)
+{
+	return hnsw_node(b, id)->level;
+}
+
+uint32_t
+hnsw_builder_entry(const HnswBuilder *b)
+{
+	return ENTRY_NODE(atomic_load_explicit(&b->entry, memory_order_acquire));
+}
+
+int64_t
+hnsw_builder_label(const HnswBuilder *b, uint32_t id)
+{
+	return hnsw_node_rest(b, id)->label;
+}
+
+const float *
+hnsw_builder_vector(const HnswBuilder *b, uint32_t id)
+{
+	return hnsw_node_vector(b, id);
+}
+
+uint32_t
+hnsw_builder_links(const HnswBuilder *b, uint32_t id, uint32_t layer, const uint32_t **links)
+{
+	const uint32_t *list = hnsw_node_list(b, id, layer);
+
+	*links = list + 1;
+	return list[0];
+}
+
+HnswCode
+hnsw_builder_code(const HnswBuilder *b)
+{
+	return b->code;
+}

@@ -1,0 +1,217 @@
+/*
+ * builder.h
+ *		A graph in memory that changes.  Private to hnsw/.
+ *
+ * Locks, in the order in which they are taken:
+ *
+ *	entry_lock	held while a node above the top layer is linked, so that two such
+ *				nodes find each other
+ *	alloc_lock	slots, labels, free list, scratch list, and growing the arrays
+ *	node->lock	a node's lists; a spinlock, held for a copy or a selection, and
+ *				never two at once
+ *
+ * A node is filled in by one thread before its number is put in any list; who
+ * finds the number there, under that list's lock, may read vector, code, level
+ * and label without a lock.
+ */
+#ifndef HNSW_BUILDER_H
+#define HNSW_BUILDER_H
+
+#include "code.h"
+#include "grow.h"
+#include "labels.h"
+#include "pool.h"
+#include "visited.h"
+
+#include <pthread.h>
+#include <sched.h>
+
+/* What a search or an insertion reads of a node.  Followed by 2m links. */
+typedef struct HnswNode
+{
+	_Atomic uint8_t lock;
+	_Atomic uint8_t dead; /* passed through, never linked to anew */
+	uint8_t level;
+	uint8_t pad;
+	uint32_t list[]; /* the number of links, then the links */
+} HnswNode;
+
+typedef struct HnswNodeRest
+{
+	int64_t label;
+	uint32_t *upper; /* for layers 1 .. level, a list of 1 + m words each; owned */
+} HnswNodeRest;
+
+/* One thread's working memory. */
+typedef struct HnswScratch
+{
+	struct HnswScratch *next;
+	HnswProbe probe;
+	HnswVisited visited;
+	HnswPool pool;             /* capacity is ef_construction */
+	HnswCandidate *candidates; /* candidate_capacity of them */
+	uint32_t candidate_capacity;
+	uint32_t *links;  /* 2m + 2 */
+	uint32_t *chosen; /* 2m + 2 */
+} HnswScratch;
+
+struct HnswBuilder
+{
+	HnswParams params;
+	HnswCode code;
+	uint32_t code_stride;
+
+	/* the nodes of a snapshot, in place; they are the builder's first ones */
+	const HnswSnapshot *base;
+	uint32_t base_count;
+
+	HnswGrow nodes;   /* HnswNode with its links */
+	HnswGrow rest;    /* HnswNodeRest */
+	HnswGrow vectors; /* of nodes from base_count on */
+	HnswGrow codes;   /* likewise */
+
+	pthread_mutex_t entry_lock;
+	pthread_mutex_t alloc_lock;
+	HnswLabels labels;
+	uint32_t *free_slots; /* repaired dead slots, to be used again */
+	uint32_t free_count;
+	uint32_t free_capacity;
+	HnswScratch *scratch; /* idle ones */
+
+	_Atomic uint32_t slots;
+	_Atomic uint32_t live;
+	_Atomic uint64_t entry;   /* level << 32 | node; node HNSW_NO_NODE when empty */
+	_Atomic bool has_dead;  /* links may lead to dead nodes */
+	_Atomic bool changed;   /* nodes may be out of reach */
+};
+
+#define ENTRY_OF(level, node) ((uint64_t) (level) << 32 | (node))
+#define ENTRY_NODE(entry) ((uint32_t) (entry))
+#define ENTRY_LEVEL(entry) ((uint32_t) ((entry) >> 32))
+#define ENTRY_NONE ENTRY_OF(0, HNSW_NO_NODE)
+
+static inline HnswNode *
+hnsw_node(const HnswBuilder *b, uint32_t id)
+{
+	return (HnswNode *) hnsw_grow_at(&b->nodes, id);
+}
+
+static inline HnswNodeRest *
+hnsw_node_rest(const HnswBuilder *b, uint32_t id)
+{
+	return (HnswNodeRest *) hnsw_grow_at(&b->rest, id);
+}
+
+static inline const float *
+hnsw_node_vector(const HnswBuilder *b, uint32_t id)
+{
+	return id < b->base_count ? hnsw_vector(b->base, id)
+							  : (const float *) hnsw_grow_at(&b->vectors, id - b->base_count);
+}
+
+static inline const uint8_t *
+hnsw_node_code(const HnswBuilder *b, uint32_t id)
+{
+	return id < b->base_count ? hnsw_code(b->base, id) : hnsw_grow_at(&b->codes, id - b->base_count);
+}
+
+/* A node's links on a layer it is on: the count, then the links. */
+static inline uint32_t *
+hnsw_node_list(const HnswBuilder *b, uint32_t id, uint32_t layer)
+{
+	if (layer == 0)
+		return hnsw_node(b, id)->list;
+	return hnsw_node_rest(b, id)->upper + (size_t) (layer - 1) * (1 + b->params.m);
+}
+
+static inline uint32_t
+hnsw_max_links(const HnswBuilder *b, uint32_t layer)
+{
+	return layer == 0 ? 2 * b->params.m : b->params.m;
+}
+
+static inline void
+hnsw_node_lock(HnswNode *node)
+{
+	int spins = 0;
+
+	while (atomic_exchange_explicit(&node->lock, 1, memory_order_acquire))
+		if (++spins % 64 == 0)
+			sched_yield();
+}
+
+static inline void
+hnsw_node_unlock(HnswNode *node)
+{
+	atomic_store_explicit(&node->lock, 0, memory_order_release);
+}
+
+static inline bool
+hnsw_node_dead(const HnswBuilder *b, uint32_t id)
+{
+	return atomic_load_explicit(&hnsw_node(b, id)->dead, memory_order_relaxed);
+}
+
+static inline float
+hnsw_node_pair_key(const HnswBuilder *b, const HnswProbe *probe, uint32_t x, uint32_t y)
+{
+	return hnsw_pair_key(probe, hnsw_node_vector(b, x), hnsw_node_code(b, x), hnsw_node_vector(b, y),
+						 hnsw_node_code(b, y));
+}
+
+/* ---------- builder.c ---------- */
+
+/* Take a thread's memory from the builder, and give it back; NULL: no memory. */
+HnswScratch *hnsw_scratch_take(HnswBuilder *b);
+void hnsw_scratch_give(HnswBuilder *b, HnswScratch *s);
+
+/* Make its visited set large enough for all slots; false: no memory. */
+bool hnsw_scratch_fit(const HnswBuilder *b, HnswScratch *s);
+
+/* hnsw_builder_add with a thread's own memory. */
+HnswStatus hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, HnswError *err);
+
+/* The code of new graphs. */
+HnswCode hnsw_choose_code(uint32_t dim);
+
+/* ---------- insert.c ---------- */
+
+/* Link a filled-in node into every layer it belongs to.  Cannot fail. */
+void hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id);
+
+/* Copy a node's links on a layer it is on, under its lock; room for 2m. */
+uint32_t hnsw_copy_links(const HnswBuilder *b, uint32_t id, uint32_t layer, uint32_t *links);
+
+/* Put a link into a node's list; in a full one the heuristic decides. */
+void hnsw_link_add(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t to, uint32_t layer);
+
+/* The best nodes near the probe on one layer go to s->pool, begun at start. */
+void hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer, uint32_t exclude);
+
+/* ---------- select.c ---------- */
+
+/*
+ * Choose at most max of the candidates (sorted by key, distinct) as neighbours
+ * of the node whose keys they carry.
+ */
+uint32_t hnsw_select(const HnswBuilder *b, const HnswProbe *probe, HnswCandidate *candidates, uint32_t count,
+					 uint32_t max, uint32_t *chosen);
+
+void hnsw_sort_candidates(HnswCandidate *candidates, uint32_t count);
+
+/* ---------- connect.c ---------- */
+
+/* Make every live node reachable on layer 0, given that no list leads to a dead one. */
+HnswStatus hnsw_connect(HnswBuilder *b, const HnswTask *task, HnswError *err);
+
+/* ---------- parallel.c ---------- */
+
+/*
+ * Call work(arg, scratch, i) for each i below n, on the task's threads.  It
+ * stops at the first status that is not HNSW_OK, and when the task is cancelled.
+ */
+typedef HnswStatus (*HnswWork)(void *arg, HnswScratch *scratch, uint64_t i, HnswError *err);
+HnswStatus hnsw_parallel(HnswBuilder *b, uint64_t n, HnswWork work, void *arg, const HnswTask *task,
+						 HnswError *err);
+
+#endif /* HNSW_BUILDER_H */

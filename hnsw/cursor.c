@@ -1,0 +1,162 @@
+/*
+ * cursor.c
+ *		The search as its caller sees it: results one by one, in order.
+ *
+ * The walk (search.c) works on keys, which bracket the true distances.  Here
+ * the vectors themselves are read, exactly as far as order demands: a result
+ * is given once nothing pending can be nearer than it.
+ */
+#include "search.h"
+
+#include <inttypes.h>
+
+HnswStatus
+hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSearchOptions *options,
+				  HnswCursor **out, HnswError *err)
+{
+	const HnswHeader *header = &snapshot->header;
+	HnswMetric metric = (HnswMetric) header->metric;
+	HnswCursor *c;
+	HnswStatus status;
+
+	*out = NULL;
+	if (options->ef < 1 || options->ef > HNSW_MAX_EF)
+		return hnsw_fail(err, HNSW_INVALID, "ef is %" PRIu32 ", it must be 1 to %d", options->ef, HNSW_MAX_EF);
+	c = calloc(1, sizeof *c);
+	if (c == NULL)
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a search");
+	c->snapshot = snapshot;
+	c->options = *options;
+	c->pool.capacity = options->ef;
+	c->pool.entries = malloc(((size_t) options->ef + 1) * sizeof *c->pool.entries);
+	c->links = malloc(snapshot->links0_words * sizeof *c->links);
+	c->query = malloc(header->dim * sizeof *c->query);
+	if (c->pool.entries == NULL || c->links == NULL || c->query == NULL ||
+		!hnsw_probe_init(&c->probe, (HnswCode) header->code, metric, header->dim) ||
+		!hnsw_visited_reserve(&c->visited, snapshot->count))
+		status = hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu32 " nodes",
+						   snapshot->count);
+	else
+		status = hnsw_search_again(c, query, err);
+	if (status != HNSW_OK)
+	{
+		hnsw_search_end(c);
+		return status;
+	}
+	*out = c;
+	return HNSW_OK;
+}
+
+HnswStatus
+hnsw_search_again(HnswCursor *c, const float *query, HnswError *err)
+{
+	const HnswHeader *header = &c->snapshot->header;
+	HnswMetric metric = (HnswMetric) header->metric;
+
+	if (!hnsw_vector_usable(metric, query, header->dim))
+		return hnsw_fail(err, HNSW_INVALID,
+						 "the query vector is not finite, or has length zero under cosine");
+	memcpy(c->query, query, header->dim * sizeof *query);
+	hnsw_probe_set(&c->probe, c->query);
+	hnsw_reference_set(&c->reference, metric, c->query, header->dim);
+	memset(&c->stats, 0, sizeof c->stats);
+	c->status = HNSW_OK;
+	c->started = false;
+	c->scanned = false;
+	c->since_poll = 0;
+	hnsw_visited_clear(&c->visited);
+	hnsw_pool_clear(&c->pool);
+	c->rest.count = 0;
+	c->pending.count = 0;
+	c->ready.count = 0;
+	return HNSW_OK;
+}
+
+/* Compute the exact distance of the pending node that may be nearest. */
+static HnswStatus
+settle(HnswCursor *c)
+{
+	const HnswSnapshot *s = c->snapshot;
+	HnswHeapEntry e = hnsw_heap_pop(&c->pending);
+	const float *vector = hnsw_vector(s, e.node);
+	double distance;
+
+	if (!hnsw_touch(s, vector, s->header.dim * sizeof *vector))
+		return HNSW_CORRUPT;
+	distance = hnsw_reference_distance(&c->reference, vector);
+	c->stats.distances_computed++;
+
+	/* the builder admits no vector of which this could be true */
+	if (!isfinite(distance))
+	{
+		atomic_store_explicit(&((HnswSnapshot *) s)->corrupt, true, memory_order_relaxed);
+		return HNSW_CORRUPT;
+	}
+	if (!hnsw_heap_reserve(&c->ready, 1))
+		return HNSW_NOMEM;
+	hnsw_heap_push(&c->ready, distance, e.node);
+	return HNSW_OK;
+}
+
+static bool
+may_be_nearer(const HnswCursor *c)
+{
+	if (c->pending.count == 0)
+		return false;
+	return c->ready.count == 0 ||
+		   c->pending.entries[0].key <= hnsw_key_of_distance(c->reference.metric, c->ready.entries[0].key);
+}
+
+static HnswStatus
+next(HnswCursor *c, HnswHit *hit)
+{
+	const int64_t *label;
+	HnswStatus status = HNSW_OK;
+	HnswHeapEntry e;
+
+	if (c->pending.count == 0 && c->ready.count == 0)
+		status = hnsw_search_more(c);
+	while (status == HNSW_OK && may_be_nearer(c))
+		status = settle(c);
+	if (status != HNSW_OK)
+		return status;
+	e = hnsw_heap_pop(&c->ready);
+	label = hnsw_label(c->snapshot, e.node);
+	if (!hnsw_touch(c->snapshot, label, sizeof *label))
+		return HNSW_CORRUPT;
+	hit->label = *label;
+	hit->distance = e.key;
+
+	/* a fault under the map may have been met anywhere above */
+	return hnsw_snapshot_is_corrupt(c->snapshot) ? HNSW_CORRUPT : HNSW_OK;
+}
+
+HnswStatus
+hnsw_search_next(HnswCursor *c, HnswHit *hit)
+{
+	if (c->status == HNSW_OK)
+		c->status = hnsw_snapshot_is_corrupt(c->snapshot) ? HNSW_CORRUPT : next(c, hit);
+	return c->status;
+}
+
+void
+hnsw_search_stats(const HnswCursor *c, HnswStats *stats)
+{
+	*stats = c->stats;
+}
+
+void
+hnsw_search_end(HnswCursor *c)
+{
+	if (c == NULL)
+		return;
+	hnsw_probe_free(&c->probe);
+	hnsw_visited_free(&c->visited);
+	free(c->pool.entries);
+	free(c->rest.entries);
+	free(c->pending.entries);
+	free(c->ready.entries);
+	free(c->links);
+	free(c->query);
+	free(c);
+}

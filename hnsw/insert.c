@@ -1,0 +1,284 @@
+/*
+ * insert.c
+ *		Linking a node into the graph: Malkov & Yashunin 2016, algorithm 1.
+ *
+ * Everything that can fail has been done before (builder.c), so that a failed
+ * insertion leaves no trace.
+ *
+ * Differences from the paper: one sorted pool instead of two queues (pool.h),
+ * and while many threads insert, a node's own list may have got links from
+ * others before its owner writes it: the two are merged.
+ */
+#include "builder.h"
+
+/* How many of a crowd of equal vectors are asked for their other neighbours. */
+#define CROWD_SAMPLE 8
+
+/* Copy a node's links under its lock. */
+uint32_t
+hnsw_copy_links(const HnswBuilder *b, uint32_t id, uint32_t layer, uint32_t *links)
+{
+	HnswNode *node = hnsw_node(b, id);
+	const uint32_t *list = hnsw_node_list(b, id, layer);
+	uint32_t count;
+
+	hnsw_node_lock(node);
+	count = list[0];
+	memcpy(links, list + 1, count * sizeof *links);
+	hnsw_node_unlock(node);
+	return count;
+}
+
+static inline float
+probe_key(const HnswBuilder *b, const HnswScratch *s, uint32_t id)
+{
+	return hnsw_probe_key(&s->probe, hnsw_node_vector(b, id), hnsw_node_code(b, id));
+}
+
+static inline void
+prefetch_node(const HnswBuilder *b, uint32_t id)
+{
+	const char *p;
+	uint32_t bytes;
+
+	if (b->code == HNSW_CODE_F32)
+	{
+		p = (const char *) hnsw_node_vector(b, id);
+		bytes = b->params.dim * sizeof(float);
+	}
+	else
+	{
+		p = (const char *) hnsw_node_code(b, id);
+		bytes = b->code_stride;
+	}
+	for (uint32_t i = 0; i < bytes && i < 1024; i += 64)
+		__builtin_prefetch(p + i);
+}
+
+/*
+ * Links of a node that were not visited yet, now marked, into s->links.  Nodes
+ * younger than the visited set are left out.
+ */
+static uint32_t
+unvisited_links(const HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
+{
+	uint32_t count = hnsw_copy_links(b, id, layer, s->links);
+	uint32_t kept = 0;
+
+	for (uint32_t i = 0; i < count; i++)
+		if (s->links[i] < s->visited.nodes && hnsw_visited_insert(&s->visited, s->links[i]))
+		{
+			s->links[kept++] = s->links[i];
+			prefetch_node(b, s->links[i]);
+		}
+	return kept;
+}
+
+void
+hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer, uint32_t exclude)
+{
+	HnswCandidate at;
+	HnswPoolEntry dropped;
+
+	hnsw_pool_clear(&s->pool);
+	hnsw_visited_clear(&s->visited);
+	if (exclude < s->visited.nodes)
+		hnsw_visited_insert(&s->visited, exclude);
+	if (start >= s->visited.nodes || !hnsw_visited_insert(&s->visited, start))
+		return;
+	hnsw_pool_insert(&s->pool, probe_key(b, s, start), start, &dropped);
+	while (hnsw_pool_pop(&s->pool, &at))
+	{
+		uint32_t count = unvisited_links(b, s, at.node, layer);
+
+		for (uint32_t i = 0; i < count; i++)
+		{
+			float key = probe_key(b, s, s->links[i]);
+
+			if (hnsw_pool_accepts(&s->pool, key))
+				hnsw_pool_insert(&s->pool, key, s->links[i], &dropped);
+		}
+	}
+}
+
+/* Walk to the nearest node of a layer, from start; returns it. */
+static uint32_t
+descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer)
+{
+	float best = probe_key(b, s, start);
+	bool moved = true;
+
+	while (moved)
+	{
+		uint32_t count = hnsw_copy_links(b, start, layer, s->links);
+
+		moved = false;
+		for (uint32_t i = 0; i < count; i++)
+			prefetch_node(b, s->links[i]);
+		for (uint32_t i = 0; i < count; i++)
+		{
+			float key = probe_key(b, s, s->links[i]);
+
+			if (key < best)
+			{
+				best = key;
+				start = s->links[i];
+				moved = true;
+			}
+		}
+	}
+	return start;
+}
+
+static bool
+contains(const uint32_t *links, uint32_t count, uint32_t id)
+{
+	for (uint32_t i = 0; i < count; i++)
+		if (links[i] == id)
+			return true;
+	return false;
+}
+
+/*
+ * Replace a node's list by the best of it and one more link.  The node is
+ * locked.
+ */
+static void
+reselect(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t to, uint32_t *list, uint32_t max)
+{
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i <= list[0]; i++)
+	{
+		uint32_t id = i < list[0] ? list[1 + i] : to;
+
+		if (!hnsw_node_dead(b, id))
+			s->candidates[count++] = (HnswCandidate){hnsw_node_pair_key(b, &s->probe, from, id), id};
+	}
+	hnsw_sort_candidates(s->candidates, count);
+	list[0] = hnsw_select(b, &s->probe, s->candidates, count, max, list + 1);
+}
+
+void
+hnsw_link_add(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t to, uint32_t layer)
+{
+	HnswNode *node = hnsw_node(b, from);
+	uint32_t *list = hnsw_node_list(b, from, layer);
+	uint32_t max = hnsw_max_links(b, layer);
+
+	hnsw_node_lock(node);
+	if (!contains(list + 1, list[0], to))
+	{
+		if (list[0] < max)
+			list[1 + list[0]++] = to;
+		else
+			reselect(b, s, from, to, list, max);
+	}
+	hnsw_node_unlock(node);
+}
+
+/*
+ * In a crowd of equal vectors the pool holds nothing but them.  Add what some
+ * of them have for other neighbours, so that the new one too gets a way out.
+ */
+static uint32_t
+look_beyond_crowd(HnswBuilder *b, HnswScratch *s, uint32_t layer, uint32_t count)
+{
+	const HnswPool *pool = &s->pool;
+	float tie = pool->entries[0].key;
+	uint32_t before = count;
+
+	if (!hnsw_pool_full(pool) || pool->entries[pool->count - 1].key != tie)
+		return count;
+	for (uint32_t i = 0; i < CROWD_SAMPLE && i < pool->count; i++)
+	{
+		uint32_t links = hnsw_copy_links(b, pool->entries[i].node, layer, s->links);
+
+		for (uint32_t j = 0; j < links && count < s->candidate_capacity; j++)
+		{
+			float key = probe_key(b, s, s->links[j]);
+			bool known = key == tie || hnsw_node_dead(b, s->links[j]);
+
+			for (uint32_t c = before; c < count && !known; c++)
+				known = s->candidates[c].node == s->links[j];
+			if (!known)
+				s->candidates[count++] = (HnswCandidate){key, s->links[j]};
+		}
+	}
+	return count;
+}
+
+/* Choose neighbours from the pool, and link both ways. */
+static void
+link_layer(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
+{
+	HnswNode *node = hnsw_node(b, id);
+	uint32_t *list = hnsw_node_list(b, id, layer);
+	uint32_t max = hnsw_max_links(b, layer);
+	uint32_t count = 0;
+	uint32_t chosen;
+
+	if (s->pool.count == 0)
+		return;
+	for (uint32_t i = 0; i < s->pool.count; i++)
+		if (!hnsw_node_dead(b, s->pool.entries[i].node))
+			s->candidates[count++] =
+				(HnswCandidate){s->pool.entries[i].key, s->pool.entries[i].node};
+	count = look_beyond_crowd(b, s, layer, count);
+	hnsw_sort_candidates(s->candidates, count);
+	chosen = hnsw_select(b, &s->probe, s->candidates, count, b->params.m, s->chosen);
+
+	/* others may have linked to this node on this layer already, and it back */
+	hnsw_node_lock(node);
+	for (uint32_t i = 0; i < chosen; i++)
+	{
+		if (contains(list + 1, list[0], s->chosen[i]))
+			continue;
+		if (list[0] < max)
+			list[1 + list[0]++] = s->chosen[i];
+		else
+			reselect(b, s, id, s->chosen[i], list, max);
+	}
+	hnsw_node_unlock(node);
+	for (uint32_t i = 0; i < chosen; i++)
+		hnsw_link_add(b, s, s->chosen[i], id, layer);
+}
+
+void
+hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id)
+{
+	uint32_t level = hnsw_node(b, id)->level;
+	uint64_t entry = atomic_load_explicit(&b->entry, memory_order_acquire);
+	bool locked = false;
+	uint32_t at;
+	uint32_t top;
+
+	if (entry == ENTRY_NONE || level > ENTRY_LEVEL(entry))
+	{
+		pthread_mutex_lock(&b->entry_lock);
+		locked = true;
+		entry = atomic_load_explicit(&b->entry, memory_order_acquire);
+	}
+	if (entry != ENTRY_NONE)
+	{
+		at = ENTRY_NODE(entry);
+		top = ENTRY_LEVEL(entry);
+		for (uint32_t layer = top; layer > level; layer--)
+			at = descend(b, s, at, layer);
+		for (uint32_t layer = level < top ? level : top;; layer--)
+		{
+			hnsw_search_layer(b, s, at, layer, id);
+			if (s->pool.count > 0)
+				at = s->pool.entries[0].node;
+			link_layer(b, s, id, layer);
+			if (layer == 0)
+				break;
+		}
+	}
+	if (locked)
+	{
+		if (entry == ENTRY_NONE || level > ENTRY_LEVEL(entry))
+			atomic_store_explicit(&b->entry, ENTRY_OF(level, id), memory_order_release);
+		pthread_mutex_unlock(&b->entry_lock);
+	}
+}

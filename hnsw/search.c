@@ -1,0 +1,312 @@
+/*
+ * search.c
+ *		Walking the graph of a snapshot: Malkov & Yashunin 2016, algorithms 2
+ *		and 5, made resumable.
+ *
+ * What is read from the map is not trusted: records are verified before they
+ * are read, and a neighbour's number is checked against the number of nodes.
+ * Each node is found once, so a graph with loops or repeated links ends like
+ * any other.
+ */
+#include "search.h"
+
+#define POLL_EVERY 256
+
+/* Past this share of the nodes, reading the rest in order is cheaper. */
+#define SCAN_SHARE 20
+
+static HnswStatus
+corrupt(const HnswCursor *c)
+{
+	/* the flag is the snapshot's own memory, only pointed at through const */
+	atomic_store_explicit(&((HnswSnapshot *) c->snapshot)->corrupt, true, memory_order_relaxed);
+	return HNSW_CORRUPT;
+}
+
+static HnswStatus
+poll_interrupt(HnswCursor *c, uint32_t distances)
+{
+	c->stats.distances_computed += distances;
+	c->since_poll += distances;
+	if (c->since_poll < POLL_EVERY)
+		return HNSW_OK;
+	c->since_poll = 0;
+	if (c->options.interrupted != NULL && c->options.interrupted(c->options.interrupt_arg))
+		return HNSW_INTERRUPTED;
+	return HNSW_OK;
+}
+
+static inline void
+prefetch_node(const HnswCursor *c, uint32_t node)
+{
+	const char *p;
+	size_t bytes;
+
+	if (c->probe.code == HNSW_CODE_F32)
+	{
+		p = (const char *) hnsw_vector(c->snapshot, node);
+		bytes = c->probe.dim * sizeof(float);
+	}
+	else
+	{
+		p = (const char *) hnsw_code(c->snapshot, node);
+		bytes = c->probe.stride;
+	}
+	for (size_t i = 0; i < bytes && i < 1024; i += 64)
+		__builtin_prefetch(p + i);
+}
+
+static inline void
+prefetch_links(const HnswCursor *c, uint32_t node)
+{
+	const char *p = (const char *) hnsw_links0(c->snapshot, node);
+
+	for (size_t i = 0; i < c->snapshot->links0_words * sizeof(uint32_t) && i < 256; i += 64)
+		__builtin_prefetch(p + i);
+}
+
+/* The key of a node; false when its record is not sound. */
+static inline bool
+node_key(const HnswCursor *c, uint32_t node, float *key)
+{
+	const HnswSnapshot *s = c->snapshot;
+	const uint8_t *record = hnsw_code(s, node);
+	const float *vector = NULL;
+
+	if (!hnsw_touch(s, record, c->probe.stride))
+		return false;
+	if (c->probe.code == HNSW_CODE_F32)
+	{
+		vector = hnsw_vector(s, node);
+		if (!hnsw_touch(s, vector, c->probe.dim * sizeof(float)))
+			return false;
+	}
+	*key = hnsw_probe_key(&c->probe, vector, record);
+	return true;
+}
+
+/* Walk down to layer 1's nearest node. */
+static HnswStatus
+descend(HnswCursor *c, uint32_t *node, float *key)
+{
+	const HnswSnapshot *s = c->snapshot;
+	uint32_t m = s->header.m;
+
+	*node = 0;
+	if (!node_key(c, 0, key))
+		return HNSW_CORRUPT;
+	for (uint32_t layer = s->layers - 1; layer > 0; layer--)
+	{
+		bool moved = true;
+
+		while (moved)
+		{
+			const uint32_t *links = hnsw_links_upper(s, layer, *node);
+			uint32_t count = 0;
+			HnswStatus status;
+
+			moved = false;
+			if (!hnsw_touch(s, links, m * sizeof *links))
+				return HNSW_CORRUPT;
+			for (; count < m && links[count] != HNSW_NO_NODE; count++)
+			{
+				if (links[count] >= s->header.layer_count[layer])
+					return corrupt(c);
+				prefetch_node(c, links[count]);
+			}
+			for (uint32_t i = 0; i < count; i++)
+			{
+				float k;
+
+				if (!node_key(c, links[i], &k))
+					return HNSW_CORRUPT;
+				if (k < *key)
+				{
+					*key = k;
+					*node = links[i];
+					moved = true;
+				}
+			}
+			c->stats.nodes_visited++;
+			status = poll_interrupt(c, count);
+			if (status != HNSW_OK)
+				return status;
+		}
+	}
+	return HNSW_OK;
+}
+
+static inline void
+found(HnswCursor *c, float key, uint32_t node)
+{
+	HnswPoolEntry dropped;
+
+	if (!hnsw_pool_accepts(&c->pool, key))
+	{
+		c->rest.entries[c->rest.count++] = (HnswHeapEntry){key, node};
+		return;
+	}
+	if (hnsw_pool_insert(&c->pool, key, node, &dropped))
+		c->rest.entries[c->rest.count++] = (HnswHeapEntry){dropped.key, dropped.node};
+	if (c->pool.entries[c->pool.next].node == node)
+		prefetch_links(c, node);
+}
+
+/* Read a node's links and find its neighbours. */
+static HnswStatus
+expand(HnswCursor *c, uint32_t node)
+{
+	const HnswSnapshot *s = c->snapshot;
+	const uint32_t *links = hnsw_links0(s, node);
+	uint32_t count = 0;
+
+	if (!hnsw_touch(s, links, s->links0_words * sizeof *links))
+		return HNSW_CORRUPT;
+	for (size_t i = 0; i < s->links0_words && links[i] != HNSW_NO_NODE; i++)
+	{
+		if (links[i] >= s->count)
+			return corrupt(c);
+		if (hnsw_visited_insert(&c->visited, links[i]))
+		{
+			prefetch_node(c, links[i]);
+			c->links[count++] = links[i];
+		}
+	}
+	c->stats.nodes_visited++;
+	if (!hnsw_heap_reserve(&c->rest, count))
+		return HNSW_NOMEM;
+	for (uint32_t i = 0; i < count; i++)
+	{
+		float key;
+
+		if (!node_key(c, c->links[i], &key))
+			return HNSW_CORRUPT;
+		found(c, key, c->links[i]);
+	}
+	return poll_interrupt(c, count);
+}
+
+/* The pool of the next round: the entry point, or the best of the rest. */
+static HnswStatus
+begin_round(HnswCursor *c)
+{
+	HnswPoolEntry dropped;
+
+	hnsw_pool_clear(&c->pool);
+	if (!c->started)
+	{
+		uint32_t node;
+		float key;
+		HnswStatus status = descend(c, &node, &key);
+
+		if (status != HNSW_OK)
+			return status;
+		c->started = true;
+		c->stats.distances_computed++;
+		hnsw_visited_insert(&c->visited, node);
+		hnsw_pool_insert(&c->pool, key, node, &dropped);
+		return HNSW_OK;
+	}
+	hnsw_heap_build(&c->rest);
+	while (c->rest.count > 0 && !hnsw_pool_full(&c->pool))
+	{
+		HnswHeapEntry e = hnsw_heap_pop(&c->rest);
+
+		hnsw_pool_insert(&c->pool, (float) e.key, e.node, &dropped);
+	}
+	return HNSW_OK;
+}
+
+/* Ask the filter; what it admits is pending, under the least key it may truly have. */
+static HnswStatus
+admit(HnswCursor *c, float key, uint32_t node)
+{
+	const HnswSnapshot *s = c->snapshot;
+	float slack;
+
+	if (c->options.admit != NULL)
+	{
+		const int64_t *label = hnsw_label(s, node);
+
+		if (!hnsw_touch(s, label, sizeof *label))
+			return HNSW_CORRUPT;
+		if (!c->options.admit(c->options.admit_arg, *label))
+		{
+			c->stats.rejected++;
+			return HNSW_OK;
+		}
+	}
+	if (!hnsw_heap_reserve(&c->pending, 1))
+		return HNSW_NOMEM;
+	slack = hnsw_probe_slack(&c->probe, hnsw_code(s, node), key);
+	hnsw_heap_push(&c->pending, (double) key - slack, node);
+	return HNSW_OK;
+}
+
+static HnswStatus
+run_round(HnswCursor *c)
+{
+	HnswCandidate at;
+	HnswStatus status = begin_round(c);
+
+	while (status == HNSW_OK && hnsw_pool_pop(&c->pool, &at))
+		status = expand(c, at.node);
+	for (uint32_t i = 0; i < c->pool.count && status == HNSW_OK; i++)
+		status = admit(c, c->pool.entries[i].key, c->pool.entries[i].node);
+	return status;
+}
+
+/* Everything that no round has settled: the rest, and what was never found. */
+static HnswStatus
+scan(HnswCursor *c)
+{
+	const HnswSnapshot *s = c->snapshot;
+	HnswStatus status = HNSW_OK;
+
+	c->scanned = true;
+	c->stats.exhausted = true;
+	for (size_t i = 0; i < c->rest.count && status == HNSW_OK; i++)
+		status = admit(c, (float) c->rest.entries[i].key, c->rest.entries[i].node);
+	c->rest.count = 0;
+	for (uint32_t node = 0; node < s->count && status == HNSW_OK; node++)
+	{
+		float key;
+
+		if (!hnsw_visited_insert(&c->visited, node))
+			continue;
+		if (!node_key(c, node, &key))
+			return HNSW_CORRUPT;
+		status = admit(c, key, node);
+		if (status == HNSW_OK)
+			status = poll_interrupt(c, 1);
+	}
+	return status;
+}
+
+HnswStatus
+hnsw_search_more(HnswCursor *c)
+{
+	const HnswSnapshot *s = c->snapshot;
+	HnswStatus status = HNSW_OK;
+
+	if (s->count == 0 || c->scanned)
+		return HNSW_DONE;
+	while (status == HNSW_OK && c->pending.count < c->options.ef)
+	{
+		/* nodes found so far: those given out, rejected, pending, and the rest */
+		bool exhausted = c->started && c->rest.count == 0;
+		bool costly = c->started && c->stats.distances_computed > s->count / SCAN_SHARE;
+
+		if (exhausted || costly)
+		{
+			if (c->pending.count > 0)
+				break;
+			status = scan(c);
+			break;
+		}
+		status = run_round(c);
+	}
+	if (status == HNSW_OK && c->pending.count == 0)
+		status = HNSW_DONE;
+	return status;
+}
