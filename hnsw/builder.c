@@ -251,7 +251,8 @@ prepare(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint
 			return hnsw_fail(err, HNSW_NOMEM, "out of memory for the links of a node");
 	}
 	pthread_mutex_lock(&b->alloc_lock);
-	if (!reserve_free_list(b) || !hnsw_labels_reserve(&b->labels, b->labels.count + 1) || (*id = take_slot(b)) == HNSW_NO_NODE)
+	if (!reserve_free_list(b) || !hnsw_labels_reserve(&b->labels, b->labels.count + 1) ||
+		(*id = take_slot(b)) == HNSW_NO_NODE)
 	{
 		pthread_mutex_unlock(&b->alloc_lock);
 		free(upper);

@@ -80,7 +80,7 @@ struct HnswBuilder
 
 	_Atomic uint32_t slots;
 	_Atomic uint32_t live;
-	_Atomic uint64_t entry;   /* level << 32 | node; node HNSW_NO_NODE when empty */
+	_Atomic uint64_t entry; /* level << 32 | node; node HNSW_NO_NODE when empty */
 	_Atomic bool has_dead;  /* links may lead to dead nodes */
 	_Atomic bool changed;   /* nodes may be out of reach */
 };

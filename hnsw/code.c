@@ -115,7 +115,8 @@ hnsw_code_encode(HnswCode code, HnswMetric metric, const float *vector, uint32_t
 bool
 hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, uint32_t dim)
 {
-	size_t size = (((size_t) dim * (code == HNSW_CODE_SQ8 ? sizeof(int16_t) : sizeof(float))) + 63) & ~(size_t) 63;
+	size_t size =
+		(((size_t) dim * (code == HNSW_CODE_SQ8 ? sizeof(int16_t) : sizeof(float))) + 63) & ~(size_t) 63;
 
 	memset(probe, 0, sizeof *probe);
 	probe->code = code;

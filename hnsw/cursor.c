@@ -21,7 +21,8 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSe
 
 	*out = NULL;
 	if (options->ef < 1 || options->ef > HNSW_MAX_EF)
-		return hnsw_fail(err, HNSW_INVALID, "ef is %" PRIu32 ", it must be 1 to %d", options->ef, HNSW_MAX_EF);
+		return hnsw_fail(err, HNSW_INVALID, "ef is %" PRIu32 ", it must be 1 to %d", options->ef,
+						 HNSW_MAX_EF);
 	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a search");
@@ -34,8 +35,8 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSe
 	if (c->pool.entries == NULL || c->links == NULL || c->query == NULL ||
 		!hnsw_probe_init(&c->probe, (HnswCode) header->code, metric, header->dim) ||
 		!hnsw_visited_reserve(&c->visited, snapshot->count))
-		status = hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu32 " nodes",
-						   snapshot->count);
+		status =
+			hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu32 " nodes", snapshot->count);
 	else
 		status = hnsw_search_again(c, query, err);
 	if (status != HNSW_OK)

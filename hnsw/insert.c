@@ -222,8 +222,7 @@ link_layer(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 		return;
 	for (uint32_t i = 0; i < s->pool.count; i++)
 		if (!hnsw_node_dead(b, s->pool.entries[i].node))
-			s->candidates[count++] =
-				(HnswCandidate){s->pool.entries[i].key, s->pool.entries[i].node};
+			s->candidates[count++] = (HnswCandidate){s->pool.entries[i].key, s->pool.entries[i].node};
 	count = look_beyond_crowd(b, s, layer, count);
 	hnsw_sort_candidates(s->candidates, count);
 	chosen = hnsw_select(b, &s->probe, s->candidates, count, b->params.m, s->chosen);

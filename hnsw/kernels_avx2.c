@@ -162,8 +162,8 @@ code_dot(const int16_t *q, const int8_t *c, uint32_t n)
 
 	for (; i + 32 <= n; i += 32)
 	{
-		s0 = _mm256_add_epi32(
-			s0, _mm256_madd_epi16(widen(c + i), _mm256_loadu_si256((const __m256i *) (q + i))));
+		s0 = _mm256_add_epi32(s0,
+							  _mm256_madd_epi16(widen(c + i), _mm256_loadu_si256((const __m256i *) (q + i))));
 		s1 = _mm256_add_epi32(
 			s1, _mm256_madd_epi16(widen(c + i + 16), _mm256_loadu_si256((const __m256i *) (q + i + 16))));
 	}

@@ -14,7 +14,7 @@ typedef struct HnswLabels
 	{
 		int64_t label;
 		uint32_t node; /* HNSW_NO_NODE: never used */
-	} *slots;
+	} * slots;
 	uint64_t mask; /* slots - 1; 0 while there are none */
 	uint64_t count;
 } HnswLabels;

@@ -109,9 +109,8 @@ hnsw_builder_load(const HnswSnapshot *s, const HnswTask *task, HnswBuilder **out
 	b->code = (HnswCode) s->header.code;
 	b->code_stride = s->header.code_stride;
 	b->codes.size = b->code_stride;
-	if (s->count > 0 &&
-		(!hnsw_grow_reserve(&b->nodes, s->count) || !hnsw_grow_reserve(&b->rest, s->count) ||
-		 !hnsw_labels_reserve(&b->labels, s->count)))
+	if (s->count > 0 && (!hnsw_grow_reserve(&b->nodes, s->count) || !hnsw_grow_reserve(&b->rest, s->count) ||
+						 !hnsw_labels_reserve(&b->labels, s->count)))
 		status = hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %u nodes", s->count);
 	else if (s->count > 0)
 	{
