@@ -1,0 +1,256 @@
+/*
+ * cost.c
+ *		How many rows, at what cost.
+ *
+ * SQLite runs inside the backend, so its work is counted in PostgreSQL's own
+ * units: a row that is passed over costs cpu_tuple_cost, one that is handed
+ * over fdw_tuple_cost more, a lookup in a B-tree its depth.  Vectors stored as
+ * text are parsed number by number when they are fetched, and that is most of
+ * the cost of a scan that fetches them.
+ *
+ * Row counts come from the planner's selectivities, but where an equality
+ * covers a whole key of the SQLite table its own statistics are better.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/stratnum.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+
+#include "fdw/planner.h"
+
+/* Graph search: candidates whose distance is computed for each one kept. */
+#define DISTANCES_PER_CANDIDATE 12.0
+
+/* Elements of a vector that cost as much as one operator call. */
+#define ELEMENTS_PER_OPERATOR 64.0
+
+/* Likewise when they are parsed from text. */
+#define PARSED_PER_OPERATOR 8.0
+
+/* The attribute that clause compares (column = value, or <, ... when range) with something else, or 0. */
+static AttrNumber
+compared_column(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, bool equality)
+{
+	List *args;
+	Oid opno;
+	bool array = false;
+
+	if (IsA(clause, RestrictInfo))
+		clause = ((RestrictInfo *) clause)->clause;
+	if (IsA(clause, OpExpr))
+	{
+		args = ((OpExpr *) clause)->args;
+		opno = ((OpExpr *) clause)->opno;
+	}
+	else if (IsA(clause, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) clause)->useOr)
+	{
+		args = ((ScalarArrayOpExpr *) clause)->args;
+		opno = ((ScalarArrayOpExpr *) clause)->opno;
+		array = true;
+	}
+	else
+		return 0;
+	if (list_length(args) != 2 || (equality && array))
+		return 0;
+
+	for (int side = 0; side < 2; side++)
+	{
+		Expr *arg = list_nth(args, side);
+		VssClass class;
+		int how;
+
+		while (IsA(arg, RelabelType))
+			arg = ((RelabelType *) arg)->arg;
+		if (!IsA(arg, Var) || ((Var *) arg)->varno != baserel->relid || ((Var *) arg)->varattno <= 0)
+			continue;
+		if (!vssfdw_is_bindable(root, baserel, list_nth(args, 1 - side)))
+			continue;
+		class = VSS_REL(baserel)->columns[((Var *) arg)->varattno - 1].class;
+		how = vssfdw_comparison(opno, class);
+		if (how == BTEqualStrategyNumber || (!equality && how != 0 && how != VSS_NOT_EQUAL))
+			return ((Var *) arg)->varattno;
+	}
+	return 0;
+}
+
+static bool
+same_column(const VssRel *rel, AttrNumber attnum, const char *name)
+{
+	return rel->columns[attnum - 1].name != NULL && pg_strcasecmp(rel->columns[attnum - 1].name, name) == 0;
+}
+
+/* Clauses that compare this column of SQLite's name. */
+static List *
+clauses_on(PlannerInfo *root, RelOptInfo *baserel, const char *column, List *clauses, bool equality)
+{
+	List *result = NIL;
+	ListCell *cell;
+
+	foreach (cell, clauses)
+	{
+		AttrNumber attnum = compared_column(root, baserel, lfirst(cell), equality);
+
+		if (attnum != 0 && same_column(VSS_REL(baserel), attnum, column))
+			result = lappend(result, lfirst(cell));
+	}
+	return result;
+}
+
+/*
+ * Rows that the best key leaves for these clauses: what SQLite must walk.
+ * *exact tells that the clauses fix the whole key.
+ */
+static double
+walked_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses, bool *exact)
+{
+	VssRel *rel = VSS_REL(baserel);
+	double best = rel->tuples;
+	ListCell *cell;
+
+	*exact = false;
+	foreach (cell, rel->info->keys)
+	{
+		VssTableKey *key = lfirst(cell);
+		double rows = rel->tuples;
+		bool fixed = key->columns != NIL;
+		ListCell *column;
+
+		foreach (column, key->columns)
+		{
+			List *equalities = clauses_on(root, baserel, lfirst(column), clauses, true);
+
+			if (equalities == NIL)
+				fixed = false;
+		}
+		if (fixed)
+			rows = key->unique ? 1 : Max(key->rows_per_value, 1);
+		else if (key->columns != NIL)
+		{
+			List *first = clauses_on(root, baserel, linitial(key->columns), clauses, false);
+
+			if (first != NIL)
+				rows *= clauselist_selectivity(root, first, baserel->relid, JOIN_INNER, NULL);
+		}
+		if (rows < best)
+		{
+			best = rows;
+			*exact = fixed;
+		}
+	}
+	return clamp_row_est(best);
+}
+
+void
+vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel)
+{
+	VssRel *rel = VSS_REL(baserel);
+	double rows;
+	double walked;
+	bool exact;
+
+	rel->tuples = Max(rel->info->rows, 1);
+	rows = rel->tuples * clauselist_selectivity(root, rel->remote_conds, baserel->relid, JOIN_INNER, NULL);
+	walked = walked_rows(root, baserel, rel->remote_conds, &exact);
+	if (exact)
+		rows = Min(rows, walked);
+	rel->remote_rows = clamp_row_est(rows);
+	rel->remote_sel = Min(rel->remote_rows / rel->tuples, 1.0);
+
+	baserel->tuples = rel->tuples;
+	baserel->rows = clamp_row_est(
+		rel->remote_rows * clauselist_selectivity(root, rel->local_conds, baserel->relid, JOIN_INNER, NULL));
+	cost_qual_eval(&baserel->baserestrictcost, rel->local_conds, root);
+}
+
+double
+vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
+{
+	VssRel *rel = VSS_REL(baserel);
+	bool exact;
+	double walked = walked_rows(root, baserel, list_concat_copy(rel->remote_conds, clauses), &exact);
+
+	return exact ? Min(walked, baserel->rows) : baserel->rows;
+}
+
+/* What handing over one row costs. */
+static Cost
+fetch_cost(RelOptInfo *baserel)
+{
+	VssRel *rel = VSS_REL(baserel);
+	Cost cost = rel->server->fdw_tuple_cost + cpu_tuple_cost;
+	ListCell *cell;
+
+	foreach (cell, rel->info->indexes)
+	{
+		VssIndexInfo *index = lfirst(cell);
+
+		for (int i = 0; i < rel->natts; i++)
+		{
+			if (index->content_vector != NULL && same_column(rel, i + 1, index->content_vector) &&
+				bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, rel->attrs_used))
+				return cost + cpu_operator_cost * index->dim / PARSED_PER_OPERATOR;
+		}
+	}
+	return cost;
+}
+
+void
+vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double rows, Cost *startup,
+				 Cost *total)
+{
+	VssRel *rel = VSS_REL(baserel);
+	List *all = list_concat_copy(rel->remote_conds, clauses);
+	bool exact;
+	double walked = walked_rows(root, baserel, all, &exact);
+	double fetched = exact ? Min(walked, Max(rows, 1)) : Min(walked, rel->remote_rows);
+	Cost run;
+
+	if (clauses != NIL)
+		fetched = Min(fetched, Max(rows, 1));
+	*startup = rel->server->fdw_startup_cost + baserel->baserestrictcost.startup;
+	/* descending the B-tree */
+	run = cpu_operator_cost * 4 * log2(rel->tuples + 1);
+	run += walked * (cpu_tuple_cost + cpu_operator_cost * list_length(all));
+	/* a table is read in order, keys send us to and fro in pages that are mostly cached */
+	if (walked >= rel->tuples)
+		run += seq_page_cost * ceil(rel->tuples * Max(baserel->reltarget->width, 32) / BLCKSZ);
+	else
+		run += walked * cpu_index_tuple_cost * 4;
+	run += fetched * (fetch_cost(baserel) + baserel->baserestrictcost.per_tuple);
+	run += rows * baserel->reltarget->cost.per_tuple;
+	*total = *startup + baserel->reltarget->cost.startup + run;
+}
+
+void
+vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, double limit,
+				bool prefilter, Cost *startup, Cost *total)
+{
+	VssRel *rel = VSS_REL(baserel);
+	double n = rel->tuples;
+	double matching = rel->remote_rows;
+	double ef = Max(vssfdw_ef_search > 0 ? vssfdw_ef_search : index->ef_search, limit);
+	Cost distance = cpu_operator_cost * (1 + index->dim / ELEMENTS_PER_OPERATOR);
+	/* finding the row of a candidate, in no order of the table's */
+	Cost lookup = cpu_operator_cost * 4 * log2(n + 1) + random_page_cost / 16;
+	Cost conds = cpu_operator_cost * list_length(rel->remote_conds);
+	double candidates = prefilter ? matching : n;
+	Cost run;
+
+	*startup = rel->server->fdw_startup_cost + baserel->baserestrictcost.startup +
+			   Min(ef * DISTANCES_PER_CANDIDATE, candidates) * distance;
+	if (prefilter)
+	{
+		Cost scan_startup;
+		Cost scan_total;
+
+		vssfdw_cost_scan(root, baserel, NIL, matching, &scan_startup, &scan_total);
+		*startup += scan_total - scan_startup;
+	}
+	run = candidates * (DISTANCES_PER_CANDIDATE * distance + lookup + conds);
+	run += matching * (fetch_cost(baserel) + baserel->baserestrictcost.per_tuple);
+	*total = *startup + run;
+}

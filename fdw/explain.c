@@ -1,0 +1,122 @@
+/*
+ * explain.c
+ *		What EXPLAIN says of a foreign scan: the SQL that SQLite is sent, and of
+ *		a KNN scan index, metric, k, ef and strategy; with ANALYZE what the
+ *		searches did, summed over all loops.
+ */
+#include "postgres.h"
+
+#include "commands/explain.h"
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "nodes/nodeFuncs.h"
+
+#include "fdw/planner.h"
+
+static const char *
+metric_name(BridgeMetric metric)
+{
+	switch (metric)
+	{
+		case BRIDGE_COSINE:
+			return "cosine";
+		case BRIDGE_L2:
+			return "l2";
+		case BRIDGE_IP:
+			return "ip";
+	}
+	return "unknown";
+}
+
+/* k of the predicate when it is known now, else that it comes with execution, or that rows stream. */
+static void
+explain_k(ForeignScan *plan, bool predicate, ExplainState *es)
+{
+	Const *k = list_nth(plan->fdw_exprs, 1);
+
+	if (!predicate)
+		ExplainPropertyText("K", "stream", es);
+	else if (!IsA(k, Const))
+		ExplainPropertyText("K", "parameter", es);
+	else if (k->constisnull)
+		ExplainPropertyText("K", "NULL", es);
+	else
+		ExplainPropertyInteger("K", NULL, DatumGetInt64(k->constvalue), es);
+}
+
+static void
+explain_ef(ForeignScan *plan, List *knn, ExplainState *es)
+{
+	Const *given = list_nth(plan->fdw_exprs, 2);
+	double limit = floatVal(list_nth(knn, VSS_KNN_LIMIT));
+	int64 ef = vssfdw_ef_search > 0 ? vssfdw_ef_search : intVal(list_nth(knn, VSS_KNN_EF));
+
+	if (!IsA(given, Const))
+	{
+		ExplainPropertyText("ef_search", "parameter", es);
+		return;
+	}
+	if (!given->constisnull)
+		ef = DatumGetInt32(given->constvalue);
+	else if (limit > ef)
+		ef = (int64) Min(limit, VSS_MAX_EF);
+	ExplainPropertyInteger("ef_search", NULL, ef, es);
+}
+
+/* What will be tried first; the module may still find another way better. */
+static const char *
+planned_strategy(List *knn)
+{
+	bool has_prefilter = strVal(list_nth(knn, VSS_KNN_PREFILTER_SQL))[0] != '\0';
+
+	if (vssfdw_knn_strategy == VSS_STRATEGY_PREFILTER)
+		return has_prefilter ? "prefilter" : "auto";
+	if (vssfdw_knn_strategy != VSS_STRATEGY_AUTO)
+		return vssfdw_strategy_name(vssfdw_knn_strategy);
+	return boolVal(list_nth(knn, VSS_KNN_USE_PREFILTER)) ? "prefilter" : "auto";
+}
+
+static void
+explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	VssScanState *state = node->fdw_state;
+	VssKnnReport report = {0};
+
+	if (es->analyze && state != NULL && state->knn != NULL)
+		vssfdw_knn_report(state, &report);
+
+	ExplainPropertyText("Index", strVal(list_nth(knn, VSS_KNN_INDEX)), es);
+	ExplainPropertyText("Metric", metric_name(intVal(list_nth(knn, VSS_KNN_METRIC))), es);
+	explain_k(plan, boolVal(list_nth(knn, VSS_KNN_PREDICATE)), es);
+	explain_ef(plan, knn, es);
+	ExplainPropertyText("Strategy", report.strategy != NULL ? report.strategy : planned_strategy(knn), es);
+	if (!es->analyze)
+		return;
+	ExplainPropertyInteger("Searches", NULL, report.searches, es);
+	ExplainPropertyInteger("Nodes Visited", NULL, report.nodes_visited, es);
+	ExplainPropertyInteger("Distances Computed", NULL, report.distances_computed, es);
+	ExplainPropertyInteger("Delta Rows", NULL, report.delta_rows, es);
+	ExplainPropertyInteger("Rows Filtered", NULL, report.rows_filtered, es);
+}
+
+void
+vssExplainForeignScan(ForeignScanState *node, ExplainState *es)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	List *knn = list_nth(plan->fdw_private, VSS_SCAN_KNN);
+	const char *sql = strVal(list_nth(plan->fdw_private, VSS_SCAN_SQL));
+
+	if (knn != NIL)
+	{
+		explain_knn(node, knn, es);
+		if (vssfdw_knn_strategy != VSS_STRATEGY_GRAPH && vssfdw_knn_strategy != VSS_STRATEGY_EXACT &&
+			strcmp(planned_strategy(knn), "prefilter") == 0)
+			sql = strVal(list_nth(knn, VSS_KNN_PREFILTER_SQL));
+	}
+	ExplainPropertyText("SQLite SQL", sql, es);
+	if (knn != NIL && es->verbose && strVal(list_nth(knn, VSS_KNN_TAIL_SQL))[0] != '\0')
+		ExplainPropertyText("SQLite SQL of Unordered Rows", strVal(list_nth(knn, VSS_KNN_TAIL_SQL)), es);
+}

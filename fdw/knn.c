@@ -1,0 +1,507 @@
+/*
+ * knn.c
+ *		Asking an hnsw index: the scans ordered by distance, the predicate
+ *		vss_knn, and the cursor behind the rowset vss_knn.
+ *
+ * A scan ordered by distance runs up to three statements, and each yields the
+ * same columns, then distance and rowid:
+ *
+ *	START --> STREAM --------------------> TAIL --> DONE
+ *	      |      \--> PREFILTER --/         ^
+ *	      +-- PREFILTER ------------/       |
+ *	      +-- (no direction: NULL, zero) ---+
+ *
+ * STREAM reads the index in order of distance and tests the conditions row by
+ * row.  That is right when many rows match; when it has pulled as many as a
+ * scan of the table would cost, PREFILTER collects the matching rowids and asks
+ * for the nearest among them, and what was already given is skipped.  TAIL has
+ * the rows that no index can order: their distance is NaN or NULL, which
+ * PostgreSQL sorts last.  So a scan that is read to its end has given every
+ * matching row exactly once.
+ *
+ * Of an index kept by hand-written triggers TAIL also gives the rows that the
+ * index has never heard of; all rowids given are remembered for that.
+ *
+ * The predicate runs STREAM alone, with k.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/float.h"
+#include "utils/memutils.h"
+
+#include "fdw/planner.h"
+
+/* A stream is not given up before so many rows. */
+#define MIN_PULL 1000
+
+/* A row pulled from a stream costs as much as so many rows of a table scan. */
+#define SCANNED_PER_PULLED 20
+
+/* Rowids already given. */
+typedef struct RowidEntry
+{
+	int64 rowid;
+	char status;
+} RowidEntry;
+
+#define SH_PREFIX rowids
+#define SH_ELEMENT_TYPE RowidEntry
+#define SH_KEY_TYPE int64
+#define SH_KEY rowid
+#define SH_HASH_KEY(table, key) murmurhash32((uint32) ((key) ^ ((uint64) (key) >> 32)))
+#define SH_EQUAL(table, a, b) ((a) == (b))
+#define SH_SCOPE static inline
+#define SH_DECLARE
+#define SH_DEFINE
+#include "common/hashfn.h"
+#include "lib/simplehash.h"
+
+typedef enum Phase
+{
+	PHASE_START,
+	PHASE_STREAM,
+	PHASE_PREFILTER,
+	PHASE_TAIL,
+	PHASE_DONE
+} Phase;
+
+struct VssKnnScan
+{
+	/* from the plan */
+	BridgeMetric metric;
+	int64 index_ef;
+	double limit;
+	double rows;
+	int distance_place; /* in the scan tuple, from 0; -1: not wanted */
+	bool predicate;
+	bool use_prefilter;
+	bool declared;
+	const char *prefilter_sql; /* NULL without */
+	const char *tail_sql;      /* NULL without */
+	ExprState *query;
+	ExprState *k;
+	ExprState *ef;
+
+	/* statements, prepared with the scan */
+	VssStatement *prefilter;
+	VssStatement *tail;
+
+	/* of the present scan */
+	Phase phase;
+	VssStatement *current;
+	const VssVector *vector; /* in the bound values' context; NULL: SQL NULL */
+	rowids_hash *given;      /* NULL while nothing needs it */
+	BridgeStats stats;       /* the running statement writes here */
+	bool counted;            /* stats are in the report */
+	VssKnnReport report;
+};
+
+const char *
+vssfdw_strategy_name(int strategy)
+{
+	switch ((VssStrategy) strategy)
+	{
+		case VSS_STRATEGY_AUTO:
+			return "auto";
+		case VSS_STRATEGY_GRAPH:
+			return "graph";
+		case VSS_STRATEGY_PREFILTER:
+			return "prefilter";
+		case VSS_STRATEGY_EXACT:
+			return "exact";
+	}
+	return "unknown";
+}
+
+static void
+check_bind(VssStatement *statement, int rc)
+{
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, statement->conn->db, statement->conn->servername, statement->sql);
+}
+
+/* ---------- a scan's beginning ---------- */
+
+static ExprState *
+init_expr(ForeignScan *plan, ForeignScanState *node, int i)
+{
+	return ExecInitExpr(list_nth(plan->fdw_exprs, i), (PlanState *) node);
+}
+
+static const char *
+sql_or_null(List *private, int item)
+{
+	const char *sql = strVal(list_nth(private, item));
+
+	return sql[0] != '\0' ? sql : NULL;
+}
+
+VssKnnScan *
+vssfdw_knn_begin(ForeignScanState *node, List *private)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	VssKnnScan *knn = palloc0(sizeof(VssKnnScan));
+
+	knn->metric = intVal(list_nth(private, VSS_KNN_METRIC));
+	knn->index_ef = intVal(list_nth(private, VSS_KNN_EF));
+	knn->limit = floatVal(list_nth(private, VSS_KNN_LIMIT));
+	knn->rows = floatVal(list_nth(private, VSS_KNN_ROWS));
+	knn->distance_place = intVal(list_nth(private, VSS_KNN_DISTANCE_SLOT)) - 1;
+	knn->predicate = boolVal(list_nth(private, VSS_KNN_PREDICATE));
+	knn->use_prefilter = boolVal(list_nth(private, VSS_KNN_USE_PREFILTER));
+	knn->declared = boolVal(list_nth(private, VSS_KNN_DECLARED));
+	knn->prefilter_sql = sql_or_null(private, VSS_KNN_PREFILTER_SQL);
+	knn->tail_sql = sql_or_null(private, VSS_KNN_TAIL_SQL);
+	knn->query = init_expr(plan, node, 0);
+	knn->k = init_expr(plan, node, 1);
+	knn->ef = init_expr(plan, node, 2);
+	knn->counted = true;
+	return knn;
+}
+
+void
+vssfdw_knn_prepare(VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+
+	if (knn->prefilter_sql != NULL)
+		knn->prefilter = vssfdw_prepare(state->conn, knn->prefilter_sql, state->context);
+	if (knn->tail_sql != NULL)
+		knn->tail = vssfdw_prepare(state->conn, knn->tail_sql, state->context);
+}
+
+/* Take what the statement has told so far into the report, once. */
+static void
+count(VssKnnScan *knn)
+{
+	if (knn->counted)
+		return;
+	knn->counted = true;
+	knn->report.searches++;
+	knn->report.strategy = knn->stats.strategy;
+	knn->report.ef = knn->stats.ef;
+	knn->report.nodes_visited += knn->stats.nodes_visited;
+	knn->report.distances_computed += knn->stats.distances_computed;
+	knn->report.delta_rows += knn->stats.delta_rows;
+	knn->report.rows_filtered += knn->stats.rows_filtered;
+}
+
+/* ---------- statements ---------- */
+
+/* The value of an integer argument; 0 for NULL. */
+static int64
+integer_argument(ForeignScanState *node, ExprState *expr, bool is_int8, bool *isnull)
+{
+	Datum value = ExecEvalExprSwitchContext(expr, node->ss.ps.ps_ExprContext, isnull);
+
+	if (*isnull)
+		return 0;
+	return is_int8 ? DatumGetInt64(value) : DatumGetInt32(value);
+}
+
+/*
+ * How many candidates a search keeps: the predicate's own argument, else the
+ * setting, else the index's; at least as many as rows are wanted.  0 leaves it
+ * to the index.
+ */
+static int64
+choose_ef(ForeignScanState *node, VssKnnScan *knn)
+{
+	bool isnull;
+	int64 ef = integer_argument(node, knn->ef, false, &isnull);
+
+	if (!isnull)
+		return ef;
+	ef = vssfdw_ef_search;
+	if (knn->limit > (ef > 0 ? ef : knn->index_ef))
+		ef = Min(knn->limit, VSS_MAX_EF);
+	return ef;
+}
+
+static void
+bind_query(VssKnnScan *knn, VssStatement *statement)
+{
+	if (knn->vector == NULL)
+		check_bind(statement, sqlite3_bind_null(statement->stmt, VSS_PARAM_QUERY));
+	else
+		check_bind(statement, sqlite3_bind_blob(statement->stmt, VSS_PARAM_QUERY, knn->vector->x,
+												knn->vector->dim * sizeof(float), SQLITE_STATIC));
+}
+
+static void
+bind_strategy(VssStatement *statement, bool conditions_first)
+{
+	const char *name = NULL;
+
+	/* a filter that comes as rowids has only its own strategies */
+	if (vssfdw_knn_strategy == VSS_STRATEGY_EXACT ||
+		(vssfdw_knn_strategy == VSS_STRATEGY_GRAPH && !conditions_first) ||
+		(vssfdw_knn_strategy == VSS_STRATEGY_PREFILTER && conditions_first))
+		name = vssfdw_strategy_name(vssfdw_knn_strategy);
+	if (name == NULL)
+		check_bind(statement, sqlite3_bind_null(statement->stmt, VSS_PARAM_STRATEGY));
+	else
+		check_bind(statement,
+				   sqlite3_bind_text(statement->stmt, VSS_PARAM_STRATEGY, name, -1, SQLITE_STATIC));
+}
+
+/* Begin STREAM or PREFILTER. */
+static void
+start_search(ForeignScanState *node, VssScanState *state, Phase phase)
+{
+	VssKnnScan *knn = state->knn;
+	VssStatement *statement = phase == PHASE_STREAM ? state->statement : knn->prefilter;
+	sqlite3_stmt *stmt;
+	int64 ef = choose_ef(node, knn);
+	bool no_k;
+	int64 k = integer_argument(node, knn->k, true, &no_k);
+
+	vssfdw_rewind(statement);
+	stmt = statement->stmt;
+	count(knn);
+	memset(&knn->stats, 0, sizeof(knn->stats));
+	knn->counted = false;
+
+	bind_query(knn, statement);
+	check_bind(statement,
+			   no_k ? sqlite3_bind_null(stmt, VSS_PARAM_K) : sqlite3_bind_int64(stmt, VSS_PARAM_K, k));
+	check_bind(statement,
+			   ef == 0 ? sqlite3_bind_null(stmt, VSS_PARAM_EF) : sqlite3_bind_int64(stmt, VSS_PARAM_EF, ef));
+	bind_strategy(statement, phase == PHASE_PREFILTER);
+	check_bind(statement,
+			   sqlite3_bind_pointer(stmt, VSS_PARAM_STATS, &knn->stats, BRIDGE_STATS_POINTER, NULL));
+	vssfdw_bind_params(node, state, statement);
+
+	if (phase == PHASE_STREAM && knn->prefilter != NULL && vssfdw_knn_strategy == VSS_STRATEGY_AUTO)
+		knn->stats.pull_limit = (int64) Max(MIN_PULL, knn->rows / SCANNED_PER_PULLED);
+	if (knn->given == NULL && !knn->predicate && (!knn->declared || knn->stats.pull_limit > 0))
+		knn->given = rowids_create(state->context, 64, NULL);
+
+	knn->phase = phase;
+	knn->current = statement;
+}
+
+static void
+start_tail(ForeignScanState *node, VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+
+	if (knn->tail == NULL)
+	{
+		knn->phase = PHASE_DONE;
+		return;
+	}
+	vssfdw_rewind(knn->tail);
+	bind_query(knn, knn->tail);
+	vssfdw_bind_params(node, state, knn->tail);
+	knn->phase = PHASE_TAIL;
+	knn->current = knn->tail;
+}
+
+/* Evaluate the query vector and choose the first statement. */
+static void
+start(ForeignScanState *node, VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+	bool isnull;
+	Datum value;
+
+	MemoryContextReset(state->bound);
+	value = ExecEvalExprSwitchContext(knn->query, node->ss.ps.ps_ExprContext, &isnull);
+	knn->vector = NULL;
+	if (!isnull)
+	{
+		MemoryContext old = MemoryContextSwitchTo(state->bound);
+
+		knn->vector = (VssVector *) PG_DETOAST_DATUM_COPY(value);
+		MemoryContextSwitchTo(old);
+	}
+
+	if (knn->predicate)
+	{
+		bool no_k;
+
+		/* a condition that is NULL is not met */
+		(void) integer_argument(node, knn->k, true, &no_k);
+		if (isnull || no_k)
+			knn->phase = PHASE_DONE;
+		else
+			start_search(node, state, PHASE_STREAM);
+		return;
+	}
+
+	if (isnull || (knn->metric == BRIDGE_COSINE && bridge_norm(knn->vector->x, knn->vector->dim) == 0))
+		start_tail(node, state);
+	else if (knn->prefilter != NULL && (vssfdw_knn_strategy == VSS_STRATEGY_PREFILTER ||
+										(vssfdw_knn_strategy == VSS_STRATEGY_AUTO && knn->use_prefilter)))
+		start_search(node, state, PHASE_PREFILTER);
+	else
+		start_search(node, state, PHASE_STREAM);
+}
+
+/* ---------- rows ---------- */
+
+/* Remember the rowid; false when it was given before. */
+static bool
+first_time(VssScanState *state, int64 rowid)
+{
+	bool found = false;
+
+	if (state->knn->given != NULL)
+		rowids_insert(state->knn->given, rowid, &found);
+	return !found;
+}
+
+static void
+store(VssScanState *state, TupleTableSlot *slot)
+{
+	VssKnnScan *knn = state->knn;
+	sqlite3_stmt *stmt = knn->current->stmt;
+	int i = state->ncolumns;
+	int place = knn->distance_place;
+	bool no_vector;
+
+	vssfdw_store_row(state, knn->current, slot);
+	if (place >= 0)
+	{
+		no_vector = knn->vector == NULL || (knn->phase == PHASE_TAIL && sqlite3_column_int(stmt, i + 2) != 0);
+		slot->tts_isnull[place] = no_vector;
+		if (no_vector)
+			slot->tts_values[place] = (Datum) 0;
+		else if (sqlite3_column_type(stmt, i) == SQLITE_NULL)
+			slot->tts_values[place] = Float8GetDatum(get_float8_nan());
+		else
+			slot->tts_values[place] = Float8GetDatum(sqlite3_column_double(stmt, i));
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+/* The statement has no more rows: what comes after it? */
+static void
+next_phase(ForeignScanState *node, VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+	bool gave_up = knn->phase == PHASE_STREAM && knn->stats.pull_limit_hit;
+
+	vssfdw_rewind(knn->current);
+	if (knn->phase == PHASE_TAIL || knn->predicate)
+		knn->phase = PHASE_DONE;
+	else if (gave_up)
+		start_search(node, state, PHASE_PREFILTER);
+	else
+		start_tail(node, state);
+}
+
+bool
+vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot)
+{
+	VssKnnScan *knn = state->knn;
+
+	if (knn->phase == PHASE_START)
+		start(node, state);
+	while (knn->phase != PHASE_DONE)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (!vssfdw_step(knn->current))
+			next_phase(node, state);
+		else if (first_time(state, sqlite3_column_int64(knn->current->stmt, state->ncolumns + 1)))
+		{
+			store(state, slot);
+			return true;
+		}
+	}
+	return false;
+}
+
+void
+vssfdw_knn_rescan(VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+
+	if (knn->current != NULL)
+		vssfdw_rewind(knn->current);
+	count(knn);
+	if (knn->given != NULL)
+		rowids_reset(knn->given);
+	knn->current = NULL;
+	knn->phase = PHASE_START;
+}
+
+void
+vssfdw_knn_end(VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+
+	/* the module writes stats no more after this */
+	vssfdw_done(knn->prefilter);
+	vssfdw_done(knn->tail);
+	knn->prefilter = NULL;
+	knn->tail = NULL;
+	if (knn->given != NULL)
+		rowids_destroy(knn->given);
+	knn->given = NULL;
+}
+
+void
+vssfdw_knn_report(VssScanState *state, VssKnnReport *report)
+{
+	count(state->knn);
+	*report = state->knn->report;
+}
+
+/* ---------- the rowset ---------- */
+
+struct VssKnnCursor
+{
+	VssHold *hold;
+	VssStatement *statement;
+};
+
+VssKnnCursor *
+vssfdw_knn_open(VssConnection *conn, const char *index, const float *query, int dim, int64 k, int ef,
+				MemoryContext context)
+{
+	VssKnnCursor *cursor = MemoryContextAllocZero(context, sizeof(VssKnnCursor));
+	char *sql = psprintf("SELECT k.rowid, k.distance FROM \"main\".%s(?%d, ?%d, ?%d, ?%d) AS k",
+						 vssfdw_quote_identifier(index), VSS_PARAM_QUERY, VSS_PARAM_K, VSS_PARAM_EF,
+						 VSS_PARAM_STRATEGY);
+	sqlite3_stmt *stmt;
+
+	cursor->hold = vssfdw_hold(conn, context);
+	cursor->statement = vssfdw_prepare(conn, sql, context);
+	stmt = cursor->statement->stmt;
+	check_bind(cursor->statement,
+			   sqlite3_bind_blob(stmt, VSS_PARAM_QUERY, query, dim * sizeof(float), SQLITE_STATIC));
+	check_bind(cursor->statement, sqlite3_bind_int64(stmt, VSS_PARAM_K, k));
+	if (ef == 0)
+		ef = vssfdw_ef_search;
+	if (ef != 0)
+		check_bind(cursor->statement, sqlite3_bind_int(stmt, VSS_PARAM_EF, ef));
+	bind_strategy(cursor->statement, false);
+	pfree(sql);
+	return cursor;
+}
+
+bool
+vssfdw_knn_next(VssKnnCursor *cursor, int64 *rowid, double *distance)
+{
+	if (!vssfdw_step(cursor->statement))
+		return false;
+	*rowid = sqlite3_column_int64(cursor->statement->stmt, 0);
+	*distance = sqlite3_column_type(cursor->statement->stmt, 1) == SQLITE_NULL
+					? get_float8_nan()
+					: sqlite3_column_double(cursor->statement->stmt, 1);
+	return true;
+}
+
+void
+vssfdw_knn_close(VssKnnCursor *cursor)
+{
+	vssfdw_done(cursor->statement);
+	vssfdw_release(cursor->hold);
+	pfree(cursor);
+}

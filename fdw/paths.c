@@ -1,0 +1,545 @@
+/*
+ * paths.c
+ *		Ways to read a foreign table, and the plan of the one chosen.
+ *
+ * A base relation gets a plain scan, scans parameterised by join clauses on
+ * its rowid, primary key or indexed columns, and (knn_path.c) scans ordered by
+ * distance.  The conditions are split once, when its size is estimated: the
+ * VssRel says what SQLite evaluates and what stays here.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "foreign/fdwapi.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "utils/lsyscache.h"
+
+#include "fdw/planner.h"
+
+/* ---------- what the relation is ---------- */
+
+static const VssColumnInfo *
+find_column_info(const VssTableInfo *info, const char *name)
+{
+	ListCell *cell;
+
+	foreach (cell, info->columns)
+	{
+		VssColumnInfo *column = lfirst(cell);
+
+		if (pg_strcasecmp(column->name, name) == 0)
+			return column;
+	}
+	return NULL;
+}
+
+static bool
+is_binary(const VssTableInfo *info, const char *name)
+{
+	ListCell *cell;
+
+	if (info->is_view)
+		return false;
+	foreach (cell, info->nocase_columns)
+	{
+		if (pg_strcasecmp(lfirst(cell), name) == 0)
+			return false;
+	}
+	return true;
+}
+
+static void
+load_columns(VssRel *rel)
+{
+	/* the planner holds a lock already */
+	Relation relation = table_open(rel->relid, NoLock);
+
+	rel->natts = RelationGetDescr(relation)->natts;
+	rel->columns = palloc0(rel->natts * sizeof(VssPlanColumn));
+	for (int i = 0; i < rel->natts; i++)
+	{
+		VssPlanColumn *out = &rel->columns[i];
+		const VssColumnInfo *info;
+		VssColumn column = {0};
+
+		if (TupleDescAttr(RelationGetDescr(relation), i)->attisdropped)
+			continue;
+		vssfdw_column_init(&column, relation, i + 1);
+		info = find_column_info(rel->info, column.name);
+		out->name = column.name;
+		out->class = vssfdw_column_class(&column, info);
+		out->binary = is_binary(rel->info, column.name);
+		out->not_null = info != NULL && info->not_null;
+	}
+	table_close(relation, NoLock);
+}
+
+static void
+split_conditions(PlannerInfo *root, RelOptInfo *baserel)
+{
+	VssRel *rel = VSS_REL(baserel);
+	ListCell *cell;
+
+	foreach (cell, baserel->baserestrictinfo)
+	{
+		RestrictInfo *restrict_info = lfirst_node(RestrictInfo, cell);
+
+		if (vssfdw_is_knn_predicate(root, baserel, restrict_info->clause))
+		{
+			if (rel->knn_predicate != NULL)
+				ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+								errmsg("only one vss_knn condition can be applied to table \"%s\"",
+									   get_rel_name(rel->relid)),
+								errhint("Join the table with itself, or use vss_knn in FROM.")));
+			rel->knn_predicate = restrict_info;
+		}
+		else if (vssfdw_is_shippable(root, baserel, restrict_info->clause))
+			rel->remote_conds = lappend(rel->remote_conds, restrict_info);
+		else
+			rel->local_conds = lappend(rel->local_conds, restrict_info);
+	}
+}
+
+void
+vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
+{
+	VssRel *rel = palloc0(sizeof(VssRel));
+	ListCell *cell;
+
+	baserel->fdw_private = rel;
+	rel->relid = foreigntableid;
+	rel->conn = vssfdw_connect(baserel->serverid);
+	rel->server = vssfdw_server_options(GetForeignServer(baserel->serverid));
+	rel->table = vssfdw_table_options(foreigntableid);
+	rel->info = vssfdw_table_info(rel->conn, rel->table->table);
+	load_columns(rel);
+	split_conditions(root, baserel);
+
+	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &rel->attrs_used);
+	foreach (cell, rel->local_conds)
+		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, baserel->relid, &rel->attrs_used);
+
+	vssfdw_estimate_size(root, baserel);
+}
+
+const VssIndexInfo *
+vssfdw_column_index(const VssRel *rel, AttrNumber attnum, BridgeMetric metric)
+{
+	ListCell *cell;
+	const char *name;
+
+	if (attnum <= 0 || attnum > rel->natts || rel->columns[attnum - 1].name == NULL)
+		return NULL;
+	name = rel->columns[attnum - 1].name;
+	foreach (cell, rel->info->indexes)
+	{
+		VssIndexInfo *index = lfirst(cell);
+		const char *column = rel->info->is_hnsw ? "embedding" : index->content_vector;
+
+		if (index->metric == metric && column != NULL && pg_strcasecmp(column, name) == 0)
+			return index;
+	}
+	return NULL;
+}
+
+/* ---------- paths ---------- */
+
+ForeignPath *
+vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total, List *pathkeys,
+				 Relids required_outer, List *private)
+{
+	return create_foreignscan_path(root, rel, NULL, rows,
+#if PG_VERSION_NUM >= 180000
+								   0,
+#endif
+								   startup, total, pathkeys, required_outer, NULL,
+#if PG_VERSION_NUM >= 170000
+								   NIL,
+#endif
+								   private);
+}
+
+/* Whether some key of the SQLite table begins with this column. */
+static bool
+leads_key(const VssRel *rel, AttrNumber attnum)
+{
+	ListCell *cell;
+
+	if (attnum <= 0 || rel->columns[attnum - 1].name == NULL)
+		return false;
+	foreach (cell, rel->info->keys)
+	{
+		VssTableKey *key = lfirst(cell);
+
+		if (key->columns != NIL && pg_strcasecmp(linitial(key->columns), rel->columns[attnum - 1].name) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* Whether SQLite can use the clause to look rows up: shippable, and on a leading key column. */
+static bool
+is_lookup_clause(PlannerInfo *root, RelOptInfo *baserel, RestrictInfo *restrict_info)
+{
+	VssRel *rel = VSS_REL(baserel);
+	Bitmapset *attnums = NULL;
+	int i = -1;
+
+	if (!join_clause_is_movable_to(restrict_info, baserel))
+		return false;
+	if (!vssfdw_is_shippable(root, baserel, restrict_info->clause))
+		return false;
+	pull_varattnos((Node *) restrict_info->clause, baserel->relid, &attnums);
+	while ((i = bms_next_member(attnums, i)) >= 0)
+	{
+		if (leads_key(rel, i + FirstLowInvalidHeapAttributeNumber))
+			return true;
+	}
+	return false;
+}
+
+typedef struct MemberArgument
+{
+	Expr *current;
+	List *done;
+} MemberArgument;
+
+/* Callback of generate_implied_equalities_for_column: the next column in turn. */
+static bool
+member_matches(PlannerInfo *root, RelOptInfo *baserel, EquivalenceClass *ec, EquivalenceMember *em, void *arg)
+{
+	MemberArgument *state = arg;
+	Expr *expr = em->em_expr;
+
+	if (state->current != NULL)
+		return equal(expr, state->current);
+	if (list_member(state->done, expr))
+		return false;
+	state->current = expr;
+	return true;
+}
+
+/* The sets of outer relations whose rows would let SQLite look rows up. */
+static List *
+lookup_parameters(PlannerInfo *root, RelOptInfo *baserel)
+{
+	List *result = NIL;
+	ListCell *cell;
+
+	foreach (cell, baserel->joininfo)
+	{
+		RestrictInfo *restrict_info = lfirst(cell);
+
+		if (is_lookup_clause(root, baserel, restrict_info))
+			result = list_append_unique_ptr(
+				result, get_baserel_parampathinfo(
+							root, baserel,
+							bms_union(bms_difference(restrict_info->clause_relids, baserel->relids),
+									  baserel->lateral_relids)));
+	}
+
+	if (baserel->has_eclass_joins)
+	{
+		MemberArgument arg = {0};
+
+		for (;;)
+		{
+			List *clauses;
+
+			arg.current = NULL;
+			clauses = generate_implied_equalities_for_column(root, baserel, member_matches, &arg,
+															 baserel->lateral_referencers);
+			if (arg.current == NULL)
+				break;
+			foreach (cell, clauses)
+			{
+				RestrictInfo *restrict_info = lfirst(cell);
+
+				if (is_lookup_clause(root, baserel, restrict_info))
+					result = list_append_unique_ptr(
+						result, get_baserel_parampathinfo(
+									root, baserel,
+									bms_union(bms_difference(restrict_info->clause_relids, baserel->relids),
+											  baserel->lateral_relids)));
+			}
+			arg.done = lappend(arg.done, arg.current);
+		}
+	}
+	return result;
+}
+
+static void
+add_lookup_paths(PlannerInfo *root, RelOptInfo *baserel)
+{
+	ListCell *cell;
+
+	foreach (cell, lookup_parameters(root, baserel))
+	{
+		ParamPathInfo *info = lfirst(cell);
+		List *clauses = NIL;
+		ListCell *clause;
+		Cost startup;
+		Cost total;
+		double rows;
+
+		if (info == NULL)
+			continue;
+		foreach (clause, info->ppi_clauses)
+		{
+			if (vssfdw_is_shippable(root, baserel, lfirst_node(RestrictInfo, clause)->clause))
+				clauses = lappend(clauses, lfirst(clause));
+		}
+		rows = Min(info->ppi_rows, vssfdw_lookup_rows(root, baserel, clauses));
+		vssfdw_cost_scan(root, baserel, clauses, rows, &startup, &total);
+		info->ppi_rows = rows;
+		add_path(baserel, (Path *) vssfdw_make_path(root, baserel, rows, startup, total, NIL,
+													info->ppi_req_outer, NIL));
+	}
+}
+
+void
+vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
+{
+	Cost startup;
+	Cost total;
+
+	if (VSS_REL(baserel)->knn_predicate != NULL)
+	{
+		vssfdw_add_predicate_path(root, baserel);
+		return;
+	}
+	vssfdw_cost_scan(root, baserel, NIL, baserel->rows, &startup, &total);
+	add_path(baserel, (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, NIL,
+												baserel->lateral_relids, NIL));
+	add_lookup_paths(root, baserel);
+	vssfdw_add_knn_paths(root, baserel);
+}
+
+/* ---------- the plan ---------- */
+
+/* Attribute numbers to fetch, in order. */
+static List *
+needed_columns(const VssRel *rel)
+{
+	bool all = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, rel->attrs_used);
+	List *result = NIL;
+
+	for (int i = 1; i <= rel->natts; i++)
+	{
+		if (rel->columns[i - 1].name != NULL &&
+			(all || bms_is_member(i - FirstLowInvalidHeapAttributeNumber, rel->attrs_used)))
+			result = lappend_int(result, i);
+	}
+	return result;
+}
+
+/* Where in scan_tlist each column is (its attribute number without such a list). */
+static List *
+column_places(RelOptInfo *baserel, List *columns, List *scan_tlist)
+{
+	List *result = NIL;
+	ListCell *cell;
+
+	if (scan_tlist == NIL)
+		return columns;
+	foreach (cell, columns)
+	{
+		ListCell *target;
+		int place = 0;
+
+		foreach (target, scan_tlist)
+		{
+			TargetEntry *entry = lfirst_node(TargetEntry, target);
+
+			if (IsA(entry->expr, Var) && ((Var *) entry->expr)->varno == baserel->relid &&
+				((Var *) entry->expr)->varattno == lfirst_int(cell))
+				place = entry->resno;
+		}
+		result = lappend_int(result, place);
+	}
+	return result;
+}
+
+/* A column that is in no place of the scan's rows need not be fetched. */
+static List *
+drop_unplaced(List *columns, List *scan_tlist, RelOptInfo *baserel)
+{
+	List *places = column_places(baserel, columns, scan_tlist);
+	List *result = NIL;
+	ListCell *column;
+	ListCell *place;
+
+	forboth(column, columns, place, places)
+	{
+		if (lfirst_int(place) != 0)
+			result = lappend_int(result, lfirst_int(column));
+	}
+	return result;
+}
+
+static char *
+deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns, List *conds)
+{
+	resetStringInfo(context->buf);
+	vssfdw_deparse_knn(context, which, index, columns, conds);
+	return pstrdup(context->buf->data);
+}
+
+/* SQL, columns and KNN part of fdw_private for a path that asks an index; fdw_exprs into *exprs. */
+static List *
+plan_knn(PlannerInfo *root, RelOptInfo *baserel, List *path, List *columns, List *scan_tlist,
+		 List *remote_exprs, List *local_exprs, List **exprs)
+{
+	VssRel *rel = VSS_REL(baserel);
+	StringInfoData buf;
+	VssDeparse context = {.root = root, .rel = baserel, .buf = &buf, .first_param = VSS_PARAM_FIRST};
+	const VssIndexInfo *index = NULL;
+	const char *name = strVal(list_nth(path, VSS_KNN_PATH_INDEX));
+	Expr *k = list_nth(path, VSS_KNN_PATH_K);
+	Expr *ef = list_nth(path, VSS_KNN_PATH_EF);
+	Expr *distance = list_nth(path, VSS_KNN_PATH_DISTANCE);
+	bool predicate = k != NULL;
+	bool prefilter = boolVal(list_nth(path, VSS_KNN_PATH_PREFILTER));
+	double limit = 0;
+	int slot = 0;
+	char *sql;
+	char *prefilter_sql = "";
+	char *tail_sql = "";
+	List *knn;
+	ListCell *cell;
+
+	foreach (cell, rel->info->indexes)
+	{
+		if (strcmp(((VssIndexInfo *) lfirst(cell))->name, name) == 0)
+			index = lfirst(cell);
+	}
+	if (index == NULL)
+		elog(ERROR, "hnsw index \"%s\" disappeared while planning", name);
+
+	initStringInfo(&buf);
+	sql = deparse_knn(&context, VSS_KNN_STREAM, index, columns, remote_exprs);
+	if (!predicate)
+	{
+		if (remote_exprs != NIL)
+			prefilter_sql = deparse_knn(&context, VSS_KNN_PREFILTER, index, columns, remote_exprs);
+		tail_sql = deparse_knn(&context, VSS_KNN_TAIL, index, columns, remote_exprs);
+		if (local_exprs == NIL && bms_equal(root->all_baserels, baserel->relids) && root->limit_tuples > 0)
+			limit = root->limit_tuples;
+	}
+	if (scan_tlist != NIL && distance != NULL)
+	{
+		TargetEntry *entry = tlist_member(distance, scan_tlist);
+
+		slot = entry != NULL ? entry->resno : 0;
+	}
+
+	knn = list_make5(makeString(index->name), makeInteger(index->metric), makeInteger(index->dim),
+					 makeInteger(index->ef_search), makeFloat(psprintf("%.0f", limit)));
+	knn = lappend(knn, makeFloat(psprintf("%.0f", rel->tuples)));
+	knn = lappend(knn, makeInteger(slot));
+	knn = lappend(knn, makeBoolean(predicate));
+	knn = lappend(knn, makeBoolean(prefilter));
+	knn = lappend(knn, makeBoolean(index->declared));
+	knn = lappend(knn, makeString(prefilter_sql));
+	knn = lappend(knn, makeString(tail_sql));
+
+	if (k == NULL)
+		k = (Expr *) makeNullConst(INT8OID, -1, InvalidOid);
+	if (ef == NULL)
+		ef = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
+	*exprs = list_concat(list_make3(list_nth(path, VSS_KNN_PATH_QUERY), k, ef), context.params);
+	return list_make3(makeString(sql), column_places(baserel, columns, scan_tlist), knn);
+}
+
+static List *
+plan_scan(PlannerInfo *root, RelOptInfo *baserel, List *columns, List *remote_exprs, List **exprs)
+{
+	StringInfoData buf;
+	VssDeparse context = {.root = root, .rel = baserel, .buf = &buf, .first_param = 1};
+
+	initStringInfo(&buf);
+	vssfdw_deparse_select(&context, columns, remote_exprs);
+	*exprs = context.params;
+	return list_make3(makeString(buf.data), columns, NIL);
+}
+
+ForeignScan *
+vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, ForeignPath *best_path,
+				  List *tlist, List *scan_clauses, Plan *outer_plan)
+{
+	VssRel *rel = VSS_REL(baserel);
+	List *path = best_path->fdw_private;
+	List *remote_exprs = NIL;
+	List *local_exprs = NIL;
+	List *scan_tlist = NIL;
+	List *columns = needed_columns(rel);
+	List *private;
+	List *exprs;
+	ListCell *cell;
+
+	foreach (cell, scan_clauses)
+	{
+		RestrictInfo *restrict_info = lfirst_node(RestrictInfo, cell);
+
+		if (restrict_info->pseudoconstant || restrict_info == rel->knn_predicate)
+			continue;
+		if (list_member_ptr(rel->remote_conds, restrict_info))
+			remote_exprs = lappend(remote_exprs, restrict_info->clause);
+		else if (list_member_ptr(rel->local_conds, restrict_info))
+			local_exprs = lappend(local_exprs, restrict_info->clause);
+		else if (vssfdw_is_shippable(root, baserel, restrict_info->clause))
+			remote_exprs = lappend(remote_exprs, restrict_info->clause);
+		else
+			local_exprs = lappend(local_exprs, restrict_info->clause);
+	}
+
+	if (path != NIL)
+	{
+		Expr *distance = list_nth(path, VSS_KNN_PATH_DISTANCE);
+
+		if (distance != NULL)
+			scan_tlist = vssfdw_knn_scan_tlist(root, baserel, tlist, local_exprs, distance);
+		if (scan_tlist != NIL)
+			columns = drop_unplaced(columns, scan_tlist, baserel);
+		private = plan_knn(root, baserel, path, columns, scan_tlist, remote_exprs, local_exprs, &exprs);
+	}
+	else
+	private = plan_scan(root, baserel, columns, remote_exprs, &exprs);
+
+	/*
+	 * EvalPlanQual rechecks a row against the conditions that SQLite tested.
+	 * With a target list of its own the scan is in no query with row marks.
+	 */
+	return make_foreignscan(tlist, local_exprs, baserel->relid, exprs, private, scan_tlist,
+							scan_tlist == NIL ? remote_exprs : NIL, outer_plan);
+}
+
+static bool
+vssIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	/* a worker would have another SQLite connection and another snapshot */
+	return false;
+}
+
+void
+vssfdw_read_routine(FdwRoutine *routine)
+{
+	routine->GetForeignRelSize = vssGetForeignRelSize;
+	routine->GetForeignPaths = vssGetForeignPaths;
+	routine->GetForeignPlan = vssGetForeignPlan;
+	routine->BeginForeignScan = vssBeginForeignScan;
+	routine->IterateForeignScan = vssIterateForeignScan;
+	routine->ReScanForeignScan = vssReScanForeignScan;
+	routine->EndForeignScan = vssEndForeignScan;
+	routine->ExplainForeignScan = vssExplainForeignScan;
+	routine->IsForeignScanParallelSafe = vssIsForeignScanParallelSafe;
+}

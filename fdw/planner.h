@@ -1,0 +1,311 @@
+/*
+ * planner.h
+ *		What the planning and scanning files share: paths.c, cost.c,
+ *		shippable.c, deparse.c, knn_path.c, scan.c, knn.c and explain.c.
+ *
+ * The split is by question: which ways are there to read a relation (paths.c,
+ * knn_path.c), what do they cost (cost.c), which conditions mean the same in
+ * SQLite (shippable.c), how are they spelled (deparse.c), how are rows fetched
+ * (scan.c, knn.c), what does EXPLAIN say (explain.c).
+ */
+#ifndef VSS_PLANNER_H
+#define VSS_PLANNER_H
+
+#include "fdw/fdw.h"
+
+#include "commands/explain.h"
+#include "lib/stringinfo.h"
+#include "nodes/execnodes.h"
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+
+/* ---------- paths.c ---------- */
+
+/*
+ * How a SQLite value compares.  Two operands of one class compare in SQLite as
+ * in PostgreSQL; see shippable.c for what a column must be to have a class.
+ */
+typedef enum VssClass
+{
+	VSS_CLASS_NONE, /* do not compare in SQLite */
+	VSS_CLASS_INTEGER,
+	VSS_CLASS_FLOAT,
+	VSS_CLASS_BOOLEAN,
+	VSS_CLASS_TEXT,
+	VSS_CLASS_BYTES
+} VssClass;
+
+/* A column of a foreign table as the planner sees it. */
+typedef struct VssPlanColumn
+{
+	char *name; /* in SQLite; NULL for a dropped column */
+	VssClass class;
+	bool binary; /* collation BINARY is sure */
+	bool not_null;
+} VssPlanColumn;
+
+/* Planner's state of a base relation: RelOptInfo.fdw_private. */
+typedef struct VssRel
+{
+	Oid relid;
+	VssConnection *conn;
+	VssServerOptions *server;
+	VssTableOptions *table;
+	const VssTableInfo *info;
+	int natts;
+	VssPlanColumn *columns; /* by attnum - 1 */
+
+	List *remote_conds;     /* RestrictInfo: SQLite evaluates them */
+	List *local_conds;      /* RestrictInfo: PostgreSQL does */
+	Bitmapset *attrs_used;  /* pull_varattnos form: what rows must contain */
+	double tuples;          /* rows of the table */
+	double remote_rows;     /* rows that satisfy remote_conds */
+	Selectivity remote_sel; /* remote_rows / tuples */
+
+	RestrictInfo *knn_predicate; /* vss_knn(col, q, k [, ef]), or NULL */
+} VssRel;
+
+#define VSS_REL(baserel) ((VssRel *) (baserel)->fdw_private)
+
+/*
+ * fdw_private of the ForeignPaths that ask an hnsw index; NIL for the others.
+ * All of it is nodes, as PostgreSQL may copy a path.
+ */
+enum VssKnnPathItem
+{
+	VSS_KNN_PATH_INDEX,    /* String: name of the hnsw table */
+	VSS_KNN_PATH_COLUMN,   /* Integer: attnum of the vector column */
+	VSS_KNN_PATH_DISTANCE, /* Expr: col <operator> q, or NULL for the predicate */
+	VSS_KNN_PATH_QUERY,    /* Expr: q */
+	VSS_KNN_PATH_K,        /* Expr of the predicate, or NULL */
+	VSS_KNN_PATH_EF,       /* Expr of the predicate, or NULL */
+	VSS_KNN_PATH_PREFILTER /* Boolean: collect the matching rowids first */
+};
+
+/* The hnsw index of the column for this metric, or NULL. */
+const VssIndexInfo *vssfdw_column_index(const VssRel *rel, AttrNumber attnum, BridgeMetric metric);
+
+/* ---------- knn_path.c ---------- */
+
+/* Add the paths ordered by distance that the query has a use for. */
+void vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel);
+
+/* Add the one path there is for a relation with a vss_knn predicate. */
+void vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel);
+
+/* Whether clause is vss_knn(column of this relation, ...), raising an error when its form is not supported. */
+bool vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *clause);
+
+/*
+ * The target list of rows that carry the distance beside what the plan needs,
+ * or NIL where PostgreSQL must compute it again (row marks, system columns).
+ */
+List *vssfdw_knn_scan_tlist(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *local_exprs,
+							Expr *distance);
+
+/* create_foreignscan_path of all versions. */
+ForeignPath *vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
+							  List *pathkeys, Relids required_outer, List *private);
+
+/* ---------- cost.c ---------- */
+
+/* Rows of the table and rows after the remote conditions, into the VssRel. */
+void vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel);
+
+/* Rows that a scan under these clauses and its own conditions gives at most. */
+double vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses);
+
+/*
+ * Cost of reading the relation under its own conditions and under clauses
+ * (RestrictInfo of a parameterised path); rows is what comes out.
+ */
+void vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double rows, Cost *startup,
+					  Cost *total);
+
+/* Cost of a stream of the index, all rows of it; prefilter: matching rowids are collected first. */
+void vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, double limit,
+					 bool prefilter, Cost *startup, Cost *total);
+
+/* ---------- shippable.c ---------- */
+
+/* What class a column has; VSS_CLASS_NONE where SQLite must not compare it. */
+VssClass vssfdw_column_class(const VssColumn *column, const VssColumnInfo *info);
+
+/* Class of a value of this type that PostgreSQL hands down; VSS_CLASS_NONE for other types. */
+VssClass vssfdw_type_class(Oid type);
+
+/*
+ * Whether the expression is free of the relation's columns and of anything
+ * that must be evaluated more than once a scan: PostgreSQL computes it and
+ * binds the value.
+ */
+bool vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+
+/* Whether SQLite's answer to this condition is PostgreSQL's. */
+bool vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+
+/* Class of a shippable expression, VSS_CLASS_NONE where it is not shippable. */
+VssClass vssfdw_expr_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+
+/* B-tree family float_ops, which PostgreSQL's headers give no symbol. */
+#define VSS_FLOAT_BTREE_FAM 1970
+
+/* How an operator compares: a B-tree strategy number, or VSS_NOT_EQUAL, or 0. */
+#define VSS_NOT_EQUAL 6
+int vssfdw_comparison(Oid opno, VssClass class);
+
+/* ---------- deparse.c ---------- */
+
+/*
+ * Parameters of the KNN statements come first, with fixed numbers; those of
+ * the conditions follow.  Other statements number from 1.
+ */
+enum VssKnnParam
+{
+	VSS_PARAM_QUERY = 1,
+	VSS_PARAM_K,
+	VSS_PARAM_EF,
+	VSS_PARAM_STRATEGY,
+	VSS_PARAM_STATS,
+	VSS_PARAM_FIRST
+};
+
+typedef struct VssDeparse
+{
+	PlannerInfo *root;
+	RelOptInfo *rel;
+	StringInfo buf;
+	int first_param; /* number of params' first member */
+	List *params;    /* Expr: what PostgreSQL evaluates and binds */
+} VssDeparse;
+
+/* An expression found shippable. */
+void vssfdw_deparse_expr(VssDeparse *context, Expr *expr);
+
+/*
+ * SELECT of a base relation.  columns: attribute numbers in order, maybe none.
+ * conds: RestrictInfo or bare clauses, all shippable.
+ */
+void vssfdw_deparse_select(VssDeparse *context, List *columns, List *conds);
+
+/* The statements of a KNN scan; each yields columns, distance, rowid. */
+typedef enum VssKnnSql
+{
+	VSS_KNN_STREAM,    /* in order of distance, conditions tested row by row */
+	VSS_KNN_PREFILTER, /* the same among the matching rowids */
+	VSS_KNN_TAIL       /* rows whose distance is NaN or NULL, or that the index lacks */
+} VssKnnSql;
+
+void vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns,
+						List *conds);
+
+/* ---------- scan.c ---------- */
+
+/* ForeignScan.fdw_private. */
+enum VssScanItem
+{
+	VSS_SCAN_SQL,     /* String */
+	VSS_SCAN_COLUMNS, /* IntList: for each result column the place in the scan tuple, from 1 */
+	VSS_SCAN_KNN      /* NIL, or a list by VssKnnItem */
+};
+
+enum VssKnnItem
+{
+	VSS_KNN_INDEX,         /* String */
+	VSS_KNN_METRIC,        /* Integer, a BridgeMetric */
+	VSS_KNN_DIM,           /* Integer */
+	VSS_KNN_EF,            /* Integer: the index's ef_search */
+	VSS_KNN_LIMIT,         /* Float: rows that the query is known to want, 0: unknown */
+	VSS_KNN_ROWS,          /* Float: rows of the table, for the switch to the prefilter */
+	VSS_KNN_DISTANCE_SLOT, /* Integer: place of the distance in the scan tuple, 0: not there */
+	VSS_KNN_PREDICATE,     /* Boolean: the rows are those of a vss_knn predicate */
+	VSS_KNN_USE_PREFILTER, /* Boolean: begin with the prefilter */
+	VSS_KNN_DECLARED,      /* Boolean: VssIndexInfo.declared, index and table cannot differ */
+	VSS_KNN_PREFILTER_SQL, /* String, "" without */
+	VSS_KNN_TAIL_SQL       /* String, "" without */
+};
+
+/*
+ * fdw_exprs of a KNN scan begin with q, k and ef (NULL constants where not
+ * given); the conditions' parameters follow.
+ */
+#define VSS_KNN_EXPRS 3
+
+/* One value to bind, evaluated anew for each scan. */
+typedef struct VssScanParam
+{
+	ExprState *state;
+	Oid type;
+	int number; /* ?number */
+} VssScanParam;
+
+typedef struct VssKnnScan VssKnnScan;
+
+typedef struct VssScanState
+{
+	VssConnection *conn;
+	VssHold *hold;
+	const char *tablename; /* for errors */
+	MemoryContext context; /* lives as long as the scan */
+	MemoryContext bound;   /* bound values; reset at each rescan */
+
+	const char *sql;
+	VssStatement *statement; /* NULL under EXPLAIN without ANALYZE */
+	bool started;            /* bound and not yet reset */
+	bool done;
+
+	int ncolumns;
+	VssColumn *columns; /* of the result columns */
+	int *places;        /* their places in the scan tuple, from 0 */
+	int nparams;
+	VssScanParam *params;
+
+	VssKnnScan *knn; /* NULL in other scans */
+} VssScanState;
+
+/* Bind the conditions' parameters to a statement. */
+void vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *statement);
+
+/* Fill the slot from the current row; the places not fetched are NULL. */
+void vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *slot);
+
+/* ---------- knn.c ---------- */
+
+/* The module keeps no more candidates than this. */
+#define VSS_MAX_EF 65536
+
+VssKnnScan *vssfdw_knn_begin(ForeignScanState *node, List *private);
+/* Prepare what may follow state->statement; not under EXPLAIN alone. */
+void vssfdw_knn_prepare(VssScanState *state);
+bool vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot);
+void vssfdw_knn_rescan(VssScanState *state);
+void vssfdw_knn_end(VssScanState *state);
+
+/* What EXPLAIN tells of one scan; sums over all rescans. */
+typedef struct VssKnnReport
+{
+	const char *strategy; /* of the last search, NULL before any */
+	int64 ef;             /* likewise */
+	int64 searches;
+	uint64 nodes_visited;
+	uint64 distances_computed;
+	uint64 delta_rows;
+	uint64 rows_filtered;
+} VssKnnReport;
+
+void vssfdw_knn_report(VssScanState *state, VssKnnReport *report);
+const char *vssfdw_strategy_name(int strategy);
+
+/* ---------- callbacks, entered by vssfdw_read_routine ---------- */
+
+void vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid);
+void vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid);
+ForeignScan *vssGetForeignPlan(PlannerInfo *root, RelOptInfo *foreignrel, Oid foreigntableid,
+							   ForeignPath *best_path, List *tlist, List *scan_clauses, Plan *outer_plan);
+void vssBeginForeignScan(ForeignScanState *node, int eflags);
+TupleTableSlot *vssIterateForeignScan(ForeignScanState *node);
+void vssReScanForeignScan(ForeignScanState *node);
+void vssEndForeignScan(ForeignScanState *node);
+void vssExplainForeignScan(ForeignScanState *node, ExplainState *es);
+
+#endif /* VSS_PLANNER_H */

@@ -1,0 +1,300 @@
+/*
+ * scan.c
+ *		Fetching rows: the executor's callbacks.
+ *
+ * A statement is prepared when the scan begins and run when the first row is
+ * asked for.  A rescan resets it and binds anew; EXPLAIN does neither.
+ * Statement, read transaction and bound values belong to the scan's memory
+ * contexts: after an error they go with the query's, in whatever state.
+ *
+ * Converted values live in the executor's per-tuple context.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relation.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#include "fdw/planner.h"
+
+/* ---------- binding ---------- */
+
+/* The text in SQLite's encoding, in the bound values' context. */
+static char *
+utf8_copy(const char *text, int length)
+{
+	char *converted = pg_server_to_any(text, length, PG_UTF8);
+
+	return converted != text ? converted : pnstrdup(text, length);
+}
+
+/* An array as JSON; a NULL array as [null], which compares as NULL does. */
+static char *
+array_as_json(Datum value, bool isnull)
+{
+	StringInfoData buf;
+	ArrayType *array;
+	Oid type;
+	int16 typlen;
+	bool typbyval;
+	char typalign;
+	Datum *elements;
+	bool *nulls;
+	int n;
+
+	if (isnull)
+		return pstrdup("[null]");
+	array = DatumGetArrayTypeP(value);
+	type = ARR_ELEMTYPE(array);
+	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
+	deconstruct_array(array, type, typlen, typbyval, typalign, &elements, &nulls, &n);
+
+	initStringInfo(&buf);
+	appendStringInfoChar(&buf, '[');
+	for (int i = 0; i < n; i++)
+	{
+		if (i > 0)
+			appendStringInfoChar(&buf, ',');
+		if (nulls[i])
+			appendStringInfoString(&buf, "null");
+		else if (type == INT2OID)
+			appendStringInfo(&buf, "%d", DatumGetInt16(elements[i]));
+		else if (type == INT4OID)
+			appendStringInfo(&buf, "%d", DatumGetInt32(elements[i]));
+		else if (type == INT8OID)
+			appendStringInfo(&buf, INT64_FORMAT, DatumGetInt64(elements[i]));
+		else
+			escape_json(&buf, TextDatumGetCString(elements[i]));
+	}
+	appendStringInfoChar(&buf, ']');
+	return utf8_copy(buf.data, buf.len);
+}
+
+/* Returns SQLite's result code; the value lives in CurrentMemoryContext. */
+static int
+bind_value(sqlite3_stmt *stmt, int number, Oid type, Datum value, bool isnull)
+{
+	if (type_is_array(type))
+		return sqlite3_bind_text(stmt, number, array_as_json(value, isnull), -1, SQLITE_STATIC);
+	if (isnull)
+		return sqlite3_bind_null(stmt, number);
+	switch (type)
+	{
+		case INT2OID:
+			return sqlite3_bind_int64(stmt, number, DatumGetInt16(value));
+		case INT4OID:
+			return sqlite3_bind_int64(stmt, number, DatumGetInt32(value));
+		case INT8OID:
+			return sqlite3_bind_int64(stmt, number, DatumGetInt64(value));
+		case BOOLOID:
+			return sqlite3_bind_int(stmt, number, DatumGetBool(value) ? 1 : 0);
+		case FLOAT4OID:
+		case FLOAT8OID:
+		{
+			double real = type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
+
+			/*
+				 * SQLite knows no NaN, but it sorts text after all numbers, as
+				 * PostgreSQL does NaN.
+				 */
+			if (isnan(real))
+				return sqlite3_bind_text(stmt, number, "NaN", -1, SQLITE_STATIC);
+			return sqlite3_bind_double(stmt, number, real);
+		}
+		case TEXTOID:
+		case VARCHAROID:
+		{
+			text *t = DatumGetTextPP(value);
+			char *utf8 = utf8_copy(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
+
+			return sqlite3_bind_text(stmt, number, utf8, -1, SQLITE_STATIC);
+		}
+		case BYTEAOID:
+		{
+			bytea *bytes = (bytea *) PG_DETOAST_DATUM_COPY(value);
+
+			return sqlite3_bind_blob(stmt, number, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ, SQLITE_STATIC);
+		}
+		default:
+			elog(ERROR, "a value of type %s cannot be bound", format_type_be(type));
+	}
+}
+
+void
+vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *statement)
+{
+	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+
+	for (int i = 0; i < state->nparams; i++)
+	{
+		VssScanParam *param = &state->params[i];
+		MemoryContext old;
+		Datum value;
+		bool isnull;
+		int rc;
+
+		value = ExecEvalExprSwitchContext(param->state, econtext, &isnull);
+		old = MemoryContextSwitchTo(state->bound);
+		rc = bind_value(statement->stmt, param->number, param->type, value, isnull);
+		MemoryContextSwitchTo(old);
+		if (rc != SQLITE_OK)
+			vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, statement->sql);
+	}
+}
+
+/* ---------- rows ---------- */
+
+void
+vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		int place = state->places[i];
+
+		slot->tts_values[place] =
+			vssfdw_column_datum(&state->columns[i], statement, i, state->tablename, &slot->tts_isnull[place]);
+	}
+}
+
+/* ---------- callbacks ---------- */
+
+/* The column that fills this place of the scan tuple. */
+static void
+init_column(VssColumn *column, ForeignScan *plan, Relation rel, int place)
+{
+	if (plan->fdw_scan_tlist != NIL)
+	{
+		TargetEntry *entry = list_nth_node(TargetEntry, plan->fdw_scan_tlist, place - 1);
+
+		vssfdw_column_init(column, rel, castNode(Var, entry->expr)->varattno);
+	}
+	else
+		vssfdw_column_init(column, rel, place);
+}
+
+void
+vssBeginForeignScan(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	EState *estate = node->ss.ps.state;
+	Relation rel = node->ss.ss_currentRelation;
+	VssScanState *state = palloc0(sizeof(VssScanState));
+	List *places = list_nth(plan->fdw_private, VSS_SCAN_COLUMNS);
+	List *knn = list_nth(plan->fdw_private, VSS_SCAN_KNN);
+	ListCell *cell;
+	int skip = knn != NIL ? VSS_KNN_EXPRS : 0;
+	int i = 0;
+
+	node->fdw_state = state;
+	state->sql = strVal(list_nth(plan->fdw_private, VSS_SCAN_SQL));
+	state->tablename = vssfdw_table_options(RelationGetRelid(rel))->table;
+	state->context = AllocSetContextCreate(estate->es_query_cxt, "vss_fdw scan", ALLOCSET_SMALL_SIZES);
+	state->bound = AllocSetContextCreate(estate->es_query_cxt, "vss_fdw bound values", ALLOCSET_SMALL_SIZES);
+
+	state->ncolumns = list_length(places);
+	state->columns = palloc0(Max(state->ncolumns, 1) * sizeof(VssColumn));
+	state->places = palloc0(Max(state->ncolumns, 1) * sizeof(int));
+	foreach (cell, places)
+	{
+		init_column(&state->columns[i], plan, rel, lfirst_int(cell));
+		state->places[i++] = lfirst_int(cell) - 1;
+	}
+
+	state->nparams = list_length(plan->fdw_exprs) - skip;
+	state->params = palloc0(Max(state->nparams, 1) * sizeof(VssScanParam));
+	for (i = 0; i < state->nparams; i++)
+	{
+		Expr *expr = list_nth(plan->fdw_exprs, skip + i);
+
+		state->params[i].state = ExecInitExpr(expr, (PlanState *) node);
+		state->params[i].type = exprType((Node *) expr);
+		state->params[i].number = (knn != NIL ? VSS_PARAM_FIRST : 1) + i;
+	}
+	if (knn != NIL)
+		state->knn = vssfdw_knn_begin(node, knn);
+
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0)
+		return;
+	state->conn = vssfdw_connect(GetForeignTable(RelationGetRelid(rel))->serverid);
+	state->hold = vssfdw_hold(state->conn, state->context);
+
+	/*
+	 * Statements belong to the subtransaction that prepares them.  A cursor
+	 * must survive the rollback of a savepoint set after it was opened, so
+	 * that is now.
+	 */
+	state->statement = vssfdw_prepare(state->conn, state->sql, state->context);
+	if (state->knn != NULL)
+		vssfdw_knn_prepare(state);
+}
+
+static void
+start(ForeignScanState *node, VssScanState *state)
+{
+	MemoryContextReset(state->bound);
+	vssfdw_bind_params(node, state, state->statement);
+	state->started = true;
+}
+
+TupleTableSlot *
+vssIterateForeignScan(ForeignScanState *node)
+{
+	VssScanState *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	if (state->knn != NULL)
+		return vssfdw_knn_fetch(node, state, slot) ? slot : ExecClearTuple(slot);
+	if (!state->started)
+		start(node, state);
+	if (state->done || !vssfdw_step(state->statement))
+	{
+		/* stepping again would begin anew */
+		state->done = true;
+		return ExecClearTuple(slot);
+	}
+	vssfdw_store_row(state, state->statement, slot);
+	return ExecStoreVirtualTuple(slot);
+}
+
+void
+vssReScanForeignScan(ForeignScanState *node)
+{
+	VssScanState *state = node->fdw_state;
+
+	if (state->knn != NULL)
+		vssfdw_knn_rescan(state);
+	if (state->statement != NULL)
+		vssfdw_rewind(state->statement);
+	state->started = false;
+	state->done = false;
+}
+
+void
+vssEndForeignScan(ForeignScanState *node)
+{
+	VssScanState *state = node->fdw_state;
+
+	if (state == NULL)
+		return;
+	if (state->knn != NULL)
+		vssfdw_knn_end(state);
+	vssfdw_done(state->statement);
+	vssfdw_release(state->hold);
+	state->statement = NULL;
+	state->hold = NULL;
+}

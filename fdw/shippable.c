@@ -1,0 +1,378 @@
+/*
+ * shippable.c
+ *		Which conditions SQLite may evaluate.
+ *
+ * The rule is that pushing a condition down never changes an answer.  SQLite's
+ * columns are dynamically typed and its operators compare by storage class, so
+ * the question is asked in two steps.
+ *
+ * A column has a class (VssClass) when every value that PostgreSQL would accept
+ * from it compares, with values of the same class, as PostgreSQL compares them.
+ * Its type, its stored form and its affinity decide: a bigint column with
+ * INTEGER affinity cannot hold the text '5', a column without affinity can.
+ * A value that PostgreSQL would refuse (text in a bigint column) has no local
+ * counterpart: it is an error when it is fetched, and a condition in SQLite
+ * sees it as what it is, equal to no value of the class.
+ *
+ * An operator goes down when it is a comparison of a B-tree family of the
+ * class, which is a statement about its meaning and not about its name, and
+ * when its collation agrees with SQLite's bytes: equality under every
+ * deterministic collation, order under C alone.
+ *
+ * Arithmetic stays here (SQLite turns overflow into floating point), as do
+ * LIKE (SQLite folds case), numeric, float4, char(n) and times.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/optimizer.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_locale.h"
+
+#include "fdw/planner.h"
+
+/* Far below SQLite's limit of 1000 for the depth of an expression. */
+#define MAX_NESTING 100
+
+typedef struct ShipContext
+{
+	PlannerInfo *root;
+	RelOptInfo *rel;
+	int depth;
+} ShipContext;
+
+static VssClass expr_class(ShipContext *context, Expr *expr);
+
+VssClass
+vssfdw_type_class(Oid type)
+{
+	switch (type)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+			return VSS_CLASS_INTEGER;
+		case FLOAT4OID:
+		case FLOAT8OID:
+			return VSS_CLASS_FLOAT;
+		case BOOLOID:
+			return VSS_CLASS_BOOLEAN;
+		case TEXTOID:
+		case VARCHAROID:
+			return VSS_CLASS_TEXT;
+		case BYTEAOID:
+			return VSS_CLASS_BYTES;
+		default:
+			return VSS_CLASS_NONE;
+	}
+}
+
+VssClass
+vssfdw_column_class(const VssColumn *column, const VssColumnInfo *info)
+{
+	VssStored stored = column->stored;
+	VssAffinity affinity = info != NULL ? info->affinity : VSS_AFFINITY_BLOB;
+
+	switch (column->base)
+	{
+		case INT2OID:
+		case INT4OID:
+		case INT8OID:
+		case BOOLOID:
+			/* types.c accepts numbers alone, but TEXT affinity would turn the other operand into text */
+			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_INTEGER) &&
+				affinity != VSS_AFFINITY_TEXT)
+				return column->base == BOOLOID ? VSS_CLASS_BOOLEAN : VSS_CLASS_INTEGER;
+			break;
+		case FLOAT8OID:
+			/*
+			 * Only REAL affinity turns integers into doubles; elsewhere 2^53+1
+			 * would compare exactly in SQLite and rounded in PostgreSQL.
+			 * float4 columns round every value and have no class.
+			 */
+			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_REAL) && affinity == VSS_AFFINITY_REAL)
+				return VSS_CLASS_FLOAT;
+			break;
+		case VARCHAROID:
+			/* varchar(n) drops blanks beyond n */
+			if (column->base_typmod >= 0)
+				break;
+			/* FALLTHROUGH */
+		case TEXTOID:
+			/* TEXT affinity leaves no number that PostgreSQL would see as text */
+			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_TEXT) && affinity == VSS_AFFINITY_TEXT)
+				return VSS_CLASS_TEXT;
+			break;
+		case BYTEAOID:
+			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_BLOB) && affinity != VSS_AFFINITY_TEXT)
+				return VSS_CLASS_BYTES;
+			break;
+	}
+	return VSS_CLASS_NONE;
+}
+
+bool
+vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
+{
+	return !bms_overlap(pull_varnos(root, (Node *) expr), rel->relids) &&
+		   !contain_volatile_functions((Node *) expr) && !contain_subplans((Node *) expr) &&
+		   !contain_agg_clause((Node *) expr) && !contain_window_function((Node *) expr) &&
+		   !expression_returns_set((Node *) expr);
+}
+
+int
+vssfdw_comparison(Oid opno, VssClass class)
+{
+	Oid family;
+	Oid negator;
+	int strategy;
+
+	switch (class)
+	{
+		case VSS_CLASS_INTEGER:
+			family = INTEGER_BTREE_FAM_OID;
+			break;
+		case VSS_CLASS_FLOAT:
+			family = VSS_FLOAT_BTREE_FAM;
+			break;
+		case VSS_CLASS_BOOLEAN:
+			family = BOOL_BTREE_FAM_OID;
+			break;
+		case VSS_CLASS_TEXT:
+			family = TEXT_BTREE_FAM_OID;
+			break;
+		case VSS_CLASS_BYTES:
+			family = BYTEA_BTREE_FAM_OID;
+			break;
+		default:
+			return 0;
+	}
+	strategy = get_op_opfamily_strategy(opno, family);
+	if (strategy != 0)
+		return strategy;
+	negator = get_negator(opno);
+	if (OidIsValid(negator) && get_op_opfamily_strategy(negator, family) == BTEqualStrategyNumber)
+		return VSS_NOT_EQUAL;
+	return 0;
+}
+
+/* Whether the database keeps its text as UTF-8, the order of which memcmp gives. */
+static bool
+sqlite_is_utf8(VssConnection *conn)
+{
+	VssStatement *statement = vssfdw_prepare(conn, "PRAGMA encoding", CurrentMemoryContext);
+	bool utf8 = false;
+
+	if (vssfdw_step(statement))
+		utf8 = strcmp((const char *) sqlite3_column_text(statement->stmt, 0), "UTF-8") == 0;
+	vssfdw_done(statement);
+	return utf8;
+}
+
+static bool
+collation_is_c(Oid collation)
+{
+#if PG_VERSION_NUM >= 180000
+	return pg_newlocale_from_collation(collation)->collate_is_c;
+#else
+	return lc_collate_is_c(collation);
+#endif
+}
+
+/* Whether text compares by bytes for this purpose. */
+static bool
+collation_agrees(ShipContext *context, Oid collation, bool equality)
+{
+	if (!OidIsValid(collation))
+		return false;
+	if (equality)
+		return get_collation_isdeterministic(collation);
+	return collation_is_c(collation) && GetDatabaseEncoding() == PG_UTF8 &&
+		   sqlite_is_utf8(VSS_REL(context->rel)->conn);
+}
+
+static VssClass
+var_class(ShipContext *context, Var *var)
+{
+	VssRel *rel = VSS_REL(context->rel);
+
+	if (var->varlevelsup != 0 || var->varattno <= 0 || var->varattno > rel->natts)
+		return VSS_CLASS_NONE;
+	return rel->columns[var->varattno - 1].class;
+}
+
+static VssClass
+comparison_class(ShipContext *context, Oid opno, Oid collation, List *args, bool only_equality)
+{
+	VssClass left;
+	int how;
+	bool equality;
+
+	if (list_length(args) != 2)
+		return VSS_CLASS_NONE;
+	left = expr_class(context, linitial(args));
+	if (left == VSS_CLASS_NONE || expr_class(context, lsecond(args)) != left)
+		return VSS_CLASS_NONE;
+	how = vssfdw_comparison(opno, left);
+	if (how == 0)
+		return VSS_CLASS_NONE;
+	equality = how == BTEqualStrategyNumber || how == VSS_NOT_EQUAL;
+	if (only_equality && !equality)
+		return VSS_CLASS_NONE;
+	if (left == VSS_CLASS_TEXT && !collation_agrees(context, collation, equality))
+		return VSS_CLASS_NONE;
+	return VSS_CLASS_BOOLEAN;
+}
+
+/*
+ * x = ANY (array) and x <> ALL (array).  Both databases agree on NULL elements
+ * and on the empty array; a NULL array is bound as an array with one NULL, which
+ * gives the same NULL.
+ */
+static VssClass
+array_class(ShipContext *context, ScalarArrayOpExpr *op)
+{
+	Expr *array = lsecond(op->args);
+	VssClass left = expr_class(context, linitial(op->args));
+	Oid element = get_element_type(exprType((Node *) array));
+
+	if ((left != VSS_CLASS_INTEGER && left != VSS_CLASS_TEXT) || vssfdw_type_class(element) != left)
+		return VSS_CLASS_NONE;
+	if (vssfdw_comparison(op->opno, left) != (op->useOr ? BTEqualStrategyNumber : VSS_NOT_EQUAL))
+		return VSS_CLASS_NONE;
+	if (left == VSS_CLASS_TEXT && !collation_agrees(context, op->inputcollid, true))
+		return VSS_CLASS_NONE;
+	if (!vssfdw_is_bindable(context->root, context->rel, array))
+		return VSS_CLASS_NONE;
+	return VSS_CLASS_BOOLEAN;
+}
+
+static bool
+all_boolean(ShipContext *context, List *args)
+{
+	ListCell *cell;
+
+	foreach (cell, args)
+	{
+		if (expr_class(context, lfirst(cell)) != VSS_CLASS_BOOLEAN)
+			return false;
+	}
+	return true;
+}
+
+/* SQLite tells NULL from other values as PostgreSQL does, whatever the type. */
+static bool
+null_test_agrees(ShipContext *context, NullTest *test)
+{
+	Expr *arg = test->arg;
+
+	if (test->argisrow)
+		return false;
+	if (IsA(arg, Var) && bms_is_member(((Var *) arg)->varno, context->rel->relids))
+	{
+		Var *var = (Var *) arg;
+
+		return var->varlevelsup == 0 && var->varattno > 0;
+	}
+	return expr_class(context, arg) != VSS_CLASS_NONE;
+}
+
+static VssClass
+node_class(ShipContext *context, Expr *expr)
+{
+	if (vssfdw_is_bindable(context->root, context->rel, expr))
+		return vssfdw_type_class(exprType((Node *) expr));
+
+	switch (nodeTag(expr))
+	{
+		case T_Var:
+			return var_class(context, (Var *) expr);
+
+		case T_RelabelType:
+		{
+			RelabelType *relabel = (RelabelType *) expr;
+			VssClass class = expr_class(context, relabel->arg);
+
+			return class == vssfdw_type_class(relabel->resulttype) ? class : VSS_CLASS_NONE;
+		}
+
+		case T_FuncExpr:
+		{
+			FuncExpr *func = (FuncExpr *) expr;
+
+			/* widening changes no value */
+			if (func->funcid == F_INT4_INT2 || func->funcid == F_INT8_INT2 || func->funcid == F_INT8_INT4)
+				return expr_class(context, linitial(func->args));
+			return VSS_CLASS_NONE;
+		}
+
+		case T_OpExpr:
+		{
+			OpExpr *op = (OpExpr *) expr;
+
+			return comparison_class(context, op->opno, op->inputcollid, op->args, false);
+		}
+
+		case T_DistinctExpr:
+		{
+			DistinctExpr *op = (DistinctExpr *) expr;
+
+			return comparison_class(context, op->opno, op->inputcollid, op->args, true);
+		}
+
+		case T_ScalarArrayOpExpr:
+			return array_class(context, (ScalarArrayOpExpr *) expr);
+
+		case T_BoolExpr:
+			return all_boolean(context, ((BoolExpr *) expr)->args) ? VSS_CLASS_BOOLEAN : VSS_CLASS_NONE;
+
+		case T_NullTest:
+			return null_test_agrees(context, (NullTest *) expr) ? VSS_CLASS_BOOLEAN : VSS_CLASS_NONE;
+
+		case T_BooleanTest:
+			return expr_class(context, ((BooleanTest *) expr)->arg) == VSS_CLASS_BOOLEAN ? VSS_CLASS_BOOLEAN
+																						 : VSS_CLASS_NONE;
+
+		default:
+			return VSS_CLASS_NONE;
+	}
+}
+
+static VssClass
+expr_class(ShipContext *context, Expr *expr)
+{
+	VssClass class;
+
+	if (expr == NULL || context->depth >= MAX_NESTING)
+		return VSS_CLASS_NONE;
+	context->depth++;
+	class = node_class(context, expr);
+	context->depth--;
+	return class;
+}
+
+VssClass
+vssfdw_expr_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
+{
+	ShipContext context = {.root = root, .rel = rel};
+
+	return expr_class(&context, expr);
+}
+
+bool
+vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
+{
+	/*
+	 * A condition without columns of the relation is PostgreSQL's to decide
+	 * once for all rows, so it is left there.
+	 */
+	if (!bms_overlap(pull_varnos(root, (Node *) expr), rel->relids))
+		return false;
+	return vssfdw_expr_class(root, rel, expr) == VSS_CLASS_BOOLEAN;
+}
