@@ -35,7 +35,10 @@ typedef enum OptionKind
 	OPTION_BOOL,
 	OPTION_INTEGER, /* within low..high */
 	OPTION_COST,    /* not negative */
-	OPTION_STORED   /* column_type */
+	OPTION_STORED,  /* column_type */
+	OPTION_URL,     /* of an embedding server */
+	OPTION_API,     /* ollama or openai */
+	OPTION_ENCODING /* float or base64 */
 } OptionKind;
 
 typedef struct Option
@@ -59,6 +62,17 @@ static const Option options[] = {
 	{"batch_size", ForeignServerRelationId, OPTION_INTEGER, 1, INT_MAX},
 	{"fdw_startup_cost", ForeignServerRelationId, OPTION_COST, 0, 0},
 	{"fdw_tuple_cost", ForeignServerRelationId, OPTION_COST, 0, 0},
+	{"embed_url", ForeignServerRelationId, OPTION_URL, 0, 0},
+	{"embed_model", ForeignServerRelationId, OPTION_NAME, 0, 0},
+	{"embed_api", ForeignServerRelationId, OPTION_API, 0, 0},
+	{"embed_encoding", ForeignServerRelationId, OPTION_ENCODING, 0, 0},
+	{"embed_dimensions", ForeignServerRelationId, OPTION_INTEGER, 1, BRIDGE_MAX_DIM},
+	{"embed_timeout", ForeignServerRelationId, OPTION_INTEGER, 1, INT_MAX},
+	{"embed_batch_size", ForeignServerRelationId, OPTION_INTEGER, 1, 2048},
+	{"embed_retries", ForeignServerRelationId, OPTION_INTEGER, 0, 100},
+	{"embed_proxy", ForeignServerRelationId, OPTION_URL, 0, 0},
+
+	{"embed_key", UserMappingRelationId, OPTION_NAME, 0, 0},
 
 	{"table", ForeignTableRelationId, OPTION_NAME, 0, 0},
 	{"updatable", ForeignTableRelationId, OPTION_BOOL, 0, 0},
@@ -170,6 +184,16 @@ parse_stored(const char *value, VssStored *stored)
 	return false;
 }
 
+/* One of two words, the first being the default. */
+static void
+check_word(const Option *option, const char *value, const char *one, const char *other)
+{
+	if (strcmp(value, one) != 0 && strcmp(value, other) != 0)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+						errhint("Use %s or %s.", one, other)));
+}
+
 static void
 check_value(const Option *option, DefElem *def)
 {
@@ -204,14 +228,15 @@ check_value(const Option *option, DefElem *def)
 			break;
 		case OPTION_INTEGER:
 			if (!parse_int(value, &integer, 0, NULL) || integer < option->low || integer > option->high)
-				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-								errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
-								strcmp(option->name, "busy_timeout") == 0
-									? errhint("Use a number of milliseconds, 0 to %d.", option->high)
-								: option->low < 0
-									? errhint("Use a number of pages, or a negative number of KiB, as PRAGMA "
-											  "cache_size does.")
-									: errhint("Use an integer from %d to %d.", option->low, option->high)));
+				ereport(ERROR,
+						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+						 strstr(option->name, "_timeout") != NULL
+							 ? errhint("Use a number of milliseconds, %d to %d.", option->low, option->high)
+						 : option->low < 0
+							 ? errhint("Use a number of pages, or a negative number of KiB, as PRAGMA "
+									   "cache_size does.")
+							 : errhint("Use an integer from %d to %d.", option->low, option->high)));
 			break;
 		case OPTION_COST:
 			if (!parse_real(value, &cost, 0, NULL) || !(cost >= 0) || isinf(cost))
@@ -227,6 +252,19 @@ check_value(const Option *option, DefElem *def)
 					 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
 					 errhint(
 						 "Use the form in which SQLite stores the values: INTEGER, REAL, TEXT or BLOB.")));
+			break;
+		case OPTION_URL:
+			/* a password may stand in it, so the value is not repeated */
+			if (pg_strncasecmp(value, "http://", 7) != 0 && pg_strncasecmp(value, "https://", 8) != 0)
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("option \"%s\" must be an http or https URL", option->name),
+								errhint("It looks like http://127.0.0.1:11434 or https://host.")));
+			break;
+		case OPTION_API:
+			check_word(option, value, "ollama", "openai");
+			break;
+		case OPTION_ENCODING:
+			check_word(option, value, "float", "base64");
 			break;
 	}
 }
