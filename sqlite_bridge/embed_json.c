@@ -243,8 +243,8 @@ read_list(const BridgeEmbedOptions *options, struct json_object *answer, size_t 
 		struct json_object *item = pick_embedding(options->api, list, i, &text);
 
 		if (item == NULL)
-			status = wrong(error, (long) i, "entry %zu of \"%s\" has no embedding or no valid index", i + 1,
-						   name);
+			status =
+				wrong(error, (long) i, "entry %zu of \"%s\" has no embedding or no valid index", i + 1, name);
 		else if (text >= count || seen[text])
 			status = wrong(error, (long) i, "entry %zu of \"%s\" has index %zu, which is %s", i + 1, name,
 						   text, text >= count ? "beyond the texts sent" : "there twice");

@@ -1,0 +1,199 @@
+/*
+ * fuzz_graph_file.c
+ *		libFuzzer target: a graph file with anything in it must neither crash
+ *		nor hang whoever searches it.
+ *
+ * Random bytes would fail at the first checksum and reach nothing.  So the
+ * input edits a sound file: byte 0 chooses the file and which checksums are
+ * made to fit afterwards, the rest are edits of 6 bytes: a 32-bit place
+ * (modulo the size) and two bytes to write there.  An edit whose place has its
+ * top bit set cuts the file instead.
+ */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE
+#endif
+
+#include "hnsw/internal.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define DIM 4
+#define FILES 4
+#define RESULTS 64
+
+static struct
+{
+	uint8_t *bytes;
+	size_t size;
+} originals[FILES];
+
+int LLVMFuzzerInitialize(int *argc, char ***argv);
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+static void
+must(bool ok, const char *what)
+{
+	if (!ok)
+	{
+		fprintf(stderr, "fuzz_graph_file: %s\n", what);
+		abort();
+	}
+}
+
+/* Graphs of 0, 1, 40 and 400 nodes; the last has several layers, l2 and equal vectors. */
+int
+LLVMFuzzerInitialize(int *argc, char ***argv)
+{
+	static const int nodes[FILES] = {0, 1, 40, 400};
+
+	for (int f = 0; f < FILES; f++)
+	{
+		HnswParams params = {
+			.dim = DIM, .metric = f == 3 ? HNSW_L2 : HNSW_COSINE, .m = 4, .ef_construction = 20, .seed = 7};
+		HnswWriteOptions options = {.mode = -1, .group = -1};
+		char path[] = "/tmp/vss_fuzz.XXXXXX";
+		int fd = mkstemp(path);
+		HnswBuilder *builder;
+		HnswError err;
+		off_t length;
+
+		must(fd >= 0, "no temporary file");
+		must(hnsw_builder_create(&params, 0, &builder, &err) == HNSW_OK, "no builder");
+		for (int i = 0; i < nodes[f]; i++)
+		{
+			float v[DIM] = {1 + i % 7, i % 11, i % 5 - 2, i % 3};
+
+			must(hnsw_builder_add(builder, i, v, &err) == HNSW_OK, "no node");
+		}
+		must(hnsw_builder_write(builder, path, &options, NULL, &err) == HNSW_OK, "no file");
+		hnsw_builder_free(builder);
+		close(fd);
+		fd = open(path, O_RDONLY);
+		length = lseek(fd, 0, SEEK_END);
+		originals[f].size = (size_t) length;
+		originals[f].bytes = malloc((size_t) length);
+		must(pread(fd, originals[f].bytes, (size_t) length, 0) == length, "short file");
+		close(fd);
+		unlink(path);
+	}
+	return 0;
+}
+
+static void
+fit_checksums(uint8_t *bytes, size_t size)
+{
+	HnswHeader header;
+	uint64_t *sums;
+
+	if (size < HNSW_BLOCK)
+		return;
+	memcpy(&header, bytes, sizeof(header));
+	if (header.section_offset[HNSW_SUMS] % HNSW_BLOCK == 0 && header.section_offset[HNSW_SUMS] < size)
+	{
+		size_t blocks = header.section_offset[HNSW_SUMS] / HNSW_BLOCK;
+
+		sums = (uint64_t *) (bytes + header.section_offset[HNSW_SUMS]);
+		for (size_t b = 1; b < blocks && header.section_offset[HNSW_SUMS] + b * 8 <= size; b++)
+			sums[b - 1] = hnsw_block_sum(bytes + b * HNSW_BLOCK, b);
+	}
+	header.checksum = hnsw_header_sum(bytes, offsetof(HnswHeader, checksum));
+	memcpy(bytes + offsetof(HnswHeader, checksum), &header.checksum, sizeof(header.checksum));
+}
+
+static bool
+visit(void *arg, int64_t label, const float *vector)
+{
+	volatile float read;
+
+	for (int i = 0; i < DIM; i++)
+		read = vector[i];
+	(void) read;
+	return --*(int *) arg > 0;
+}
+
+static bool
+report(void *arg, const char *finding)
+{
+	return --*(int *) arg > 0;
+}
+
+static void
+use(HnswSnapshot *snapshot)
+{
+	const HnswSnapshotInfo *info = hnsw_snapshot_info(snapshot);
+	HnswSearchOptions options = {.ef = 16};
+	float *vector = calloc(info->params.dim, sizeof(float));
+	HnswCursor *cursor;
+	HnswError err;
+	int budget = 1000;
+	uint64_t problems;
+
+	must(vector != NULL, "no memory");
+	vector[0] = 1;
+	if (hnsw_search_begin(snapshot, vector, &options, &cursor, &err) == HNSW_OK)
+	{
+		HnswHit hit;
+
+		for (int i = 0; i < RESULTS && hnsw_search_next(cursor, &hit) == HNSW_OK; i++)
+			continue;
+		hnsw_search_end(cursor);
+	}
+	(void) hnsw_snapshot_vector(snapshot, 7, vector);
+	if (info->params.dim == DIM)
+		(void) hnsw_snapshot_each(snapshot, visit, &budget);
+	budget = 100;
+	(void) hnsw_snapshot_check(snapshot, NULL, report, &budget, &problems);
+	free(vector);
+}
+
+int
+LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	int which;
+	uint8_t *bytes;
+	size_t length;
+	int fd;
+	char path[64];
+	HnswSnapshot *snapshot;
+	HnswError err;
+
+	if (size < 1)
+		return 0;
+	which = data[0] % FILES;
+	length = originals[which].size;
+	bytes = malloc(length);
+	must(bytes != NULL, "no memory");
+	memcpy(bytes, originals[which].bytes, length);
+	for (size_t at = 1; at + 6 <= size; at += 6)
+	{
+		uint32_t place;
+
+		memcpy(&place, data + at, sizeof(place));
+		if (place >> 31)
+			length = (place & INT32_MAX) % length + 1;
+		else
+		{
+			place %= (uint32_t) length;
+			memcpy(bytes + place, data + at + 4, length - place < 2 ? 1 : 2);
+		}
+	}
+	if (data[0] & 0x80)
+		fit_checksums(bytes, length);
+
+	fd = memfd_create("graph", MFD_CLOEXEC);
+	must(fd >= 0 && write(fd, bytes, length) == (ssize_t) length, "no memory file");
+	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
+	if (hnsw_snapshot_open(path, &snapshot, &err) == HNSW_OK)
+	{
+		use(snapshot);
+		hnsw_snapshot_close(snapshot);
+	}
+	close(fd);
+	free(bytes);
+	return 0;
+}
