@@ -52,6 +52,7 @@ vss_fdw_handler(PG_FUNCTION_ARGS)
 {
 	FdwRoutine *routine = makeNode(FdwRoutine);
 
+	routine->ImportForeignSchema = vssImportForeignSchema;
 	if (vssfdw_read_routine != NULL)
 		vssfdw_read_routine(routine);
 	vssfdw_modify_routine(routine);

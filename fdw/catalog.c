@@ -1,17 +1,51 @@
 /*
  * catalog.c
- *		What a SQLite database says of itself: tables, columns, keys, indexes.
+ *		What a SQLite database says of itself: tables, columns, keys, hnsw
+ *		indexes, and how many rows there are.
+ *
+ * Answers are kept for the connection until PRAGMA schema_version changes; row
+ * counts until somebody, we or another process, has changed the data.  A
+ * description that was handed out stays valid until the transaction ends, even
+ * when the schema has changed meanwhile.
  */
 #include "postgres.h"
 
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/memutils.h"
 
 #include "fdw/remote.h"
 
-void
-vssfdw_forget_catalog(VssConnection *conn)
+#pragma weak bridge_attach
+
+/* Count so many rows exactly; above, estimates do. */
+#define COUNT_LIMIT 10000
+
+/* A view's rows cannot be known without running it. */
+#define VIEW_ROWS 1000.0
+
+/* Rows per value of an index without statistics, as SQLite's planner assumes. */
+#define DEFAULT_ROWS_PER_VALUE 10.0
+
+typedef struct TableEntry
 {
-}
+	VssTableInfo info;
+	int64 data_version; /* when rows was found */
+	int64 own_changes;
+} TableEntry;
+
+typedef struct VssCatalog
+{
+	MemoryContext context;
+	int64 schema_version;
+	List *tables; /* of TableEntry * */
+	List *indexes; /* of VssIndexInfo * */
+	bool indexes_read;
+	struct VssCatalog *retired; /* of earlier schema versions, until the transaction ends */
+} VssCatalog;
+
+/* ---------- small helpers ---------- */
 
 char *
 vssfdw_quote_identifier(const char *name)
@@ -28,4 +62,581 @@ vssfdw_quote_identifier(const char *name)
 	}
 	appendStringInfoChar(&quoted, '"');
 	return quoted.data;
+}
+
+/* A column of the current row as palloc'd text, NULL for NULL. */
+static char *
+column_text(VssStatement *statement, int i)
+{
+	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
+
+	return text != NULL ? pstrdup(text) : NULL;
+}
+
+static VssStatement *
+prepare_with_name(VssConnection *conn, const char *sql, const char *name)
+{
+	VssStatement *statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
+	int rc = sqlite3_bind_text(statement->stmt, 1, name, -1, SQLITE_TRANSIENT);
+
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
+	return statement;
+}
+
+static int64
+single_integer(VssConnection *conn, const char *sql)
+{
+	VssStatement *statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
+	int64 value = vssfdw_step(statement) ? sqlite3_column_int64(statement->stmt, 0) : 0;
+
+	vssfdw_done(statement);
+	return value;
+}
+
+/* ---------- declared types ---------- */
+
+/* Rules of "Determination Of Column Affinity" in SQLite's manual, in their order. */
+static VssAffinity
+affinity_of(const char *declared, bool strict)
+{
+	char *upper = asc_toupper(declared, strlen(declared));
+
+	if (strict && strcmp(upper, "ANY") == 0)
+		return VSS_AFFINITY_BLOB;
+	if (strstr(upper, "INT"))
+		return VSS_AFFINITY_INTEGER;
+	if (strstr(upper, "CHAR") || strstr(upper, "CLOB") || strstr(upper, "TEXT"))
+		return VSS_AFFINITY_TEXT;
+	if (upper[0] == '\0' || strstr(upper, "BLOB"))
+		return VSS_AFFINITY_BLOB;
+	if (strstr(upper, "REAL") || strstr(upper, "FLOA") || strstr(upper, "DOUB"))
+		return VSS_AFFINITY_REAL;
+	return VSS_AFFINITY_NUMERIC;
+}
+
+/*
+ * SQLite enforces neither lengths nor precisions nor ranges of declared types,
+ * so the PostgreSQL types are the wide ones: what is stored can be read.
+ */
+const char *
+vssfdw_type_for_declared(const char *declared, bool strict)
+{
+	static const struct
+	{
+		const char *name;
+		const char *type;
+	} names[] = {
+		{"BOOL", "boolean"},
+		{"BOOLEAN", "boolean"},
+		{"DATE", "date"},
+		{"TIME", "time without time zone"},
+		{"TIMETZ", "time with time zone"},
+		{"TIME WITH TIME ZONE", "time with time zone"},
+		{"DATETIME", "timestamp without time zone"},
+		{"TIMESTAMP", "timestamp without time zone"},
+		{"TIMESTAMP WITHOUT TIME ZONE", "timestamp without time zone"},
+		{"TIMESTAMPTZ", "timestamp with time zone"},
+		{"TIMESTAMP WITH TIME ZONE", "timestamp with time zone"},
+		{"INTERVAL", "interval"},
+		{"UUID", "uuid"},
+		{"GUID", "uuid"},
+		{"UNIQUEIDENTIFIER", "uuid"},
+		{"JSON", "json"},
+		{"JSONB", "jsonb"},
+		{"BYTEA", "bytea"},
+		{"BINARY", "bytea"},
+		{"VARBINARY", "bytea"},
+		{"IMAGE", "bytea"},
+		{"INET", "inet"},
+		{"CIDR", "cidr"},
+		{"MACADDR", "macaddr"},
+		{"STRING", "text"},
+	};
+	StringInfoData name;
+	int depth = 0;
+
+	/* The name without "(10, 2)" and with single blanks. */
+	initStringInfo(&name);
+	for (const char *p = declared; *p != '\0'; p++)
+	{
+		if (*p == '(')
+			depth++;
+		else if (*p == ')')
+			depth--;
+		else if (depth <= 0)
+		{
+			char c = pg_ascii_toupper((unsigned char) *p);
+
+			if (c == ' ' && (name.len == 0 || name.data[name.len - 1] == ' '))
+				continue;
+			appendStringInfoChar(&name, c);
+		}
+	}
+	while (name.len > 0 && name.data[name.len - 1] == ' ')
+		name.data[--name.len] = '\0';
+
+	for (int i = 0; i < lengthof(names); i++)
+		if (strcmp(name.data, names[i].name) == 0)
+			return names[i].type;
+
+	switch (affinity_of(name.data, strict))
+	{
+		case VSS_AFFINITY_INTEGER:
+			return "bigint";
+		case VSS_AFFINITY_TEXT:
+			return "text";
+		case VSS_AFFINITY_REAL:
+			return "double precision";
+		case VSS_AFFINITY_NUMERIC:
+			return "numeric";
+		case VSS_AFFINITY_BLOB:
+			break;
+	}
+	return name.len == 0 || strict ? (strcmp(name.data, "BLOB") == 0 ? "bytea" : "text") : "bytea";
+}
+
+/* ---------- one table ---------- */
+
+static bool
+name_in_columns(const VssTableInfo *info, const char *name)
+{
+	ListCell *lc;
+
+	foreach (lc, info->columns)
+		if (pg_strcasecmp(((VssColumnInfo *) lfirst(lc))->name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Kind of table, or false when there is none of this name. */
+static bool
+read_kind(VssConnection *conn, const char *table, VssTableInfo *info)
+{
+	VssStatement *statement = prepare_with_name(conn,
+												"SELECT name, type, wr, strict FROM pragma_table_list "
+												"WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
+												table);
+	bool found = vssfdw_step(statement);
+
+	if (found)
+	{
+		char *type = column_text(statement, 1);
+
+		info->name = column_text(statement, 0);
+		info->is_view = strcmp(type, "view") == 0;
+		info->is_virtual = strcmp(type, "virtual") == 0;
+		info->has_rowid = !info->is_view && sqlite3_column_int(statement->stmt, 2) == 0;
+		info->strict = sqlite3_column_int(statement->stmt, 3) != 0;
+	}
+	vssfdw_done(statement);
+	return found;
+}
+
+static void
+read_columns(VssConnection *conn, VssTableInfo *info)
+{
+	VssStatement *statement = prepare_with_name(conn,
+												"SELECT name, type, \"notnull\", pk, hidden FROM "
+												"pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
+												info->name);
+	int key_columns = 0;
+
+	while (vssfdw_step(statement))
+	{
+		VssColumnInfo *column = palloc0(sizeof(VssColumnInfo));
+		const char *collation = NULL;
+
+		column->name = column_text(statement, 0);
+		column->declared = column_text(statement, 1);
+		if (column->declared == NULL)
+			column->declared = pstrdup("");
+		column->affinity = affinity_of(column->declared, info->strict);
+		column->not_null = sqlite3_column_int(statement->stmt, 2) != 0;
+		column->generated = sqlite3_column_int(statement->stmt, 4) != 0;
+		info->columns = lappend(info->columns, column);
+
+		if (sqlite3_column_int(statement->stmt, 3) > 0)
+		{
+			key_columns++;
+			if (pg_strcasecmp(column->declared, "INTEGER") == 0)
+				info->rowid_alias = column->name;
+		}
+
+		/* What a view's column inherits cannot be asked for: take it for any. */
+		if (info->is_view || info->is_virtual ||
+			sqlite3_table_column_metadata(conn->db, "main", info->name, column->name, NULL, &collation, NULL,
+										  NULL, NULL) != SQLITE_OK ||
+			pg_strcasecmp(collation, "BINARY") != 0)
+			info->nocase_columns = lappend(info->nocase_columns, column->name);
+	}
+	vssfdw_done(statement);
+	if (key_columns != 1 || !info->has_rowid || info->is_virtual)
+		info->rowid_alias = NULL;
+}
+
+static void
+choose_rowid_name(VssConnection *conn, VssTableInfo *info)
+{
+	static const char *const spellings[] = {"rowid", "_rowid_", "oid"};
+
+	if (!info->has_rowid)
+		return;
+	for (int i = 0; i < lengthof(spellings) && info->rowid_name == NULL; i++)
+		if (!name_in_columns(info, spellings[i]))
+			info->rowid_name = pstrdup(spellings[i]);
+	if (info->rowid_name == NULL)
+		info->rowid_name = info->rowid_alias;
+
+	/* A module may have made its table WITHOUT ROWID; preparing tells. */
+	if (info->is_virtual && info->rowid_name != NULL)
+	{
+		sqlite3_stmt *stmt = NULL;
+		char *sql =
+			psprintf("SELECT %s FROM %s", info->rowid_name, vssfdw_quote_identifier(info->name));
+
+		if (sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		{
+			info->has_rowid = false;
+			info->rowid_name = NULL;
+		}
+		sqlite3_finalize(stmt);
+	}
+}
+
+/*
+ * The statistics of one index, "rows a b c": rows per value of the first
+ * column, the first two, ...; NULL where ANALYZE was never run.  With index
+ * NULL the line of the table itself.
+ */
+static char *
+read_stat1(VssConnection *conn, const char *table, const char *index)
+{
+	static const char sql[] = "SELECT stat FROM sqlite_stat1 WHERE tbl = ?1 COLLATE NOCASE "
+							  "AND (?2 IS NULL OR idx = ?2 COLLATE NOCASE) "
+							  "ORDER BY CAST(stat AS INTEGER) DESC LIMIT 1";
+	VssStatement *statement;
+	char *stat = NULL;
+
+	if (sqlite3_table_column_metadata(conn->db, "main", "sqlite_stat1", NULL, NULL, NULL, NULL, NULL, NULL) !=
+		SQLITE_OK)
+		return NULL;
+	statement = prepare_with_name(conn, sql, table);
+	if (index != NULL && sqlite3_bind_text(statement->stmt, 2, index, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+		vssfdw_report(ERROR, SQLITE_NOMEM, NULL, conn->servername, sql);
+	if (vssfdw_step(statement))
+		stat = column_text(statement, 0);
+	vssfdw_done(statement);
+	return stat;
+}
+
+/* Number i of a stat1 line, or -1. */
+static double
+stat_number(const char *stat, int i)
+{
+	if (stat == NULL)
+		return -1;
+	for (const char *p = stat; *p != '\0';)
+	{
+		char *end;
+		double value = strtod(p, &end);
+
+		if (end == p)
+			return -1; /* "unordered" and such */
+		if (i-- == 0)
+			return value;
+		p = end;
+	}
+	return -1;
+}
+
+/* The usable front of an index: plain columns compared by bytes. */
+static VssTableKey *
+read_key(VssConnection *conn, const VssTableInfo *info, const char *index, bool unique, bool primary)
+{
+	VssTableKey *key = palloc0(sizeof(VssTableKey));
+	VssStatement *statement =
+		prepare_with_name(conn, "SELECT cid, name, coll FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno", index);
+	bool complete = true;
+
+	while (vssfdw_step(statement))
+	{
+		char *collation = column_text(statement, 2);
+
+		if (sqlite3_column_int(statement->stmt, 0) < 0 || collation == NULL ||
+			pg_strcasecmp(collation, "BINARY") != 0)
+		{
+			complete = false;
+			break;
+		}
+		key->columns = lappend(key->columns, column_text(statement, 1));
+	}
+	vssfdw_done(statement);
+	if (key->columns == NIL)
+		return NULL;
+
+	key->name = primary && !info->has_rowid ? NULL : pstrdup(index);
+	key->unique = unique && complete;
+	key->rows_per_value = stat_number(read_stat1(conn, info->name, index), list_length(key->columns));
+	if (key->unique)
+		key->rows_per_value = 1;
+	else if (key->rows_per_value < 1)
+		key->rows_per_value = DEFAULT_ROWS_PER_VALUE;
+	return key;
+}
+
+static void
+read_keys(VssConnection *conn, VssTableInfo *info)
+{
+	VssStatement *statement = prepare_with_name(
+		conn, "SELECT name, \"unique\", origin FROM pragma_index_list(?1) WHERE NOT partial ORDER BY seq", info->name);
+	VssTableKey *key;
+
+	while (vssfdw_step(statement))
+	{
+		char *index = column_text(statement, 0);
+		bool primary = strcmp(column_text(statement, 2), "pk") == 0;
+
+		/* INTEGER PRIMARY KEY DESC is no alias of rowid; it has an index instead. */
+		if (primary)
+			info->rowid_alias = NULL;
+		key = read_key(conn, info, index, sqlite3_column_int(statement->stmt, 1) != 0, primary);
+		if (key != NULL)
+			info->keys = lappend(info->keys, key);
+	}
+	vssfdw_done(statement);
+
+	if (info->rowid_alias != NULL)
+	{
+		key = palloc0(sizeof(VssTableKey));
+		key->columns = list_make1(info->rowid_alias);
+		key->unique = true;
+		key->rows_per_value = 1;
+		info->keys = lcons(key, info->keys);
+	}
+}
+
+/* ---------- rows ---------- */
+
+/*
+ * Small tables are counted.  Of larger ones ANALYZE knows, and else the span
+ * of rowids is an upper bound that costs two descents of the tree.
+ */
+static double
+estimate_rows(VssConnection *conn, const VssTableInfo *info)
+{
+	const char *table = info->name;
+	double rows;
+	double known;
+
+	if (info->is_hnsw && info->indexes != NIL)
+	{
+		const VssIndexInfo *index = linitial(info->indexes);
+
+		table = index->content != NULL && index->declared ? index->content : psprintf("%s_vectors", info->name);
+		if (sqlite3_table_column_metadata(conn->db, "main", table, NULL, NULL, NULL, NULL, NULL, NULL) != SQLITE_OK)
+			return VIEW_ROWS;
+	}
+	else if (info->is_view || info->is_virtual)
+		return VIEW_ROWS;
+
+	rows = single_integer(conn, psprintf("SELECT count(*) FROM (SELECT 1 FROM %s LIMIT %d)",
+										 vssfdw_quote_identifier(table), COUNT_LIMIT));
+	if (rows < COUNT_LIMIT)
+		return rows;
+	known = stat_number(read_stat1(conn, table, NULL), 0);
+	if (known < 0 && info->rowid_name != NULL)
+		known = single_integer(conn,
+							   psprintf("SELECT (SELECT max(%1$s) FROM %2$s) - (SELECT min(%1$s) FROM %2$s) + 1",
+										info->is_hnsw ? "rowid" : info->rowid_name, vssfdw_quote_identifier(table)));
+	return Max(known, rows);
+}
+
+/* ---------- hnsw indexes ---------- */
+
+static List *
+read_indexes(VssConnection *conn)
+{
+	static const char sql[] =
+		"SELECT name, dim, metric, m, ef_search, content, content_rowid, content_vector, declared, missing_sql "
+		"FROM hnsw_indexes WHERE schema = 'main'";
+	VssStatement *statement;
+	List *list = NIL;
+
+	/* Without the bridge there is no such rowset. */
+	if (bridge_attach == NULL)
+		return NIL;
+	statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
+	while (vssfdw_step(statement))
+	{
+		VssIndexInfo *index = palloc0(sizeof(VssIndexInfo));
+		char *metric = column_text(statement, 2);
+
+		index->name = column_text(statement, 0);
+		index->dim = sqlite3_column_int(statement->stmt, 1);
+		index->metric = strcmp(metric, "l2") == 0	? BRIDGE_L2
+						: strcmp(metric, "ip") == 0 ? BRIDGE_IP
+													: BRIDGE_COSINE;
+		index->m = sqlite3_column_int(statement->stmt, 3);
+		index->ef_search = sqlite3_column_int(statement->stmt, 4);
+		index->content = column_text(statement, 5);
+		index->content_rowid = column_text(statement, 6);
+		index->content_vector = column_text(statement, 7);
+		index->declared = sqlite3_column_int(statement->stmt, 8) != 0;
+		index->missing_sql = column_text(statement, 9);
+		list = lappend(list, index);
+	}
+	vssfdw_done(statement);
+	return list;
+}
+
+static List *
+cached_indexes(VssConnection *conn, VssCatalog *catalog)
+{
+	if (!catalog->indexes_read)
+	{
+		MemoryContext old = MemoryContextSwitchTo(catalog->context);
+
+		catalog->indexes = read_indexes(conn);
+		catalog->indexes_read = true;
+		MemoryContextSwitchTo(old);
+	}
+	return catalog->indexes;
+}
+
+/* ---------- the cache ---------- */
+
+static VssCatalog *
+new_catalog(int64 schema_version)
+{
+	MemoryContext context = AllocSetContextCreate(TopMemoryContext, "vss_fdw catalog", ALLOCSET_SMALL_SIZES);
+	VssCatalog *catalog = MemoryContextAllocZero(context, sizeof(VssCatalog));
+
+	catalog->context = context;
+	catalog->schema_version = schema_version;
+	return catalog;
+}
+
+/* The cache, of the schema as this transaction sees it.  Call under a hold. */
+static VssCatalog *
+current_catalog(VssConnection *conn)
+{
+	int64 version = single_integer(conn, "PRAGMA schema_version");
+	VssCatalog *catalog = conn->catalog;
+
+	if (catalog == NULL || catalog->schema_version != version)
+	{
+		VssCatalog *fresh = new_catalog(version);
+
+		fresh->retired = catalog;
+		conn->catalog = catalog = fresh;
+	}
+	return catalog;
+}
+
+static void
+delete_catalogs(VssCatalog *catalog)
+{
+	while (catalog != NULL)
+	{
+		VssCatalog *next = catalog->retired;
+
+		MemoryContextDelete(catalog->context);
+		catalog = next;
+	}
+}
+
+void
+vssfdw_forget_catalog(VssConnection *conn)
+{
+	delete_catalogs(conn->catalog);
+	conn->catalog = NULL;
+}
+
+void
+vssfdw_forget_retired_catalogs(VssConnection *conn)
+{
+	if (conn->catalog == NULL)
+		return;
+	delete_catalogs(conn->catalog->retired);
+	conn->catalog->retired = NULL;
+}
+
+/* Fill an entry in the current memory context. */
+static TableEntry *
+read_table(VssConnection *conn, VssCatalog *catalog, const char *table)
+{
+	TableEntry *entry = palloc0(sizeof(TableEntry));
+	VssTableInfo *info = &entry->info;
+	ListCell *lc;
+
+	if (!read_kind(conn, table, info))
+		ereport(ERROR, (errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+						errmsg("SQLite database \"%s\" of server \"%s\" has no table \"%s\"", conn->options->database,
+							   conn->servername, table),
+						errhint("Correct the foreign table's option \"table\", or import the schema again.")));
+	read_columns(conn, info);
+	read_keys(conn, info);
+	choose_rowid_name(conn, info);
+	foreach (lc, cached_indexes(conn, catalog))
+	{
+		VssIndexInfo *index = lfirst(lc);
+
+		if (pg_strcasecmp(index->name, info->name) == 0)
+			info->is_hnsw = true;
+		else if (index->content == NULL || pg_strcasecmp(index->content, info->name) != 0)
+			continue;
+		info->indexes = lappend(info->indexes, index);
+	}
+	entry->data_version = -1;
+	return entry;
+}
+
+const VssTableInfo *
+vssfdw_table_info(VssConnection *conn, const char *table)
+{
+	MemoryContext work =
+		AllocSetContextCreate(CurrentMemoryContext, "vss_fdw catalog reading", ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(work);
+	VssHold *hold = vssfdw_hold(conn, work);
+	VssCatalog *catalog = current_catalog(conn);
+	TableEntry *entry = NULL;
+	int64 data_version = single_integer(conn, "PRAGMA data_version");
+	int64 own_changes = sqlite3_total_changes64(conn->db);
+	ListCell *lc;
+
+	foreach (lc, catalog->tables)
+	{
+		TableEntry *candidate = lfirst(lc);
+
+		if (pg_strcasecmp(candidate->info.name, table) == 0)
+			entry = candidate;
+	}
+	if (entry == NULL)
+	{
+		MemoryContextSwitchTo(catalog->context);
+		entry = read_table(conn, catalog, table);
+		catalog->tables = lappend(catalog->tables, entry);
+		MemoryContextSwitchTo(work);
+	}
+	if (entry->data_version != data_version || entry->own_changes != own_changes)
+	{
+		entry->info.rows = estimate_rows(conn, &entry->info);
+		entry->data_version = data_version;
+		entry->own_changes = own_changes;
+	}
+	vssfdw_release(hold);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(work);
+	return &entry->info;
+}
+
+List *
+vssfdw_indexes(VssConnection *conn)
+{
+	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
+	List *list = cached_indexes(conn, current_catalog(conn));
+
+	vssfdw_release(hold);
+	return list;
 }

@@ -54,4 +54,7 @@ void vssfdw_drop_statements(VssConnection *conn);
 /* Forget what was read of the schema; called when the connection closes. */
 void vssfdw_forget_catalog(VssConnection *conn);
 
+/* At the end of a transaction: descriptions of earlier schemas are unused now. */
+void vssfdw_forget_retired_catalogs(VssConnection *conn);
+
 #endif /* VSS_REMOTE_H */

@@ -215,6 +215,7 @@ finish(VssConnection *conn, void *arg)
 		return;
 	vssfdw_detach_statements(conn, 0);
 	roll_back(conn);
+	vssfdw_forget_retired_catalogs(conn);
 	if (conn->poisoned || conn->invalidated || !conn->options->keep_connections)
 		vssfdw_close(conn);
 }
