@@ -39,7 +39,7 @@ typedef struct VssCatalog
 {
 	MemoryContext context;
 	int64 schema_version;
-	List *tables; /* of TableEntry * */
+	List *tables;  /* of TableEntry * */
 	List *indexes; /* of VssIndexInfo * */
 	bool indexes_read;
 	struct VssCatalog *retired; /* of earlier schema versions, until the transaction ends */
@@ -292,8 +292,7 @@ choose_rowid_name(VssConnection *conn, VssTableInfo *info)
 	if (info->is_virtual && info->rowid_name != NULL)
 	{
 		sqlite3_stmt *stmt = NULL;
-		char *sql =
-			psprintf("SELECT %s FROM %s", info->rowid_name, vssfdw_quote_identifier(info->name));
+		char *sql = psprintf("SELECT %s FROM %s", info->rowid_name, vssfdw_quote_identifier(info->name));
 
 		if (sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL) != SQLITE_OK)
 		{
@@ -355,8 +354,8 @@ static VssTableKey *
 read_key(VssConnection *conn, const VssTableInfo *info, const char *index, bool unique, bool primary)
 {
 	VssTableKey *key = palloc0(sizeof(VssTableKey));
-	VssStatement *statement =
-		prepare_with_name(conn, "SELECT cid, name, coll FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno", index);
+	VssStatement *statement = prepare_with_name(
+		conn, "SELECT cid, name, coll FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno", index);
 	bool complete = true;
 
 	while (vssfdw_step(statement))
@@ -389,7 +388,8 @@ static void
 read_keys(VssConnection *conn, VssTableInfo *info)
 {
 	VssStatement *statement = prepare_with_name(
-		conn, "SELECT name, \"unique\", origin FROM pragma_index_list(?1) WHERE NOT partial ORDER BY seq", info->name);
+		conn, "SELECT name, \"unique\", origin FROM pragma_index_list(?1) WHERE NOT partial ORDER BY seq",
+		info->name);
 	VssTableKey *key;
 
 	while (vssfdw_step(statement))
@@ -433,8 +433,10 @@ estimate_rows(VssConnection *conn, const VssTableInfo *info)
 	{
 		const VssIndexInfo *index = linitial(info->indexes);
 
-		table = index->content != NULL && index->declared ? index->content : psprintf("%s_vectors", info->name);
-		if (sqlite3_table_column_metadata(conn->db, "main", table, NULL, NULL, NULL, NULL, NULL, NULL) != SQLITE_OK)
+		table =
+			index->content != NULL && index->declared ? index->content : psprintf("%s_vectors", info->name);
+		if (sqlite3_table_column_metadata(conn->db, "main", table, NULL, NULL, NULL, NULL, NULL, NULL) !=
+			SQLITE_OK)
 			return VIEW_ROWS;
 	}
 	else if (info->is_view || info->is_virtual)
@@ -446,9 +448,9 @@ estimate_rows(VssConnection *conn, const VssTableInfo *info)
 		return rows;
 	known = stat_number(read_stat1(conn, table, NULL), 0);
 	if (known < 0 && info->rowid_name != NULL)
-		known = single_integer(conn,
-							   psprintf("SELECT (SELECT max(%1$s) FROM %2$s) - (SELECT min(%1$s) FROM %2$s) + 1",
-										info->is_hnsw ? "rowid" : info->rowid_name, vssfdw_quote_identifier(table)));
+		known = single_integer(
+			conn, psprintf("SELECT (SELECT max(%1$s) FROM %2$s) - (SELECT min(%1$s) FROM %2$s) + 1",
+						   info->is_hnsw ? "rowid" : info->rowid_name, vssfdw_quote_identifier(table)));
 	return Max(known, rows);
 }
 
@@ -457,9 +459,9 @@ estimate_rows(VssConnection *conn, const VssTableInfo *info)
 static List *
 read_indexes(VssConnection *conn)
 {
-	static const char sql[] =
-		"SELECT name, dim, metric, m, ef_search, content, content_rowid, content_vector, declared, missing_sql "
-		"FROM hnsw_indexes WHERE schema = 'main'";
+	static const char sql[] = "SELECT name, dim, metric, m, ef_search, content, content_rowid, "
+							  "content_vector, declared, missing_sql "
+							  "FROM hnsw_indexes WHERE schema = 'main'";
 	VssStatement *statement;
 	List *list = NIL;
 
@@ -474,7 +476,7 @@ read_indexes(VssConnection *conn)
 
 		index->name = column_text(statement, 0);
 		index->dim = sqlite3_column_int(statement->stmt, 1);
-		index->metric = strcmp(metric, "l2") == 0	? BRIDGE_L2
+		index->metric = strcmp(metric, "l2") == 0   ? BRIDGE_L2
 						: strcmp(metric, "ip") == 0 ? BRIDGE_IP
 													: BRIDGE_COSINE;
 		index->m = sqlite3_column_int(statement->stmt, 3);
@@ -571,10 +573,11 @@ read_table(VssConnection *conn, VssCatalog *catalog, const char *table)
 	ListCell *lc;
 
 	if (!read_kind(conn, table, info))
-		ereport(ERROR, (errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
-						errmsg("SQLite database \"%s\" of server \"%s\" has no table \"%s\"", conn->options->database,
-							   conn->servername, table),
-						errhint("Correct the foreign table's option \"table\", or import the schema again.")));
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+				 errmsg("SQLite database \"%s\" of server \"%s\" has no table \"%s\"",
+						conn->options->database, conn->servername, table),
+				 errhint("Correct the foreign table's option \"table\", or import the schema again.")));
 	read_columns(conn, info);
 	read_keys(conn, info);
 	choose_rowid_name(conn, info);

@@ -31,9 +31,9 @@ typedef struct ImportState
 	bool not_null;
 	bool generated;
 	bool views;
-	bool pgvector;	  /* vector columns get pgvector's type */
-	List *names;	  /* local table names used so far */
-	List *commands;	  /* the result */
+	bool pgvector;  /* vector columns get pgvector's type */
+	List *names;    /* local table names used so far */
+	List *commands; /* the result */
 } ImportState;
 
 /* A column on its way; strings are palloc'd. */
@@ -45,7 +45,7 @@ typedef struct ImportColumn
 	bool not_null;
 	int key; /* position in the primary key, 0: none */
 	bool generated;
-	int dim;	  /* of a vector, -1 without a dimension, 0: no vector */
+	int dim;      /* of a vector, -1 without a dimension, 0: no vector */
 	char *sample; /* "integer", "real", "text", "blob", "number", "mixed", or NULL */
 } ImportColumn;
 
@@ -54,7 +54,8 @@ typedef struct ImportColumn
 static void
 read_options(ImportState *state)
 {
-	static const char valid[] = "import_default, import_not_null, import_generated, import_views, vector_type";
+	static const char valid[] =
+		"import_default, import_not_null, import_generated, import_views, vector_type";
 	ListCell *lc;
 
 	state->defaults = state->not_null = state->generated = state->views = true;
@@ -75,9 +76,10 @@ read_options(ImportState *state)
 			char *type = defGetString(def);
 
 			if (strcmp(type, "vector") != 0 && strcmp(type, "vss_vector") != 0)
-				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-								errmsg("invalid value for option \"vector_type\": \"%s\"", type),
-								errhint("Use vss_vector, or vector for the type of the extension pgvector.")));
+				ereport(ERROR,
+						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						 errmsg("invalid value for option \"vector_type\": \"%s\"", type),
+						 errhint("Use vss_vector, or vector for the type of the extension pgvector.")));
 			state->pgvector = strcmp(type, "vector") == 0;
 			if (state->pgvector && !OidIsValid(vssfdw_oids()->pgvector))
 				ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
@@ -85,9 +87,10 @@ read_options(ImportState *state)
 								errhint("Run CREATE EXTENSION vector, or leave the option out.")));
 		}
 		else
-			ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-							errmsg("invalid option \"%s\" for IMPORT FOREIGN SCHEMA of vss_fdw", def->defname),
-							errdetail("Valid options are: %s.", valid)));
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("invalid option \"%s\" for IMPORT FOREIGN SCHEMA of vss_fdw", def->defname),
+					 errdetail("Valid options are: %s.", valid)));
 	}
 }
 
@@ -188,11 +191,12 @@ check_all_found(const ImportState *state)
 		foreach (name, state->names)
 			found = found || strcmp(lfirst(name), listed) == 0;
 		if (!found)
-			ereport(ERROR, (errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
-							errmsg("SQLite database \"%s\" of server \"%s\" has no table \"%s\" to import",
-								   state->conn->options->database, state->conn->servername, listed),
-							errhint("Internal tables (sqlite_*, and the shadow tables of virtual tables) are never "
-									"imported.")));
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+					 errmsg("SQLite database \"%s\" of server \"%s\" has no table \"%s\" to import",
+							state->conn->options->database, state->conn->servername, listed),
+					 errhint("Internal tables (sqlite_*, and the shadow tables of virtual tables) are never "
+							 "imported.")));
 	}
 }
 
@@ -215,7 +219,8 @@ static const struct
 	{"geopoly", "node rowid parent"},
 	{"spellfix1", "vocab"},
 	{"vss0", "index data"},
-	{"vec0", "info chunks rowids auxiliary vector_chunks* metadatachunks* metadatatext* metadata_chunks* metadata_text*"},
+	{"vec0", "info chunks rowids auxiliary vector_chunks* metadatachunks* metadatatext* metadata_chunks* "
+			 "metadata_text*"},
 	{"hnsw", "vectors delta config"},
 };
 
@@ -272,8 +277,9 @@ module_of(const char *sql)
 static bool
 is_foreign_shadow(const ImportState *state, const char *table)
 {
-	static const char sql[] = "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 AND "
-							  "length(name) < length(?1) AND substr(?1, 1, length(name) + 1) = name || '_' COLLATE NOCASE";
+	static const char sql[] =
+		"SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 AND "
+		"length(name) < length(?1) AND substr(?1, 1, length(name) + 1) = name || '_' COLLATE NOCASE";
 	VssStatement *statement = vssfdw_prepare(state->conn, sql, CurrentMemoryContext);
 	bool shadow = false;
 
@@ -297,8 +303,9 @@ is_foreign_shadow(const ImportState *state, const char *table)
 static List *
 read_columns(ImportState *state, const char *table)
 {
-	static const char sql[] = "SELECT name, type, dflt_value, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) "
-							  "WHERE hidden <> 1 ORDER BY cid";
+	static const char sql[] =
+		"SELECT name, type, dflt_value, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) "
+		"WHERE hidden <> 1 ORDER BY cid";
 	VssStatement *statement = vssfdw_prepare(state->conn, sql, CurrentMemoryContext);
 	List *columns = NIL;
 
@@ -370,8 +377,9 @@ sample_columns(ImportState *state, const char *table, List *columns, bool strict
 
 		if (!wants_sample(column, vssfdw_type_for_declared(column->declared, strict)))
 			continue;
-		appendStringInfo(&sql, "%s replace(group_concat(DISTINCT nullif(typeof(c%d), 'null')), 'real,integer', "
-							   "'integer,real')",
+		appendStringInfo(&sql,
+						 "%s replace(group_concat(DISTINCT nullif(typeof(c%d), 'null')), 'real,integer', "
+						 "'integer,real')",
 						 n > 0 ? "," : "SELECT", n);
 		appendStringInfo(&list, "%s%s AS c%d", n > 0 ? ", " : "", vssfdw_quote_identifier(column->name), n);
 		n++;
@@ -564,7 +572,9 @@ append_column(StringInfo command, ImportState *state, const ImportColumn *column
 	if (column->key > 0)
 		append_option(&options, "key", "true");
 
-	appendStringInfo(command, "%s\n\t%s %s OPTIONS (%s)", *names != NIL ? "," : "",
+	if (*names != NIL)
+		appendStringInfoChar(command, ',');
+	appendStringInfo(command, "\n\t%s %s OPTIONS (%s)",
 					 quote_identifier(local_name(column->name, names, true)), type, options.data);
 	if (state->defaults && default_sql != NULL)
 		appendStringInfo(command, " DEFAULT %s", default_sql);
@@ -606,7 +616,8 @@ static void
 import_table(ImportState *state, const char *table)
 {
 	const VssTableInfo *info = vssfdw_table_info(state->conn, table);
-	const char *listed = state->stmt->list_type == FDW_IMPORT_SCHEMA_LIMIT_TO ? listed_as(state, table) : NULL;
+	const char *listed =
+		state->stmt->list_type == FDW_IMPORT_SCHEMA_LIMIT_TO ? listed_as(state, table) : NULL;
 	List *columns = info->is_hnsw ? index_columns(info) : read_columns(state, table);
 	List *names = NIL;
 	StringInfoData command;
@@ -615,8 +626,9 @@ import_table(ImportState *state, const char *table)
 
 	if (list_length(columns) == 0 || list_length(columns) > MaxHeapAttributeNumber)
 	{
-		ereport(WARNING, (errmsg("table \"%s\" was not imported: it has %d columns", table, list_length(columns)),
-						  errdetail("PostgreSQL tables have 1 to %d columns.", MaxHeapAttributeNumber)));
+		ereport(WARNING,
+				(errmsg("table \"%s\" was not imported: it has %d columns", table, list_length(columns)),
+				 errdetail("PostgreSQL tables have 1 to %d columns.", MaxHeapAttributeNumber)));
 		return;
 	}
 	mark_vectors(columns, info);
@@ -642,8 +654,8 @@ import_table(ImportState *state, const char *table)
 		const VssIndexInfo *index = lfirst(lc);
 
 		if (!info->is_hnsw && index->missing_sql != NULL)
-			ereport(WARNING, (errmsg("index \"%s\" does not follow every change of SQLite table \"%s\"", index->name,
-									 table),
+			ereport(WARNING, (errmsg("index \"%s\" does not follow every change of SQLite table \"%s\"",
+									 index->name, table),
 							  errdetail("Its triggers do not cover INSERT, UPDATE and DELETE."),
 							  errhint("Run this in the SQLite database: %s", index->missing_sql)));
 	}
@@ -666,8 +678,9 @@ is_usable(ImportState *state, const char *table, const char *type)
 		return true;
 	if (rc == SQLITE_NOMEM || rc == SQLITE_INTERRUPT)
 		vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, sql);
-	ereport(WARNING, (errmsg("%s \"%s\" was not imported: %s", strcmp(type, "view") == 0 ? "view" : "virtual table",
-							 table, sqlite3_errmsg(state->conn->db))));
+	ereport(WARNING,
+			(errmsg("%s \"%s\" was not imported: %s", strcmp(type, "view") == 0 ? "view" : "virtual table",
+					table, sqlite3_errmsg(state->conn->db))));
 	return false;
 }
 
@@ -677,19 +690,22 @@ check_schema(const ImportState *state)
 	const char *schema = state->stmt->remote_schema;
 
 	if (strcmp(schema, "main") != 0 && strcmp(schema, "public") != 0)
-		ereport(ERROR, (errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
-						errmsg("SQLite database of server \"%s\" has no schema \"%s\"", state->stmt->server_name,
-							   schema),
-						errhint("A SQLite database has one schema: IMPORT FOREIGN SCHEMA main FROM SERVER %s INTO ...",
-								quote_identifier(state->stmt->server_name))));
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
+			 errmsg("SQLite database of server \"%s\" has no schema \"%s\"", state->stmt->server_name,
+					schema),
+			 errhint("A SQLite database has one schema: IMPORT FOREIGN SCHEMA main FROM SERVER %s INTO ...",
+					 quote_identifier(state->stmt->server_name))));
 }
 
 List *
 vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 {
-	static const char sql[] = "SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND "
-							  "type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-							  "ORDER BY name";
+	static const char sql[] =
+		"SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND "
+		"type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+		"ORDER BY name";
 	ImportState state = {.stmt = stmt};
 	VssHold *hold;
 	VssStatement *statement;
@@ -713,7 +729,8 @@ vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 		const char *type = lfirst(lnext(tables, lc));
 
 		if (is_wanted(&state, table) && (state.views || strcmp(type, "view") != 0) &&
-			!(strcmp(type, "table") == 0 && is_foreign_shadow(&state, table)) && is_usable(&state, table, type))
+			!(strcmp(type, "table") == 0 && is_foreign_shadow(&state, table)) &&
+			is_usable(&state, table, type))
 			import_table(&state, table);
 	}
 	check_all_found(&state);
