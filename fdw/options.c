@@ -375,7 +375,7 @@ vssfdw_server_options(ForeignServer *server)
 	result->busy_timeout = 5000;
 	result->cache_size = -16 * 1024;
 	result->batch_size = 100;
-	result->fdw_startup_cost = 10.0;
+	result->fdw_startup_cost = 0.25;
 	result->fdw_tuple_cost = 0.005;
 
 	foreach (lc, server->options)
