@@ -300,3 +300,33 @@ CREATE FUNCTION vss_sqlite_version() RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vss_sqlite_version()
 	IS 'version of the SQLite library';
+
+-- ---------- maintenance of an index ----------
+
+CREATE FUNCTION vss_index_info(index regclass) RETURNS jsonb
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vss_index_info(regclass)
+	IS 'parameters, size and state of an hnsw index';
+CREATE FUNCTION vss_check(index regclass) RETURNS SETOF text
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vss_check(regclass)
+	IS 'compare an hnsw index with the rows it indexes; one line a finding';
+CREATE FUNCTION vss_merge(index regclass) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION vss_merge(regclass)
+	IS 'bring the graph of an hnsw index up to date';
+CREATE FUNCTION vss_rebuild(index regclass) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION vss_rebuild(regclass)
+	IS 'build the graph of an hnsw index anew from the rows it indexes';
+CREATE FUNCTION vss_create_index("table" regclass, "column" name, metric text DEFAULT 'cosine',
+	m integer DEFAULT NULL, ef_construction integer DEFAULT NULL, ef_search integer DEFAULT NULL,
+	dimensions integer DEFAULT NULL, index_name name DEFAULT NULL) RETURNS regclass
+	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE;
+COMMENT ON FUNCTION vss_create_index(regclass, name, text, integer, integer, integer, integer, name)
+	IS 'create, fill and import an hnsw index over a column of a foreign table';
+
+REVOKE ALL ON FUNCTION vss_index_info(regclass), vss_check(regclass), vss_merge(regclass),
+	vss_rebuild(regclass),
+	vss_create_index(regclass, name, text, integer, integer, integer, integer, name)
+	FROM PUBLIC;

@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
+#include "fdw/maintenance.h"
 #include "fdw/remote.h"
 
 #pragma weak bridge_attach
@@ -89,7 +90,7 @@ bridge_cancelled(void *arg)
 static void
 configure(VssConnection *conn)
 {
-	BridgeHost host = {.cancelled = bridge_cancelled, .merge_thread = false, .file_mode = -1};
+	BridgeHost host = {.cancelled = bridge_cancelled, .progress = vssfdw_progress, .merge_thread = false, .file_mode = -1};
 	sqlite3 *db = conn->db;
 	char pragma[64];
 	char *message = NULL;

@@ -143,6 +143,13 @@ VssHold *vssfdw_hold(VssConnection *conn, MemoryContext context);
 void vssfdw_release(VssHold *hold);
 
 /*
+ * End a read transaction that nobody holds and nobody needs, whatever the
+ * isolation level: for callers that found the connection idle, have looked at
+ * the schema since, and now do what SQLite does outside of transactions only.
+ */
+void vssfdw_end_read(VssConnection *conn);
+
+/*
  * Before the first statement that writes: BEGIN IMMEDIATE, or the upgrade of
  * the open transaction, and one savepoint for every open subtransaction.
  */

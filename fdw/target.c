@@ -42,6 +42,15 @@ is_our_table(Oid relid)
 
 /* ---------- from a foreign table to its index ---------- */
 
+static void
+check_our_table(Oid relid)
+{
+	if (!is_our_table(relid))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("\"%s\" is not a foreign table of vss_fdw", get_rel_name(relid)),
+						errhint("Name an imported hnsw table, or a foreign table that feeds one.")));
+}
+
 /* Names of indexes as "a", "b", "c". */
 static char *
 list_indexes(List *indexes)
@@ -86,11 +95,7 @@ vssfdw_relation_target(Oid relid)
 	const VssTableInfo *table;
 	Oid serverid;
 
-	if (!is_our_table(relid))
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("\"%s\" is not a foreign table of vss_fdw", get_rel_name(relid)),
-						errhint("Name an imported hnsw table, or a foreign table that feeds one.")));
-
+	check_our_table(relid);
 	table = sqlite_table(relid, &serverid);
 	if (table->is_hnsw)
 		return make_target(relid, serverid, table->name);
@@ -106,6 +111,21 @@ vssfdw_relation_target(Oid relid)
 					errdetail("In SQLite they are %s.", list_indexes(table->indexes)),
 					errhint("Import the index meant, and name its foreign table.")));
 	return NULL; /* not reached */
+}
+
+VssConnection *
+vssfdw_idle_connection(Oid relid, const char *function)
+{
+	VssConnection *conn;
+
+	check_our_table(relid);
+	conn = vssfdw_connect(GetForeignTable(relid)->serverid);
+	if (conn->xact_depth > 0 || conn->in_use > 0)
+		ereport(ERROR, (errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+						errmsg("%s cannot run inside a transaction that uses server \"%s\"", function,
+							   conn->servername),
+						errhint("Run it in a transaction of its own.")));
+	return conn;
 }
 
 /* ---------- privileges ---------- */

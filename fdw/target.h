@@ -37,4 +37,12 @@ VssTarget *vssfdw_named_target(text *name);
  */
 VssTarget *vssfdw_only_target(void);
 
+/*
+ * For work that SQLite must do outside of any transaction, in the name of
+ * function: the connection of the foreign table's server, idle.  An error
+ * where the transaction uses the server already, and where relid is no foreign
+ * table of ours.
+ */
+VssConnection *vssfdw_idle_connection(Oid relid, const char *function);
+
 #endif /* VSS_TARGET_H */

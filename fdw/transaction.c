@@ -126,6 +126,13 @@ vssfdw_release(VssHold *hold)
 }
 
 void
+vssfdw_end_read(VssConnection *conn)
+{
+	if (conn->db != NULL && conn->xact_depth == 1 && !conn->wrote && conn->in_use == 0)
+		roll_back(conn);
+}
+
+void
 vssfdw_begin_write(VssConnection *conn)
 {
 	int level = GetCurrentTransactionNestLevel();

@@ -1,0 +1,190 @@
+/*
+ * maintenance.c
+ *		SQL functions that look after an hnsw index: what it is, whether it is
+ *		sound, merge, rebuild.
+ *
+ * The work is the SQLite side's; these functions find the index that a foreign
+ * table names, see to it that SQLite is in the right state, and report
+ * progress in pg_stat_progress_create_index.
+ *
+ * Merges and rebuilds are not part of any transaction: they change no row,
+ * only the graph, and SQLite must be able to commit while they run.  So the
+ * connection must be idle, and a ROLLBACK does not undo them.
+ */
+#include "fdw/maintenance.h"
+#include "fdw/target.h"
+
+#include "access/relation.h"
+#include "commands/progress.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "utils/backend_progress.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/tuplestore.h"
+
+VSS_SQL_FUNCTION(vss_index_info);
+VSS_SQL_FUNCTION(vss_check);
+VSS_SQL_FUNCTION(vss_merge);
+VSS_SQL_FUNCTION(vss_rebuild);
+
+/* ---------- progress ---------- */
+
+/* As pg_stat_progress_create_index names them. */
+#define COMMAND_CREATE PROGRESS_CREATEIDX_COMMAND_CREATE
+#define COMMAND_REBUILD PROGRESS_CREATEIDX_COMMAND_REINDEX
+
+static bool reporting = false;
+
+/*
+ * The bridge tells how far a merge is (BridgeHost.progress).  SQLite is on the
+ * stack: only shared memory is written here.
+ */
+void
+vssfdw_progress(void *arg, const char *phase, uint64_t done, uint64_t total)
+{
+	const int fields[] = {PROGRESS_CREATEIDX_TUPLES_DONE, PROGRESS_CREATEIDX_TUPLES_TOTAL};
+	const int64 values[] = {(int64) done, (int64) total};
+
+	if (reporting)
+		pgstat_progress_update_multi_param(lengthof(fields), fields, values);
+}
+
+static void
+start_progress(Oid relid, int64 command)
+{
+	pgstat_progress_start_command(PROGRESS_COMMAND_CREATE_INDEX, relid);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_COMMAND, command);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_PHASE, PROGRESS_CREATEIDX_PHASE_BUILD);
+	reporting = true;
+}
+
+static void
+end_progress(void)
+{
+	reporting = false;
+	pgstat_progress_end_command();
+}
+
+/* ---------- calling the SQLite side ---------- */
+
+/*
+ * The first column of `SELECT function(index)`, or NULL.  The caller holds the
+ * read transaction, or has made sure that there is none.
+ */
+static char *
+call_on_index(VssConnection *conn, const char *function, const char *index)
+{
+	char *sql = psprintf("SELECT %s(?)", function);
+	VssStatement *statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
+	char *result = NULL;
+
+	/* The copy: the statement may outlive this memory when it fails. */
+	if (sqlite3_bind_text(statement->stmt, 1, index, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+		vssfdw_report(ERROR, SQLITE_NOMEM, conn->db, conn->servername, sql);
+	if (vssfdw_step(statement))
+	{
+		const char *text = (const char *) sqlite3_column_text(statement->stmt, 0);
+
+		if (text != NULL)
+			result = pstrdup(text);
+	}
+	vssfdw_done(statement);
+	return result;
+}
+
+void
+vssfdw_run_merge(VssConnection *conn, const char *function, const char *index, Oid relid, bool creates)
+{
+	start_progress(relid, creates ? COMMAND_CREATE : COMMAND_REBUILD);
+	PG_TRY();
+	{
+		call_on_index(conn, function, index);
+	}
+	PG_FINALLY();
+	{
+		end_progress();
+	}
+	PG_END_TRY();
+}
+
+/* ---------- the functions ---------- */
+
+/* Lock the foreign table as a query would, and find its index. */
+static VssTarget *
+open_target(Oid relid)
+{
+	relation_close(relation_open(relid, AccessShareLock), NoLock);
+	return vssfdw_relation_target(relid);
+}
+
+/* (regclass) -> jsonb */
+Datum
+vss_index_info(PG_FUNCTION_ARGS)
+{
+	VssTarget *target = open_target(PG_GETARG_OID(0));
+	VssConnection *conn = vssfdw_connect(target->serverid);
+	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
+	char *json = call_on_index(conn, "hnsw_info", target->index);
+
+	vssfdw_release(hold);
+	if (json == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
+}
+
+/* (regclass) -> setof text: one line a finding */
+Datum
+vss_check(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	VssTarget *target = open_target(PG_GETARG_OID(0));
+	VssConnection *conn = vssfdw_connect(target->serverid);
+	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
+	char *findings = call_on_index(conn, "hnsw_check", target->index);
+
+	vssfdw_release(hold);
+	InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+	while (findings != NULL && *findings != '\0')
+	{
+		char *end = strchr(findings, '\n');
+		Datum value;
+		bool null = false;
+
+		if (end != NULL)
+			*end++ = '\0';
+		value = CStringGetTextDatum(findings);
+		tuplestore_putvalues(result->setResult, result->setDesc, &value, &null);
+		findings = end;
+	}
+	return (Datum) 0;
+}
+
+static void
+merge(Oid relid, const char *sqlite_function, const char *name)
+{
+	VssConnection *conn;
+	VssTarget *target;
+
+	PreventCommandIfReadOnly(name);
+	conn = vssfdw_idle_connection(relid, name);
+	target = open_target(relid);
+	vssfdw_end_read(conn);
+	vssfdw_run_merge(conn, sqlite_function, target->index, relid, false);
+}
+
+/* (regclass) -> void */
+Datum
+vss_merge(PG_FUNCTION_ARGS)
+{
+	merge(PG_GETARG_OID(0), "hnsw_save", "vss_merge");
+	PG_RETURN_VOID();
+}
+
+/* (regclass) -> void */
+Datum
+vss_rebuild(PG_FUNCTION_ARGS)
+{
+	merge(PG_GETARG_OID(0), "hnsw_rebuild", "vss_rebuild");
+	PG_RETURN_VOID();
+}
