@@ -416,13 +416,123 @@ int bridge_content_drop(sqlite3 *db, const char *schema, const char *table, cons
 int bridge_content_missing(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
 						   char **sql, BridgeError *err);
 
-/* ---------- merge.c, publish.c, thread.c ---------- */
+/* ---------- lock.c: one merger an index ---------- */
 
-/* hnsw_save, hnsw_rebuild. */
-int bridge_merge_register(BridgeConnection *connection, BridgeError *err);
+typedef struct BridgeLock
+{
+	int fd; /* -1: not held */
+} BridgeLock;
+
+/*
+ * Take the merger's lock, waiting up to wait_ms.  SQLITE_BUSY when another
+ * process or thread keeps it.  mode and group are for a new lock file.
+ */
+int bridge_lock_take(const BridgeFiles *files, int mode, int64_t group, int wait_ms,
+					 bool (*cancelled)(void *arg), void *arg, BridgeLock *lock, BridgeError *err);
+void bridge_lock_drop(BridgeLock *lock);
+
+/* ---------- merge.c: from truth and delta to a new graph ---------- */
+
+typedef enum BridgePhase
+{
+	BRIDGE_READING,  /* and building; in rows, or in shares of the rowid range */
+	BRIDGE_REPAIRING,
+	BRIDGE_WRITING
+} BridgePhase;
+
+const char *bridge_phase_name(BridgePhase phase);
+
+/* What a merge is asked to do, and whom it tells. */
+typedef struct BridgeMergeTask
+{
+	const BridgeFiles *files;
+	const char *table;
+	uint64_t id; /* of the index, as in BridgeStore */
+	int host_mode; /* as BridgeHost.file_mode */
+	int threads;   /* 0: one per processor */
+	int busy_ms;   /* how long to wait for the database's locks */
+	int lock_ms;   /* how long to wait for another merge */
+	bool rebuild;  /* start from the truth whatever there is */
+	bool if_due;   /* end at once where a merge is not worth while */
+
+	/* Called from every thread of the build; may be NULL. */
+	bool (*cancelled)(void *arg);
+	/* Called from the merging thread; may be NULL. */
+	void (*progress)(void *arg, BridgePhase phase, uint64_t done, uint64_t total);
+	void *arg;
+
+	/* Set by the merge. */
+	BridgePhase phase;
+	int file_mode;
+	int64_t file_group;
+	bool impatient; /* the busy handler is not to wait */
+} BridgeMergeTask;
+
+typedef struct BridgeMergeResult
+{
+	bool merged;	  /* a new graph was published */
+	bool incremental; /* made from the previous one */
+	uint64_t nodes;   /* in the current graph */
+	int64_t seq;
+	char *warning; /* sqlite3_free; or NULL */
+} BridgeMergeResult;
+
+/*
+ * Merge an index of the main database of `database` on a connection of its
+ * own, opened through the named VFS.  Calls nothing of the host but the task's
+ * callbacks.  Safe on any thread.
+ */
+int bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *result, BridgeError *err);
+
+/* The same on the store's own connection, into memory, for databases without a file. */
+int bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult *result, BridgeError *err);
+
+/*
+ * Whether a merge is worth while.  nodes: of the usable graph, -1 without one.
+ * pending: changes since then, or the rows of the truth where there is no
+ * graph.
+ */
+bool bridge_merge_is_due(int64_t nodes, int64_t pending);
+
+/* ---------- build.c ---------- */
+
+/*
+ * A builder with the truth as of change upto.  *current: the graph as of change
+ * after, or NULL; closed and set to NULL when it proves corrupt, else it must outlive the
+ * builder.
+ */
+int bridge_build(BridgeMergeTask *task, BridgeStore *store, HnswSnapshot **current, int64_t after, int64_t upto,
+				 HnswBuilder **out, bool *incremental, BridgeError *err);
+
+bool bridge_merge_cancelled(const BridgeMergeTask *task);
+
+/* The task as the graph library takes it, in this phase.  It refers to task. */
+HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
+
+/* ---------- publish.c ---------- */
+
+/*
+ * Make the graph current, as of change seq.  before: the state the merge
+ * started from; another merge's publishing since then is SQLITE_BUSY_SNAPSHOT.
+ * *warning (sqlite3_free) tells of what went wrong without harm.
+ */
+int bridge_publish(BridgeStore *store, BridgeMergeTask *task, HnswBuilder *builder, const BridgeState *before,
+				   int64_t seq, char **warning, BridgeError *err);
+
+/* Finish what an interrupted merge left undone after its graph became current. */
+void bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const BridgeState *state, char **warning);
+
+/* Unlink what earlier merges left; the caller holds the lock. */
+void bridge_publish_sweep(const BridgeFiles *files, const BridgeState *state);
 
 /* Unlink this database's graph files of a dropped index; never fails. */
 void bridge_publish_unlink(const BridgeFiles *files);
+
+/* ---------- save.c: hnsw_save, hnsw_rebuild ---------- */
+
+int bridge_merge_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- thread.c: automatic merges ---------- */
 
 /*
  * index->merge_due was set and a statement ends or a transaction commits: start the thread
@@ -432,6 +542,18 @@ void bridge_merge_request(BridgeIndex *index);
 
 /* The connection closes: end the thread, wait for it, free connection->merger. */
 void bridge_merge_stop(BridgeConnection *connection);
+
+/* How the last automatic merge of this connection went, for hnsw_info. */
+typedef struct BridgeMergeReport
+{
+	bool running;
+	BridgePhase phase;
+	uint64_t done, total;
+	uint64_t merges;  /* published by this connection's thread */
+	char error[240];  /* of the last one that failed, "" after success */
+} BridgeMergeReport;
+
+void bridge_merge_report(BridgeConnection *connection, BridgeMergeReport *report);
 
 /* ---------- check.c, info.c, indexes.c ---------- */
 

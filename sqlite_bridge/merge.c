@@ -1,0 +1,401 @@
+/*
+ * merge.c
+ *		From truth and delta to a new graph.
+ *
+ * A merge runs on a connection of its own.  It notes the number S of the last
+ * committed change, makes the graph of the truth as of S (build.c), and hands it
+ * to publish.c.  Changes up to S stay in the delta meanwhile, because only a
+ * merger removes them and there is only one (lock.c).
+ */
+#include "sqlite_bridge/bridge_int.h"
+
+#include <string.h>
+#include <sys/stat.h>
+
+/*
+ * When merging is worth while.  Computing 2,000 exact distances costs about
+ * as much as one graph search at the default settings (both about 1,000 to
+ * 2,000 distances), so below that a graph gains nothing.  Above it the delta
+ * may also grow to a twentieth of the graph before the graph is written anew:
+ * this bounds the writing at 20 times the changes, and a delta that large
+ * still costs less than it did to get it there.
+ */
+#define DUE_ROWS 2000
+#define DUE_SHARE 20
+
+#define LAST_PAUSE_MS 100
+
+bool
+bridge_merge_is_due(int64_t nodes, int64_t pending)
+{
+	return pending > DUE_ROWS && (nodes < 0 || pending > nodes / DUE_SHARE);
+}
+
+const char *
+bridge_phase_name(BridgePhase phase)
+{
+	static const char *const names[] = {"reading", "repairing", "writing"};
+
+	return names[phase];
+}
+
+/* ---------- the task as seen from below ---------- */
+
+bool
+bridge_merge_cancelled(const BridgeMergeTask *task)
+{
+	return task->cancelled != NULL && task->cancelled(task->arg);
+}
+
+static bool
+work_cancelled(void *arg)
+{
+	return bridge_merge_cancelled(arg);
+}
+
+static void
+work_progress(void *arg, uint64_t done, uint64_t total)
+{
+	BridgeMergeTask *task = arg;
+
+	if (task->progress != NULL)
+		task->progress(task->arg, task->phase, done, total);
+}
+
+HnswTask
+bridge_merge_work(BridgeMergeTask *task, BridgePhase phase)
+{
+	HnswTask work = {0};
+
+	task->phase = phase;
+	work.cancelled = work_cancelled;
+	/* The builder counts the vectors of one call; while reading we count rows ourselves. */
+	work.progress = phase == BRIDGE_READING ? NULL : work_progress;
+	work.arg = task;
+	work.threads = task->threads;
+	return work;
+}
+
+/* ---------- one merge ---------- */
+
+/* The graph that the merge starts from; NULL where there is none to be used. */
+static HnswSnapshot *
+open_current(const BridgeMergeTask *task, const BridgeStore *store, const BridgeState *state)
+{
+	const BridgeSegment *base = &state->segments[0];
+	const BridgeFiles *files = task->files;
+	char *name;
+
+	if (state->segment_count != 1)
+		return NULL;
+	name = bridge_files_token_path(files, base->token);
+	for (int i = 0; i < 2 && name != NULL; i++)
+	{
+		HnswSnapshot *graph = NULL;
+
+		if (hnsw_snapshot_open(i == 0 ? name : files->path, &graph, NULL) == HNSW_OK)
+		{
+			const HnswSnapshotInfo *info = hnsw_snapshot_info(graph);
+			const BridgeParams *p = &store->params;
+
+			if (memcmp(info->identity.token, base->token, HNSW_TOKEN_BYTES) == 0 &&
+				info->identity.database_device == files->device &&
+				info->identity.database_inode == files->inode && info->identity.seq == base->seq &&
+				info->params.dim == (uint32_t) p->dim && info->params.metric == p->metric &&
+				info->params.m == (uint32_t) p->m &&
+				info->params.ef_construction == (uint32_t) p->ef_construction)
+			{
+				sqlite3_free(name);
+				return graph;
+			}
+			hnsw_snapshot_close(graph);
+		}
+	}
+	sqlite3_free(name);
+	return NULL;
+}
+
+static int
+visit_count(void *arg, int64_t rowid, const float *vector, BridgeError *err)
+{
+	return SQLITE_OK;
+}
+
+/* Whether the state calls for a merge, without counting more than needed. */
+static int
+is_due(BridgeStore *store, const BridgeState *state, HnswSnapshot *current, bool *due, BridgeError *err)
+{
+	int64_t rows = 0;
+	int rc;
+
+	if (current != NULL)
+	{
+		*due = bridge_merge_is_due((int64_t) hnsw_snapshot_info(current)->count,
+								   state->counter - state->segments[state->segment_count - 1].seq);
+		return SQLITE_OK;
+	}
+	rc = bridge_store_truth(store, INT64_MIN, DUE_ROWS + 1, visit_count, NULL, &rows, err);
+	*due = bridge_merge_is_due(-1, rows);
+	return rc;
+}
+
+/*
+ * Whether the graph is sound, where nothing else makes the merge read it.  An
+ * automatic merge trusts it: who finds a damaged block asks again with `rebuild`.
+ */
+static int
+verify(BridgeMergeTask *task, HnswSnapshot *graph, bool *sound, BridgeError *err)
+{
+	HnswTask work = bridge_merge_work(task, BRIDGE_READING);
+	uint64_t problems = 0;
+	HnswStatus status = task->if_due ? HNSW_OK : hnsw_snapshot_check(graph, &work, NULL, NULL, &problems);
+
+	*sound = problems == 0 && status != HNSW_CORRUPT;
+	if (status != HNSW_OK && status != HNSW_CORRUPT)
+		return bridge_error_hnsw(err, status, NULL, "verifying the graph");
+	return SQLITE_OK;
+}
+
+/* Build and publish; *current may be used up. */
+static int
+make_graph(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state, HnswSnapshot **current,
+		   BridgeMergeResult *result, BridgeError *err)
+{
+	int64_t after = state->segment_count > 0 ? state->segments[state->segment_count - 1].seq : 0;
+	HnswBuilder *builder = NULL;
+	int rc = bridge_build(task, store, current, after, state->counter, &builder, &result->incremental, err);
+
+	if (rc == SQLITE_OK)
+		rc = bridge_publish(store, task, builder, state, state->counter, &result->warning, err);
+	if (rc == SQLITE_OK)
+	{
+		result->merged = true;
+		result->nodes = hnsw_builder_count(builder);
+		result->seq = state->counter;
+	}
+	if (builder != NULL)
+		hnsw_builder_free(builder);
+	return rc;
+}
+
+/* With lock, store and state in hand. */
+static int
+merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state, BridgeMergeResult *result,
+			 BridgeError *err)
+{
+	HnswSnapshot *current = task->rebuild ? NULL : open_current(task, store, state);
+	bool due = true;
+	int rc = SQLITE_OK;
+
+	if (task->if_due && !task->rebuild)
+		rc = is_due(store, state, current, &due, err);
+	if (rc == SQLITE_OK && current != NULL && (!due || state->segments[0].seq == state->counter))
+	{
+		bool sound;
+
+		rc = verify(task, current, &sound, err);
+		if (rc == SQLITE_OK && sound)
+		{
+			result->nodes = hnsw_snapshot_info(current)->count;
+			result->seq = state->segments[0].seq;
+			bridge_publish_finish(store, task, state, &result->warning);
+			due = false;
+		}
+		else
+		{
+			hnsw_snapshot_close(current);
+			current = NULL;
+		}
+	}
+	if (rc == SQLITE_OK && due)
+	{
+		rc = make_graph(task, store, state, &current, result, err);
+		/* The old graph may prove damaged only while it is read: then do without it. */
+		if (rc != SQLITE_OK && current != NULL && hnsw_snapshot_is_corrupt(current))
+		{
+			hnsw_snapshot_close(current);
+			current = NULL;
+			bridge_error_clear(err);
+			rc = make_graph(task, store, state, &current, result, err);
+		}
+	}
+	if (current != NULL)
+		hnsw_snapshot_close(current);
+	return rc;
+}
+
+/* ---------- the merge's own connection ---------- */
+
+/* Waiting for other connections, never past the time given or a cancel. */
+static int
+wait_busy(void *arg, int count)
+{
+	const BridgeMergeTask *task = arg;
+	int pause = count < 20 ? count * 5 + 1 : LAST_PAUSE_MS;
+	/* the sum of the pauses so far */
+	int waited = count < 20 ? count * (count - 1) * 5 / 2 + count : 970 + (count - 20) * LAST_PAUSE_MS;
+
+	if (task->impatient || waited >= task->busy_ms || bridge_merge_cancelled(task))
+		return 0;
+	sqlite3_sleep(pause);
+	return 1;
+}
+
+static int
+stop_statement(void *arg)
+{
+	return bridge_merge_cancelled(arg);
+}
+
+/*
+ * Open the database once more.  No setting of the user's connection is needed:
+ * the journal mode is the database's (WAL) or does not matter (a journal is
+ * deleted at commit); checkpoints are left to the others, who may have reasons
+ * to do none.
+ */
+static int
+open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeError *err)
+{
+	const BridgeFiles *files = task->files;
+	sqlite3 *db = NULL;
+	struct stat st;
+	int rc = sqlite3_open_v2(files->database, &db,
+							 SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, vfs);
+
+	*out = db;
+	if (rc != SQLITE_OK)
+		return bridge_error_db(err, db, "opening %s", files->database);
+	if (stat(files->database, &st) != 0 || (uint64_t) st.st_dev != files->device ||
+		(uint64_t) st.st_ino != files->inode)
+		return bridge_error(err, SQLITE_READONLY_DBMOVED, "the file of database %s has been replaced",
+							files->database);
+	if (sqlite3_db_readonly(db, "main") == 1)
+		return bridge_error(err, SQLITE_READONLY, "database %s is read-only", files->database);
+	task->file_mode = task->host_mode >= 0 ? task->host_mode : (int) (st.st_mode & 0666);
+	task->file_group = (int64_t) st.st_gid;
+
+	sqlite3_extended_result_codes(db, 1);
+	sqlite3_busy_handler(db, wait_busy, task);
+	sqlite3_progress_handler(db, 1000, stop_statement, task);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
+	sqlite3_wal_autocheckpoint(db, 0);
+	/* for generated columns of a content table */
+	return bridge_arithmetic_register(db, err);
+}
+
+/*
+ * Two indexes of one database whose graphs would have the same names would
+ * remove each other's files.
+ */
+static int
+check_own_path(sqlite3 *db, const BridgeMergeTask *task, BridgeError *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(
+		db, "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0", -1, &stmt, NULL);
+
+	while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+	{
+		const char *name = (const char *) sqlite3_column_text(stmt, 0);
+		BridgeStore *other = NULL;
+		BridgeFiles files = {0};
+		BridgeError ignored = {0};
+
+		if (name == NULL || sqlite3_stricmp(name, task->table) == 0 ||
+			!bridge_is_index_sql((const char *) sqlite3_column_text(stmt, 1)))
+			continue;
+		if (bridge_store_open(db, "main", name, &other, &ignored) == SQLITE_OK &&
+			bridge_files_locate(db, "main", name, other->params.path, &files, &ignored) == SQLITE_OK &&
+			files.path != NULL && strcmp(files.path, task->files->path) == 0)
+			rc =
+				bridge_error(err, SQLITE_ERROR,
+							 "tables %s and %s have the same path = %s; drop one of them and give it another",
+							 task->table, name, files.path);
+		bridge_error_clear(&ignored);
+		bridge_files_free(&files);
+		bridge_store_close(other);
+	}
+	if (rc != SQLITE_OK && err->code == SQLITE_OK)
+		rc = bridge_error_db(err, db, "reading the schema");
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
+int
+bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *result, BridgeError *err)
+{
+	BridgeLock lock = {-1};
+	BridgeStore *store = NULL;
+	BridgeState state;
+	sqlite3 *db = NULL;
+	int rc;
+
+	memset(result, 0, sizeof(*result));
+	rc = open_connection(task, vfs, &db, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_lock_take(task->files, task->file_mode, task->file_group, task->lock_ms, task->cancelled,
+							  task->arg, &lock, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_open(db, "main", task->table, &store, err);
+	if (rc == SQLITE_OK && store->id != task->id)
+		rc = bridge_error(err, SQLITE_SCHEMA, "table %s has been made anew", task->table);
+	if (rc == SQLITE_OK)
+		rc = check_own_path(db, task, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
+	if (rc == SQLITE_OK)
+	{
+		bridge_publish_sweep(task->files, &state);
+		rc = merge_locked(task, store, &state, result, err);
+	}
+	bridge_store_close(store);
+	bridge_lock_drop(&lock);
+	sqlite3_close(db);
+	return rc;
+}
+
+/* ---------- databases without a file ---------- */
+
+int
+bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult *result, BridgeError *err)
+{
+	BridgeStore *store = bridge_index_store(index);
+	HnswBuilder *builder = NULL;
+	HnswSnapshot *none = NULL;
+	HnswSnapshot *graph = NULL;
+	HnswWriteOptions options = {.mode = -1, .group = -1};
+	HnswError hnsw = {0};
+	BridgeSegment segment;
+	BridgeState state;
+	int64_t removed;
+	bool incremental;
+	HnswStatus status;
+	int rc;
+
+	memset(result, 0, sizeof(*result));
+	rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_build(task, store, &none, 0, state.counter, &builder, &incremental, err);
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_randomness(sizeof(segment.token), segment.token);
+	segment.seq = state.counter;
+	memcpy(options.identity.token, segment.token, sizeof(segment.token));
+	options.identity.seq = segment.seq;
+	result->nodes = hnsw_builder_count(builder);
+	result->seq = segment.seq;
+	status = hnsw_builder_snapshot(builder, &options, &graph, &hnsw);
+	hnsw_builder_free(builder);
+	if (status != HNSW_OK)
+		return bridge_error_hnsw(err, status, &hnsw, "building the graph");
+	rc = bridge_store_set_current(store, &segment, 1, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_index_adopt(index, graph, segment.token);
+	else
+		hnsw_snapshot_close(graph);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_delta_trim(store, segment.seq, -1, &removed, err);
+	result->merged = rc == SQLITE_OK;
+	return rc;
+}
