@@ -35,9 +35,8 @@
 SQLITE_EXTENSION_INIT3
 #endif
 
-#define BRIDGE_FORMAT 1          /* of the shadow tables */
-#define BRIDGE_MAX_SEGMENTS 2    /* base, and a small one of recent changes */
-#define BRIDGE_MAX_K 10000000000 /* more is surely a mistake */
+#define BRIDGE_FORMAT 1       /* of the shadow tables */
+#define BRIDGE_MAX_SEGMENTS 2 /* base, and a small one of recent changes */
 
 #define BRIDGE_DEFAULT_M 16
 #define BRIDGE_DEFAULT_EF 200
@@ -190,8 +189,9 @@ int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, 
 /*
  * Rows of the truth with rowid >= from in order of rowid, at most limit of
  * them (negative: all).  vector is NULL for a row that belongs in no graph
- * (NULL, or of length zero under cosine) and valid during the call; a result other than
- * SQLITE_OK ends the walk and is returned.  *count is how many were visited.
+ * (NULL, or of length zero under cosine) and valid during the call; a result
+ * other than SQLITE_OK ends the walk and is returned (SQLITE_DONE: ends it, and
+ * OK is returned).  *count is how many were visited.
  */
 typedef int (*BridgeTruthVisit)(void *arg, int64_t rowid, const float *vector, BridgeError *err);
 int bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTruthVisit visit, void *arg,
@@ -200,7 +200,25 @@ int bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTr
 /* One row of the truth.  *present: the row is there; out->data NULL: but has no vector. */
 int bridge_store_truth_get(BridgeStore *store, int64_t rowid, BridgeVector *out, bool *present,
 						   BridgeError *err);
+int bridge_store_truth_exists(BridgeStore *store, int64_t rowid, bool *present, BridgeError *err);
 int bridge_store_truth_count(BridgeStore *store, int64_t *count, BridgeError *err);
+
+/* The row's vector as stored: *stmt is on it, to be reset; NULL if there is no such row. */
+int bridge_store_truth_value(BridgeStore *store, int64_t rowid, sqlite3_stmt **stmt, BridgeError *err);
+
+/*
+ * Write to the shadow table of vectors; never to a content table.  Without
+ * has_rowid a new one is chosen and returned in *rowid.
+ */
+int bridge_store_truth_put(BridgeStore *store, bool has_rowid, int64_t *rowid, const float *vector,
+						   BridgeError *err);
+int bridge_store_truth_delete(BridgeStore *store, int64_t rowid, BridgeError *err);
+
+/*
+ * A new statement, the caller's to finalize, over (rowid, vector) as stored:
+ * of the row ?1, or of all in order of rowid.
+ */
+int bridge_store_truth_select(BridgeStore *store, bool by_rowid, sqlite3_stmt **out, BridgeError *err);
 
 /*
  * Changes with after < seq <= upto in order of seq, at most limit of them
@@ -268,9 +286,9 @@ typedef struct BridgeSnapshot
 } BridgeSnapshot;
 
 /*
- * The delta after some change, last entry of each rowid, ready to be scanned:
- * entry i is labels[i] and vectors[i * dim ...]; dead entries (deleted, or not indexable) have
- * live[i] false.  Owned by the index.
+ * The delta after some change, last entry of each rowid: entry i is labels[i]
+ * and vectors[i * dim ...], or distances[i] where it was measured for one query.
+ * live[i] is false where the row is deleted or belongs in no graph.
  */
 typedef struct BridgeDelta
 {
@@ -278,10 +296,11 @@ typedef struct BridgeDelta
 	int64_t last_seq; /* of the last one read; == after when there is none */
 	int64_t last_tag;
 	bool loaded;
-	bool too_large; /* not cached: scan it in SQLite */
+	bool too_large; /* not cached: each query reads it anew */
 	size_t count, capacity;
 	int64_t *labels;
 	float *vectors;
+	double *distances;
 	bool *live;
 	uint32_t *slots; /* open addressing over labels: entry + 1, or 0 */
 	size_t slot_count;
@@ -322,13 +341,26 @@ struct BridgeConnection
 	int references; /* registered modules and functions */
 	BridgeIndex *indexes;
 	BridgeMerger *merger; /* NULL: no merge thread was started */
+	sqlite3_stmt *poll;   /* asks SQLite before 3.41 whether it is interrupted */
 };
+
+/*
+ * Find or make the registry's entry for a table that connects, or forget the
+ * connection of one that goes.  xConnect's and xDisconnect's.
+ */
+int bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeIndex **out,
+						 BridgeError *err);
+void bridge_index_disconnect(BridgeIndex *index, BridgeTable *table);
 
 /* For xDestroy of modules and functions, which take BridgeConnection as pAux. */
 BridgeConnection *bridge_connection_hold(BridgeConnection *connection);
 void bridge_connection_release(void *connection);
 
-/* True when the statement must stop: the host says so, or sqlite3_interrupt(). */
+/*
+ * True when the statement must stop: the host says so, or sqlite3_interrupt().
+ * The argument is a BridgeConnection.  Only within calls of SQLite on it, not
+ * from the threads of a build: those ask host.cancelled.
+ */
 bool bridge_cancelled(void *connection);
 
 /*
@@ -338,6 +370,10 @@ bool bridge_cancelled(void *connection);
  * table is connected.  Errors list the candidates.
  */
 int bridge_find_index(BridgeConnection *connection, const char *name, BridgeIndex **out, BridgeError *err);
+
+/* The entry of a table that is connected already. */
+int bridge_find_connected(BridgeConnection *connection, const char *schema, const char *table,
+						  BridgeIndex **out, BridgeError *err);
 
 /* Only the names, without connecting; both sqlite3_free. */
 int bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
@@ -363,6 +399,131 @@ int bridge_index_adopt(BridgeIndex *index, HnswSnapshot *graph, const uint8_t to
 /* Drop cached snapshots and delta (after a merge, a rebuild, a drop). */
 void bridge_index_forget(BridgeIndex *index);
 
+/* ---------- delta.c ---------- */
+
+/* Bytes of vectors kept in memory; a larger delta is read anew by each query. */
+#define BRIDGE_DELTA_CACHE_BYTES (8 * 1024 * 1024)
+
+/*
+ * Bring index->delta up to the store's present view: the entries after
+ * state's segment.  found_tag: whether row delta.last_seq is there with
+ * delta.last_tag (bridge_store_state looked it up).
+ */
+int bridge_delta_refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool same_tag,
+						 BridgeError *err);
+
+/* The distances of a delta too large to be cached, into a delta of the query's own. */
+int bridge_delta_measure(BridgeIndex *index, BridgeStore *store, const BridgeState *state, const float *query,
+						 BridgeDelta *out, BridgeError *err);
+
+/* The entry of a label, or -1. */
+int64_t bridge_delta_find(const BridgeDelta *delta, int64_t label);
+void bridge_delta_clear(BridgeDelta *delta);
+
+/* ---------- hits.c: results in order of distance, then rowid ---------- */
+
+typedef struct BridgeHits
+{
+	HnswHit *items;
+	size_t count, capacity;
+	size_t next;  /* first not taken yet, once ordered */
+	size_t limit; /* keep only so many nearest; SIZE_MAX: all */
+	bool ordered;
+} BridgeHits;
+
+void bridge_hits_reset(BridgeHits *hits, size_t limit);
+int bridge_hits_add(BridgeHits *hits, int64_t label, double distance, BridgeError *err);
+/* No more additions: from here on peek and take give the nearest. */
+void bridge_hits_order(BridgeHits *hits);
+const HnswHit *bridge_hits_peek(const BridgeHits *hits);
+void bridge_hits_take(BridgeHits *hits);
+void bridge_hits_free(BridgeHits *hits);
+bool bridge_hit_before(const HnswHit *a, const HnswHit *b);
+
+/* ---------- plan.c: xBestIndex of vss and of vss_knn ---------- */
+
+/* What idxNum says is in argv, in this order. */
+enum
+{
+	PLAN_QUERY = 1 << 0,
+	PLAN_K = 1 << 1,
+	PLAN_EF = 1 << 2,
+	PLAN_TABLE = 1 << 3,
+	PLAN_STRATEGY = 1 << 4,
+	PLAN_STATS = 1 << 5,
+	PLAN_ROWID = 1 << 6,    /* rowid = value */
+	PLAN_ROWID_IN = 1 << 7, /* rowid IN (list), whole */
+	PLAN_BELOW = 1 << 8,    /* distance < value */
+	PLAN_UPTO = 1 << 9,     /* distance <= value */
+	PLAN_LIMIT = 1 << 10,
+	PLAN_OFFSET = 1 << 11
+};
+
+/* Column numbers; -1 where the table has no such column. */
+typedef struct BridgeColumns
+{
+	int distance, query, k, ef, table, strategy, stats;
+} BridgeColumns;
+
+int bridge_plan(const BridgeColumns *columns, sqlite3_index_info *info);
+
+/* The argument of one PLAN_ bit, or NULL. */
+sqlite3_value *bridge_plan_value(int plan, int bit, sqlite3_value **argv);
+
+/* ---------- query.c: one KNN scan ---------- */
+
+/*
+ * A merge is due when a search measured so many rows of the truth for want of
+ * a graph, or so many changed rows that they cost more than the graph did.
+ */
+#define BRIDGE_MERGE_SCAN 2000
+#define BRIDGE_MERGE_DELTA 500
+
+typedef struct BridgeQuery
+{
+	BridgeIndex *index; /* NULL: not started, or nothing to give */
+	float *vector;      /* owned, dim floats */
+	int vector_capacity;
+	int64_t k;    /* as asked, -1: stream */
+	int64_t need; /* rows to give at most, -1: until exhausted */
+	bool bounded, bound_inclusive;
+	double bound; /* only distances below (or equal) */
+	int ef;
+	int strategy;
+	int64_t *only; /* the rowids of IN or =, sorted, owned */
+	size_t only_count, only_capacity;
+	bool has_only;
+	BridgeStats *stats; /* the caller's or own_stats */
+	BridgeStats own_stats;
+
+	/* sources, merged by distance */
+	BridgeHits hits; /* of the delta, or everything where the scan is exact */
+	BridgeSnapshot *snapshot;
+	HnswCursor *graph; /* NULL: none, or read to its end */
+	HnswHit graph_hit;
+	HnswStats counted; /* how much of the cursor's work is in stats */
+	bool graph_hit_ready;
+	const BridgeDelta *mask; /* entries here hide the snapshot's rows */
+	BridgeDelta own_delta;   /* of this query, where the cache is too small */
+	bool exact;              /* hits are all there is */
+
+	/* what was handed out, should the scan have to start over */
+	int64_t *given;
+	size_t given_count, given_capacity;
+
+	HnswHit row; /* the present one */
+	bool eof;
+	unsigned polls;
+} BridgeQuery;
+
+/* Begin (again); a query that cannot have rows is at its end at once. */
+int bridge_query_start(BridgeQuery *query, BridgeIndex *index, int plan, sqlite3_value **argv,
+					   BridgeError *err);
+int bridge_query_next(BridgeQuery *query, BridgeError *err);
+/* Let go of snapshot and cursor; the memory is kept for the next start. */
+void bridge_query_finish(BridgeQuery *query);
+void bridge_query_free(BridgeQuery *query);
+
 /* ---------- module.c: the virtual table ---------- */
 
 /*
@@ -379,7 +540,22 @@ void bridge_index_forget(BridgeIndex *index);
  * With content=, plain INSERT and UPDATE are taken as 'changed' where the row
  * exists and are errors where it does not; DELETE the other way round.
  */
+struct BridgeTable
+{
+	sqlite3_vtab base;
+	BridgeConnection *connection;
+	BridgeStore *store;
+	BridgeIndex *index;
+	int64_t *conflicts; /* rowids that REPLACE may remove; see above */
+	size_t conflict_count, conflict_capacity;
+};
+
 int bridge_module_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- update.c ---------- */
+
+/* xUpdate. */
+int bridge_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid);
 
 /* ---------- knn_function.c: the rowset vss_knn ---------- */
 

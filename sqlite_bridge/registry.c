@@ -1,0 +1,507 @@
+/*
+ * registry.c
+ *		What a connection knows of its hnsw tables, beyond the life of the
+ *		virtual-table objects.
+ *
+ * SQLite disconnects and reconnects a virtual table whenever the schema moves.
+ * Mapped graphs and the cached delta would be lost with it; they belong to the
+ * connection instead and are found again by database file, schema and the
+ * table's random id.  Whether they are still right is decided by each query
+ * from what it reads in its own snapshot, never by the registry.
+ */
+#include "sqlite_bridge/bridge_int.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#pragma weak bridge_merge_stop
+
+/* ---------- connection ---------- */
+
+BridgeConnection *
+bridge_connection_hold(BridgeConnection *connection)
+{
+	connection->references++;
+	return connection;
+}
+
+static void
+free_index(BridgeIndex *index)
+{
+	bridge_index_forget(index);
+	bridge_files_free(&index->files);
+	sqlite3_free(index->schema);
+	sqlite3_free(index->table);
+	sqlite3_free(index);
+}
+
+/* The last release comes while sqlite3_close() takes the connection apart. */
+void
+bridge_connection_release(void *arg)
+{
+	BridgeConnection *connection = arg;
+
+	if (--connection->references > 0)
+		return;
+	if (bridge_merge_stop != NULL)
+		bridge_merge_stop(connection);
+	while (connection->indexes != NULL)
+	{
+		BridgeIndex *index = connection->indexes;
+
+		connection->indexes = index->next;
+		free_index(index);
+	}
+	sqlite3_free(connection);
+}
+
+/*
+ * Before 3.41 nothing tells an extension that sqlite3_interrupt() was called,
+ * except that the next statement does not run.
+ */
+static bool
+is_interrupted(BridgeConnection *connection)
+{
+	bool stopped;
+
+#if SQLITE_VERSION_NUMBER >= 3041000
+	if (sqlite3_libversion_number() >= 3041000)
+		return sqlite3_is_interrupted(connection->db) != 0;
+#endif
+	if (connection->poll == NULL &&
+		sqlite3_prepare_v3(connection->db, "SELECT 1", -1, SQLITE_PREPARE_PERSISTENT, &connection->poll,
+						   NULL) != SQLITE_OK)
+		return false;
+	stopped = sqlite3_step(connection->poll) == SQLITE_INTERRUPT;
+	sqlite3_reset(connection->poll);
+	return stopped;
+}
+
+bool
+bridge_cancelled(void *arg)
+{
+	BridgeConnection *connection = arg;
+
+	if (connection->host.cancelled != NULL && connection->host.cancelled(connection->host.arg))
+		return true;
+	return is_interrupted(connection);
+}
+
+/* ---------- indexes ---------- */
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == NULL ? b == NULL : b != NULL && strcmp(a, b) == 0;
+}
+
+static void
+unlink_index(BridgeConnection *connection, BridgeIndex *index)
+{
+	BridgeIndex **link = &connection->indexes;
+
+	while (*link != index)
+		link = &(*link)->next;
+	*link = index->next;
+}
+
+int
+bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeIndex **out, BridgeError *err)
+{
+	const BridgeStore *store = table->store;
+	BridgeIndex *index, *next;
+	BridgeFiles files;
+	char *name;
+	int rc = bridge_files_locate(store->db, store->schema, store->table, store->params.path, &files, err);
+
+	*out = NULL;
+	if (rc != SQLITE_OK)
+		return rc;
+	for (index = connection->indexes; index != NULL; index = index->next)
+		if (index->id == store->id && strcmp(index->schema, store->schema) == 0 &&
+			same_text(index->files.database, files.database))
+			break;
+	name = sqlite3_mprintf("%s", store->table);
+	if (index == NULL && name != NULL)
+	{
+		/* What was known under this name is of a table or file that is gone. */
+		for (BridgeIndex *old = connection->indexes; old != NULL; old = next)
+		{
+			next = old->next;
+			if (old->connected == NULL && sqlite3_stricmp(old->schema, store->schema) == 0 &&
+				sqlite3_stricmp(old->table, store->table) == 0)
+			{
+				unlink_index(connection, old);
+				free_index(old);
+			}
+		}
+		index = sqlite3_malloc64(sizeof(*index));
+		if (index != NULL)
+		{
+			memset(index, 0, sizeof(*index));
+			index->schema = sqlite3_mprintf("%s", store->schema);
+			if (index->schema == NULL)
+			{
+				sqlite3_free(index);
+				index = NULL;
+			}
+		}
+		if (index != NULL)
+		{
+			index->connection = connection;
+			index->id = store->id;
+			index->next = connection->indexes;
+			connection->indexes = index;
+		}
+	}
+	if (index == NULL || name == NULL)
+	{
+		sqlite3_free(name);
+		bridge_files_free(&files);
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	}
+	sqlite3_free(index->table);
+	index->table = name;
+	bridge_files_free(&index->files);
+	index->files = files;
+	index->dim = store->params.dim;
+	index->metric = store->params.metric;
+	index->connected = table;
+	*out = index;
+	return SQLITE_OK;
+}
+
+void
+bridge_index_disconnect(BridgeIndex *index, BridgeTable *table)
+{
+	BridgeConnection *connection = index->connection;
+
+	if (index->connected == table)
+		index->connected = NULL;
+	/* No statement of ours may be left when the connection closes. */
+	for (BridgeIndex *other = connection->indexes; other != NULL; other = other->next)
+		if (other->connected != NULL)
+			return;
+	sqlite3_finalize(connection->poll);
+	connection->poll = NULL;
+}
+
+BridgeStore *
+bridge_index_store(BridgeIndex *index)
+{
+	return index->connected == NULL ? NULL : index->connected->store;
+}
+
+void
+bridge_index_forget(BridgeIndex *index)
+{
+	if (index->snapshot != NULL)
+		bridge_snapshot_release(index->snapshot);
+	index->snapshot = NULL;
+	bridge_delta_clear(&index->delta);
+}
+
+/* ---------- names ---------- */
+
+/* Candidates of a name, for choice and for the error. */
+typedef struct Search
+{
+	const char *name; /* NULL: any */
+	char *schema, *table;
+	int matches;
+	sqlite3_str *list; /* all that match, or all there are */
+	sqlite3_str *known;
+} Search;
+
+/* name is "table" or "schema.table"; SQLite folds ASCII case in names. */
+static bool
+name_matches(const char *name, const char *schema, const char *table)
+{
+	size_t length = strlen(schema);
+
+	if (sqlite3_stricmp(name, table) == 0)
+		return true;
+	return sqlite3_strnicmp(name, schema, (int) length) == 0 && name[length] == '.' &&
+		   sqlite3_stricmp(name + length + 1, table) == 0;
+}
+
+static int
+search_schema(BridgeConnection *connection, const char *schema, Search *search, BridgeError *err)
+{
+	char *sql = sqlite3_mprintf("SELECT name, sql FROM \"%w\".sqlite_schema "
+								"WHERE type = 'table' AND rootpage = 0 AND sql LIKE 'CREATE VIRTUAL%%'",
+								schema);
+	sqlite3_stmt *stmt = NULL;
+	int rc;
+
+	if (sql == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	rc = sqlite3_prepare_v2(connection->db, sql, -1, &stmt, NULL);
+	sqlite3_free(sql);
+	if (rc != SQLITE_OK)
+		return bridge_error_db(err, connection->db, "hnsw: looking for tables");
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		const char *table = (const char *) sqlite3_column_text(stmt, 0);
+
+		if (table == NULL || !bridge_is_index_sql((const char *) sqlite3_column_text(stmt, 1)))
+			continue;
+		sqlite3_str_appendf(search->known, "%s%s.%s", sqlite3_str_length(search->known) > 0 ? ", " : "",
+							schema, table);
+		if (search->name != NULL && !name_matches(search->name, schema, table))
+			continue;
+		sqlite3_str_appendf(search->list, "%s%s.%s", search->matches > 0 ? ", " : "", schema, table);
+		if (search->matches++ == 0)
+		{
+			search->schema = sqlite3_mprintf("%s", schema);
+			search->table = sqlite3_mprintf("%s", table);
+			if (search->schema == NULL || search->table == NULL)
+			{
+				rc = SQLITE_NOMEM;
+				break;
+			}
+		}
+	}
+	if (rc == SQLITE_NOMEM)
+		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
+	else if (rc != SQLITE_DONE)
+		rc = bridge_error_db(err, connection->db, "hnsw: looking for tables");
+	else
+		rc = SQLITE_OK;
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
+static int
+search_all(BridgeConnection *connection, Search *search, BridgeError *err)
+{
+	sqlite3_stmt *stmt;
+	int rc = sqlite3_prepare_v2(connection->db, "PRAGMA database_list", -1, &stmt, NULL);
+
+	if (rc != SQLITE_OK)
+		return bridge_error_db(err, connection->db, "hnsw: looking for tables");
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		const char *schema = (const char *) sqlite3_column_text(stmt, 1);
+
+		if (schema != NULL && search_schema(connection, schema, search, err) != SQLITE_OK)
+			break;
+	}
+	if (err->code == SQLITE_OK && rc != SQLITE_DONE)
+		bridge_error_db(err, connection->db, "hnsw: looking for tables");
+	sqlite3_finalize(stmt);
+	return err->code;
+}
+
+int
+bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
+				 BridgeError *err)
+{
+	Search search = {.name = name};
+	char *list, *known;
+	int rc;
+
+	*schema = *table = NULL;
+	search.list = sqlite3_str_new(connection->db);
+	search.known = sqlite3_str_new(connection->db);
+	rc = search_all(connection, &search, err);
+	list = sqlite3_str_finish(search.list);
+	known = sqlite3_str_finish(search.known);
+	if (rc == SQLITE_OK && search.matches == 0)
+	{
+		if (known == NULL)
+			rc = bridge_error(
+				err, SQLITE_ERROR,
+				"no hnsw table in this database; make one with CREATE VIRTUAL TABLE ... USING hnsw(dim = N)");
+		else
+			rc = bridge_error(err, SQLITE_ERROR, "no hnsw table \"%s\"; there are: %s", name, known);
+	}
+	else if (rc == SQLITE_OK && search.matches > 1)
+		rc = bridge_error(err, SQLITE_ERROR, "%s of several hnsw tables is meant? Name one of: %s",
+						  name == NULL ? "which" : "the name is not unique: which", list == NULL ? "" : list);
+	sqlite3_free(list);
+	sqlite3_free(known);
+	if (rc != SQLITE_OK)
+	{
+		sqlite3_free(search.schema);
+		sqlite3_free(search.table);
+		return rc;
+	}
+	*schema = search.schema;
+	*table = search.table;
+	return SQLITE_OK;
+}
+
+int
+bridge_find_connected(BridgeConnection *connection, const char *schema, const char *table, BridgeIndex **out,
+					  BridgeError *err)
+{
+	*out = NULL;
+	for (BridgeIndex *index = connection->indexes; index != NULL; index = index->next)
+		if (index->connected != NULL && sqlite3_stricmp(index->schema, schema) == 0 &&
+			sqlite3_stricmp(index->table, table) == 0)
+		{
+			*out = index;
+			return SQLITE_OK;
+		}
+	return bridge_error(err, SQLITE_ERROR, "table %s.%s is not an hnsw table of this connection", schema,
+						table);
+}
+
+int
+bridge_find_index(BridgeConnection *connection, const char *name, BridgeIndex **out, BridgeError *err)
+{
+	char *schema, *table, *sql;
+	sqlite3_stmt *stmt = NULL;
+	int rc = bridge_find_name(connection, name, &schema, &table, err);
+
+	*out = NULL;
+	if (rc != SQLITE_OK)
+		return rc;
+	/* Naming the table in a statement is what makes SQLite connect it. */
+	sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE 0", schema, table);
+	if (sql == NULL)
+		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
+	else if (sqlite3_prepare_v2(connection->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		rc = bridge_error_db(err, connection->db, "table %s", table);
+	else
+		rc = bridge_find_connected(connection, schema, table, out, err);
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	sqlite3_free(schema);
+	sqlite3_free(table);
+	return rc;
+}
+
+/* ---------- snapshots ---------- */
+
+void
+bridge_snapshot_release(BridgeSnapshot *snapshot)
+{
+	if (snapshot == NULL || --snapshot->references > 0)
+		return;
+	hnsw_snapshot_close(snapshot->graph);
+	sqlite3_free(snapshot);
+}
+
+void
+bridge_index_reject(BridgeIndex *index, const uint8_t token[HNSW_TOKEN_BYTES], const char *reason)
+{
+	index->rejected = true;
+	memcpy(index->rejected_token, token, HNSW_TOKEN_BYTES);
+	snprintf(index->rejected_reason, sizeof(index->rejected_reason), "%s", reason);
+	if (index->snapshot != NULL && memcmp(index->snapshot->token, token, HNSW_TOKEN_BYTES) == 0)
+	{
+		bridge_snapshot_release(index->snapshot);
+		index->snapshot = NULL;
+	}
+	index->merge_due = true;
+}
+
+int
+bridge_index_adopt(BridgeIndex *index, HnswSnapshot *graph, const uint8_t token[HNSW_TOKEN_BYTES])
+{
+	BridgeSnapshot *snapshot = sqlite3_malloc64(sizeof(*snapshot));
+
+	if (snapshot == NULL)
+		return SQLITE_NOMEM;
+	snapshot->graph = graph;
+	memcpy(snapshot->token, token, HNSW_TOKEN_BYTES);
+	snapshot->references = 1;
+	bridge_snapshot_release(index->snapshot);
+	index->snapshot = snapshot;
+	index->rejected = false;
+	index->rejected_reason[0] = '\0';
+	return SQLITE_OK;
+}
+
+/* Whether the opened file is the image that the database speaks of. */
+static bool
+is_ours(const BridgeIndex *index, const HnswSnapshot *graph, const BridgeSegment *segment,
+		const char **reason)
+{
+	const HnswSnapshotInfo *info = hnsw_snapshot_info(graph);
+
+	if (memcmp(info->identity.token, segment->token, HNSW_TOKEN_BYTES) != 0)
+		*reason = "the graph file is not the current one";
+	else if (info->identity.database_device != index->files.device ||
+			 info->identity.database_inode != index->files.inode)
+		*reason = "the graph file belongs to another database file (a copy?)";
+	else if (info->identity.seq != segment->seq || info->params.dim != (uint32_t) index->dim ||
+			 info->params.metric != index->metric)
+		*reason = "the graph file's header contradicts the database";
+	else
+		return true;
+	return false;
+}
+
+/* Try one name.  *sound: the file is there and whole, and may yet not be ours. */
+static HnswSnapshot *
+open_graph(BridgeIndex *index, const char *path, const BridgeSegment *segment)
+{
+	HnswSnapshot *graph = NULL;
+	HnswError error = {0};
+	const char *reason = NULL;
+	HnswStatus status = hnsw_snapshot_open(path, &graph, &error);
+
+	if (status == HNSW_OK && is_ours(index, graph, segment, &reason))
+		return graph;
+	if (status == HNSW_OK)
+		hnsw_snapshot_close(graph);
+	else if (status == HNSW_NOTFOUND)
+		reason = "there is no graph file";
+	else
+		reason = error.message[0] != '\0' ? error.message : hnsw_status_name(status);
+	if (status != HNSW_NOTFOUND || index->rejected_reason[0] == '\0')
+		snprintf(index->rejected_reason, sizeof(index->rejected_reason), "%s", reason);
+	return NULL;
+}
+
+int
+bridge_index_snapshot(BridgeIndex *index, const BridgeState *state, BridgeSnapshot **out, BridgeError *err)
+{
+	const BridgeSegment *segment = &state->segments[0];
+	HnswSnapshot *graph;
+	struct stat st;
+	char *path;
+
+	*out = NULL;
+	/* More than one segment is a later version's; exact answers are right for it. */
+	if (state->segment_count != 1)
+		return SQLITE_OK;
+	if (index->snapshot != NULL && memcmp(index->snapshot->token, segment->token, HNSW_TOKEN_BYTES) == 0)
+	{
+		index->snapshot->references++;
+		*out = index->snapshot;
+		return SQLITE_OK;
+	}
+	if (index->files.path == NULL ||
+		(index->rejected && memcmp(index->rejected_token, segment->token, HNSW_TOKEN_BYTES) == 0))
+		return SQLITE_OK;
+
+	/* The file may have been replaced since the table connected. */
+	if (stat(index->files.database, &st) == 0)
+	{
+		index->files.device = (uint64_t) st.st_dev;
+		index->files.inode = (uint64_t) st.st_ino;
+	}
+	index->rejected_reason[0] = '\0';
+	path = bridge_files_token_path(&index->files, segment->token);
+	if (path == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	graph = open_graph(index, path, segment);
+	sqlite3_free(path);
+	if (graph == NULL)
+		graph = open_graph(index, index->files.path, segment);
+	if (graph == NULL)
+		return SQLITE_OK;
+	if (bridge_index_adopt(index, graph, segment->token) != SQLITE_OK)
+	{
+		hnsw_snapshot_close(graph);
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	}
+	index->snapshot->references++;
+	*out = index->snapshot;
+	return SQLITE_OK;
+}
