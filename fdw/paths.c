@@ -128,6 +128,7 @@ vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 	foreach (cell, rel->local_conds)
 		pull_varattnos((Node *) lfirst_node(RestrictInfo, cell)->clause, baserel->relid, &rel->attrs_used);
 
+	vssfdw_tell_unique_keys(baserel);
 	vssfdw_estimate_size(root, baserel);
 }
 

@@ -107,6 +107,11 @@ List *vssfdw_knn_scan_tlist(PlannerInfo *root, RelOptInfo *baserel, List *tlist,
 ForeignPath *vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
 							  List *pathkeys, Relids required_outer, List *private);
 
+/* ---------- unique.c ---------- */
+
+/* Enter the unique keys of the SQLite table into baserel->indexlist. */
+void vssfdw_tell_unique_keys(RelOptInfo *baserel);
+
 /* ---------- cost.c ---------- */
 
 /* Rows of the table and rows after the remote conditions, into the VssRel. */
