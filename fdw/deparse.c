@@ -15,6 +15,7 @@
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -346,6 +347,18 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 	}
 }
 
+/* What addresses a row for UPDATE and DELETE; see modify.c. */
+static void
+put_rowid(VssDeparse *context)
+{
+	const char *name = VSS_REL(context->rel)->info->rowid_name;
+
+	if (name == NULL)
+		appendStringInfoString(context->buf, "NULL");
+	else
+		appendStringInfo(context->buf, "r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
+}
+
 static void
 put_columns(VssDeparse *context, List *columns)
 {
@@ -357,7 +370,10 @@ put_columns(VssDeparse *context, List *columns)
 		if (!first)
 			appendStringInfoString(context->buf, ", ");
 		first = false;
-		put_column(context, lfirst_int(cell));
+		if (lfirst_int(cell) == SelfItemPointerAttributeNumber)
+			put_rowid(context);
+		else
+			put_column(context, lfirst_int(cell));
 	}
 }
 

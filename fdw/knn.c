@@ -164,14 +164,20 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 }
 
 void
-vssfdw_knn_prepare(VssScanState *state)
+vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state)
 {
 	VssKnnScan *knn = state->knn;
 
 	if (knn->prefilter_sql != NULL)
+	{
 		knn->prefilter = vssfdw_prepare(state->conn, knn->prefilter_sql, state->context);
+		vssfdw_drain_before_writes(node, knn->prefilter);
+	}
 	if (knn->tail_sql != NULL)
+	{
 		knn->tail = vssfdw_prepare(state->conn, knn->tail_sql, state->context);
+		vssfdw_drain_before_writes(node, knn->tail);
+	}
 }
 
 /* Take what the statement has told so far into the report, once. */
@@ -418,13 +424,22 @@ vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *sl
 }
 
 void
-vssfdw_knn_rescan(VssScanState *state)
+vssfdw_knn_stop(VssScanState *state)
 {
 	VssKnnScan *knn = state->knn;
 
 	if (knn->current != NULL)
 		vssfdw_rewind(knn->current);
 	count(knn);
+	knn->phase = PHASE_DONE;
+}
+
+void
+vssfdw_knn_rescan(VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+
+	vssfdw_knn_stop(state);
 	if (knn->given != NULL)
 		rowids_reset(knn->given);
 	knn->current = NULL;

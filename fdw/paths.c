@@ -327,7 +327,7 @@ vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 
 /* ---------- the plan ---------- */
 
-/* Attribute numbers to fetch, in order. */
+/* Attribute numbers to fetch, in order; the rowid, that a ctid carries, last. */
 static List *
 needed_columns(const VssRel *rel)
 {
@@ -340,6 +340,8 @@ needed_columns(const VssRel *rel)
 			(all || bms_is_member(i - FirstLowInvalidHeapAttributeNumber, rel->attrs_used)))
 			result = lappend_int(result, i);
 	}
+	if (bms_is_member(SelfItemPointerAttributeNumber - FirstLowInvalidHeapAttributeNumber, rel->attrs_used))
+		result = lappend_int(result, SelfItemPointerAttributeNumber);
 	return result;
 }
 
@@ -540,6 +542,7 @@ vssfdw_read_routine(FdwRoutine *routine)
 	routine->BeginForeignScan = vssBeginForeignScan;
 	routine->IterateForeignScan = vssIterateForeignScan;
 	routine->ReScanForeignScan = vssReScanForeignScan;
+	routine->ShutdownForeignScan = vssShutdownForeignScan;
 	routine->EndForeignScan = vssEndForeignScan;
 	routine->ExplainForeignScan = vssExplainForeignScan;
 	routine->IsForeignScanParallelSafe = vssIsForeignScanParallelSafe;

@@ -18,6 +18,7 @@
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
+#include "utils/resowner.h"
 
 /* ---------- paths.c ---------- */
 
@@ -210,7 +211,8 @@ void vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo
 enum VssScanItem
 {
 	VSS_SCAN_SQL,     /* String */
-	VSS_SCAN_COLUMNS, /* IntList: for each result column the place in the scan tuple, from 1 */
+	VSS_SCAN_COLUMNS, /* IntList: for each result column the place in the scan tuple, from 1; a negative
+					   * one (SelfItemPointerAttributeNumber) is the rowid, for the ctid */
 	VSS_SCAN_KNN      /* NIL, or a list by VssKnnItem */
 };
 
@@ -261,12 +263,28 @@ typedef struct VssScanState
 
 	int ncolumns;
 	VssColumn *columns; /* of the result columns */
-	int *places;        /* their places in the scan tuple, from 0 */
+	int *places;        /* their places in the scan tuple, from 0; negative: the ctid */
 	int nparams;
 	VssScanParam *params;
 
 	VssKnnScan *knn; /* NULL in other scans */
+
+	ResourceOwner owner;        /* of the query, or its cursor */
+	struct VssDrained *drained; /* drain.c's; NULL unless rows were fetched ahead */
 } VssScanState;
+
+/*
+ * The next row from SQLite into the slot, stored there; false at the end.
+ * Rows that were drained come before these.
+ */
+bool vssfdw_scan_fetch(ForeignScanState *node, TupleTableSlot *slot);
+
+/* ---------- drain.c ---------- */
+
+/* Have the statement's remaining rows fetched before this connection writes. */
+void vssfdw_drain_before_writes(ForeignScanState *node, VssStatement *statement);
+bool vssfdw_drained_next(VssScanState *state, TupleTableSlot *slot);
+void vssfdw_drained_forget(VssScanState *state);
 
 /* Bind the conditions' parameters to a statement. */
 void vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *statement);
@@ -281,8 +299,10 @@ void vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSl
 
 VssKnnScan *vssfdw_knn_begin(ForeignScanState *node, List *private);
 /* Prepare what may follow state->statement; not under EXPLAIN alone. */
-void vssfdw_knn_prepare(VssScanState *state);
+void vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state);
 bool vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot);
+/* No more rows are wanted: give up what is running. */
+void vssfdw_knn_stop(VssScanState *state);
 void vssfdw_knn_rescan(VssScanState *state);
 void vssfdw_knn_end(VssScanState *state);
 
@@ -310,6 +330,7 @@ ForeignScan *vssGetForeignPlan(PlannerInfo *root, RelOptInfo *foreignrel, Oid fo
 void vssBeginForeignScan(ForeignScanState *node, int eflags);
 TupleTableSlot *vssIterateForeignScan(ForeignScanState *node);
 void vssReScanForeignScan(ForeignScanState *node);
+void vssShutdownForeignScan(ForeignScanState *node);
 void vssEndForeignScan(ForeignScanState *node);
 void vssExplainForeignScan(ForeignScanState *node, ExplainState *es);
 

@@ -28,6 +28,7 @@
 #include "varatt.h"
 #endif
 
+#include "fdw/modify.h"
 #include "fdw/planner.h"
 
 /* ---------- binding ---------- */
@@ -166,6 +167,11 @@ vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *s
 	{
 		int place = state->places[i];
 
+		if (place < 0)
+		{
+			vssfdw_rowid_to_tid(state->conn, sqlite3_column_int64(statement->stmt, i), &slot->tts_tid);
+			continue;
+		}
 		slot->tts_values[place] =
 			vssfdw_column_datum(&state->columns[i], statement, i, state->tablename, &slot->tts_isnull[place]);
 	}
@@ -201,6 +207,7 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	int i = 0;
 
 	node->fdw_state = state;
+	state->owner = CurrentResourceOwner;
 	state->sql = strVal(list_nth(plan->fdw_private, VSS_SCAN_SQL));
 	state->tablename = vssfdw_table_options(RelationGetRelid(rel))->table;
 	state->context = AllocSetContextCreate(estate->es_query_cxt, "vss_fdw scan", ALLOCSET_SMALL_SIZES);
@@ -211,7 +218,8 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	state->places = palloc0(Max(state->ncolumns, 1) * sizeof(int));
 	foreach (cell, places)
 	{
-		init_column(&state->columns[i], plan, rel, lfirst_int(cell));
+		if (lfirst_int(cell) > 0)
+			init_column(&state->columns[i], plan, rel, lfirst_int(cell));
 		state->places[i++] = lfirst_int(cell) - 1;
 	}
 
@@ -239,8 +247,9 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	 * that is now.
 	 */
 	state->statement = vssfdw_prepare(state->conn, state->sql, state->context);
+	vssfdw_drain_before_writes(node, state->statement);
 	if (state->knn != NULL)
-		vssfdw_knn_prepare(state);
+		vssfdw_knn_prepare(node, state);
 }
 
 static void
@@ -251,24 +260,37 @@ start(ForeignScanState *node, VssScanState *state)
 	state->started = true;
 }
 
+bool
+vssfdw_scan_fetch(ForeignScanState *node, TupleTableSlot *slot)
+{
+	VssScanState *state = node->fdw_state;
+
+	if (state->knn != NULL)
+		return vssfdw_knn_fetch(node, state, slot);
+	if (state->done)
+		return false;
+	if (!state->started)
+		start(node, state);
+	if (!vssfdw_step(state->statement))
+	{
+		/* stepping again would begin anew */
+		state->done = true;
+		return false;
+	}
+	vssfdw_store_row(state, state->statement, slot);
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
 TupleTableSlot *
 vssIterateForeignScan(ForeignScanState *node)
 {
 	VssScanState *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
-	if (state->knn != NULL)
-		return vssfdw_knn_fetch(node, state, slot) ? slot : ExecClearTuple(slot);
-	if (!state->started)
-		start(node, state);
-	if (state->done || !vssfdw_step(state->statement))
-	{
-		/* stepping again would begin anew */
-		state->done = true;
-		return ExecClearTuple(slot);
-	}
-	vssfdw_store_row(state, state->statement, slot);
-	return ExecStoreVirtualTuple(slot);
+	if (vssfdw_drained_next(state, slot) || vssfdw_scan_fetch(node, slot))
+		return slot;
+	return ExecClearTuple(slot);
 }
 
 void
@@ -276,12 +298,28 @@ vssReScanForeignScan(ForeignScanState *node)
 {
 	VssScanState *state = node->fdw_state;
 
+	vssfdw_drained_forget(state);
 	if (state->knn != NULL)
 		vssfdw_knn_rescan(state);
 	if (state->statement != NULL)
 		vssfdw_rewind(state->statement);
 	state->started = false;
 	state->done = false;
+}
+
+/* A LIMIT above is satisfied: let go of the rows, though a rescan may follow. */
+void
+vssShutdownForeignScan(ForeignScanState *node)
+{
+	VssScanState *state = node->fdw_state;
+
+	if (state == NULL || state->statement == NULL)
+		return;
+	vssfdw_drained_forget(state);
+	if (state->knn != NULL)
+		vssfdw_knn_stop(state);
+	vssfdw_rewind(state->statement);
+	state->done = true;
 }
 
 void
@@ -291,6 +329,7 @@ vssEndForeignScan(ForeignScanState *node)
 
 	if (state == NULL)
 		return;
+	vssfdw_drained_forget(state);
 	if (state->knn != NULL)
 		vssfdw_knn_end(state);
 	vssfdw_done(state->statement);

@@ -1,0 +1,108 @@
+/*
+ * drain.c
+ *		Rows fetched ahead because the connection is about to write.
+ *
+ * SQLite leaves open whether a reader in the middle of a table sees what is
+ * written to it meanwhile (an UPDATE that moves rows forward could meet them
+ * again for ever); PostgreSQL promises that a scan sees the snapshot it began
+ * with.  So before a write each reader that is in the middle of its rows puts
+ * the rest of them aside, on disk if there are many.
+ *
+ * A scan that nobody reads on does not come here: LIMIT lets go of it
+ * (vssShutdownForeignScan).
+ */
+#include "fdw/planner.h"
+
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/tuplestore.h"
+
+typedef struct VssDrained
+{
+	Tuplestorestate *rows;
+	TupleTableSlot *slot;  /* what rows are read into */
+	ItemPointerData *tids; /* of each row: a tuplestore keeps no ctid */
+	int64 count, capacity, next;
+} VssDrained;
+
+static void
+drain(void *arg)
+{
+	ForeignScanState *node = arg;
+	VssScanState *state = node->fdw_state;
+	TupleTableSlot *scan_slot = node->ss.ss_ScanTupleSlot;
+	MemoryContext old = MemoryContextSwitchTo(state->context);
+	ResourceOwner owner = CurrentResourceOwner;
+	VssDrained *drained = palloc0(sizeof(VssDrained));
+	MemoryContext row = AllocSetContextCreate(state->context, "vss_fdw drained row", ALLOCSET_DEFAULT_SIZES);
+	/* the executor may still use the row in its own slot */
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(scan_slot->tts_tupleDescriptor, &TTSOpsVirtual);
+
+	/* a cursor's rows must not go with the savepoint that writes */
+	CurrentResourceOwner = state->owner;
+	drained->rows = tuplestore_begin_heap(false, false, work_mem);
+	drained->slot = MakeSingleTupleTableSlot(scan_slot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
+	for (;;)
+	{
+		bool more;
+
+		CHECK_FOR_INTERRUPTS();
+		MemoryContextReset(row);
+		MemoryContextSwitchTo(row);
+		more = vssfdw_scan_fetch(node, slot);
+		MemoryContextSwitchTo(state->context);
+		if (!more)
+			break;
+		tuplestore_puttupleslot(drained->rows, slot);
+		if (drained->count == drained->capacity)
+		{
+			drained->capacity = Max(64, 2 * drained->capacity);
+			drained->tids =
+				drained->tids == NULL
+					? MemoryContextAllocHuge(state->context, drained->capacity * sizeof(ItemPointerData))
+					: repalloc_huge(drained->tids, drained->capacity * sizeof(ItemPointerData));
+		}
+		drained->tids[drained->count++] = slot->tts_tid;
+	}
+	ExecDropSingleTupleTableSlot(slot);
+	MemoryContextDelete(row);
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	state->drained = drained;
+}
+
+void
+vssfdw_drain_before_writes(ForeignScanState *node, VssStatement *statement)
+{
+	statement->drain = drain;
+	statement->drain_arg = node;
+}
+
+bool
+vssfdw_drained_next(VssScanState *state, TupleTableSlot *slot)
+{
+	VssDrained *drained = state->drained;
+
+	if (drained == NULL || drained->next == drained->count)
+		return false;
+	if (!tuplestore_gettupleslot(drained->rows, true, false, drained->slot))
+		return false;
+	ExecCopySlot(slot, drained->slot);
+	slot->tts_tid = drained->tids[drained->next++];
+	return true;
+}
+
+void
+vssfdw_drained_forget(VssScanState *state)
+{
+	if (state->drained == NULL)
+		return;
+	ExecDropSingleTupleTableSlot(state->drained->slot);
+	tuplestore_end(state->drained->rows);
+	if (state->drained->tids != NULL)
+		pfree(state->drained->tids);
+	pfree(state->drained);
+	state->drained = NULL;
+}
