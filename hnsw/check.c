@@ -52,6 +52,8 @@ finding(Check *c, const char *format, ...)
 static bool
 step(Check *c)
 {
+	if (c->stopped)
+		return false;
 	if (++c->done % POLL_EVERY != 0 || c->task == NULL)
 		return true;
 	if (c->task->progress != NULL)
