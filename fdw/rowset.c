@@ -22,10 +22,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 
-#pragma weak vssfdw_knn_open
-#pragma weak vssfdw_knn_next
-#pragma weak vssfdw_knn_close
-
 VSS_SQL_FUNCTION(vss_knn_index);
 VSS_SQL_FUNCTION(vss_knn_only);
 VSS_SQL_FUNCTION(vss_knn_predicate);

@@ -38,8 +38,6 @@ is_our_table(Oid relid)
 	return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE && is_our_server(GetForeignTable(relid)->serverid);
 }
 
-#pragma weak vssfdw_table_info
-
 /* ---------- from a foreign table to its index ---------- */
 
 static void
