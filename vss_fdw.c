@@ -18,8 +18,6 @@
 
 PG_MODULE_MAGIC;
 
-#pragma weak vssfdw_read_routine
-
 int vssfdw_ef_search = 0;
 int vssfdw_knn_strategy = VSS_STRATEGY_AUTO;
 
@@ -53,8 +51,7 @@ vss_fdw_handler(PG_FUNCTION_ARGS)
 	FdwRoutine *routine = makeNode(FdwRoutine);
 
 	routine->ImportForeignSchema = vssImportForeignSchema;
-	if (vssfdw_read_routine != NULL)
-		vssfdw_read_routine(routine);
+	vssfdw_read_routine(routine);
 	vssfdw_modify_routine(routine);
 
 	PG_RETURN_POINTER(routine);

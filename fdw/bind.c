@@ -10,8 +10,12 @@
 #include <math.h>
 
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/datetime.h"
+#include "utils/float.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"
@@ -47,11 +51,87 @@ bind_float(VssStatement *statement, int i, double value)
 	return sqlite3_bind_double(statement->stmt, i, value);
 }
 
+/*
+ * The type's own text, in the form that does not depend on the session's
+ * settings and is read back to the same value.
+ */
 static int
 bind_output(VssStatement *statement, int i, const VssColumn *column, Datum value)
 {
-	char *text = OutputFunctionCall((FmgrInfo *) &column->output, value);
+	int date_style = DateStyle;
+	int interval_style = IntervalStyle;
+	int float_digits = extra_float_digits;
+	char *text;
 
+	PG_TRY();
+	{
+		DateStyle = USE_ISO_DATES;
+		IntervalStyle = INTSTYLE_ISO_8601;
+		extra_float_digits = 3;
+		text = OutputFunctionCall((FmgrInfo *) &column->output, value);
+	}
+	PG_FINALLY();
+	{
+		DateStyle = date_style;
+		IntervalStyle = interval_style;
+		extra_float_digits = float_digits;
+	}
+	PG_END_TRY();
+	return bind_text(statement, i, text, (int) strlen(text));
+}
+
+static void
+pg_attribute_noreturn() unstorable(const VssColumn *column, Datum value, const char *form)
+{
+	ereport(
+		ERROR,
+		(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+		 errmsg("value %s of type %s cannot be stored in SQLite as %s",
+				OutputFunctionCall((FmgrInfo *) &column->output, value), format_type_be(column->type), form),
+		 column->name != NULL
+			 ? errdetail("The column's option column_type says so for column \"%s\".", column->name)
+			 : 0,
+		 errhint("Store it as text, which keeps microseconds and infinities: column_type 'TEXT'.")));
+}
+
+static int
+bind_time(VssStatement *statement, int i, const VssColumn *column, Datum value)
+{
+	char buffer[64];
+	double julian;
+	int64 seconds;
+
+	switch (column->stored)
+	{
+		case VSS_STORED_INTEGER:
+			if (!vssfdw_time_to_unix(column->kind, value, &seconds))
+				unstorable(column, value, "Unix seconds");
+			return sqlite3_bind_int64(statement->stmt, i, seconds);
+		case VSS_STORED_REAL:
+			if (!vssfdw_time_to_julian(column->kind, value, &julian))
+				unstorable(column, value, "a Julian day");
+			return sqlite3_bind_double(statement->stmt, i, julian);
+		default:
+			if (!vssfdw_time_to_text(column->kind, value, buffer, sizeof(buffer)))
+				unstorable(column, value, "ISO 8601 text");
+			return bind_text(statement, i, buffer, (int) strlen(buffer));
+	}
+}
+
+/* Whole numbers as INTEGER, others as their exact text: a REAL would round. */
+static int
+bind_numeric(VssStatement *statement, int i, const VssColumn *column, Datum value)
+{
+	char *text = OutputFunctionCall((FmgrInfo *) &column->output, value);
+	char *end;
+	int64 integer;
+
+	if (column->stored == VSS_STORED_REAL)
+		return bind_float(statement, i, strtod(text, NULL));
+	errno = 0;
+	integer = strtoll(text, &end, 10);
+	if (errno == 0 && end != text && *end == '\0')
+		return sqlite3_bind_int64(statement->stmt, i, integer);
 	return bind_text(statement, i, text, (int) strlen(text));
 }
 
@@ -66,7 +146,7 @@ vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value
 		check_bind(statement, sqlite3_bind_null(stmt, i));
 		return;
 	}
-	if (column->stored == VSS_STORED_TEXT && column->kind < VALUE_TEXT)
+	if (column->stored == VSS_STORED_TEXT && column->kind >= VALUE_BOOL && column->kind <= VALUE_NUMERIC)
 	{
 		check_bind(statement, bind_output(statement, i, column, value));
 		return;
@@ -123,6 +203,27 @@ vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value
 			else
 				rc = bind_output(statement, i, column, value);
 			break;
+		case VALUE_NUMERIC:
+			rc = bind_numeric(statement, i, column, value);
+			break;
+		case VALUE_DATE:
+		case VALUE_TIME:
+		case VALUE_TIMETZ:
+		case VALUE_TIMESTAMP:
+		case VALUE_TIMESTAMPTZ:
+			rc = bind_time(statement, i, column, value);
+			break;
+		case VALUE_ARRAY:
+		{
+			char *json = vssfdw_array_to_json(value);
+
+			rc = bind_text(statement, i, json, (int) strlen(json));
+			break;
+		}
+		case VALUE_VARCHAR:
+		case VALUE_INTERVAL:
+		case VALUE_JSON:
+		case VALUE_OTHER:
 		default:
 			rc = bind_output(statement, i, column, value);
 			break;

@@ -85,6 +85,8 @@ kind_of(Oid type, int32 typmod)
 			return VALUE_TIMESTAMP;
 		case TIMESTAMPTZOID:
 			return VALUE_TIMESTAMPTZ;
+		case INTERVALOID:
+			return VALUE_INTERVAL;
 		case JSONOID:
 		case JSONBOID:
 			return VALUE_JSON;
@@ -461,6 +463,58 @@ bool_value(const Place *place)
 }
 
 static Datum
+time_value(const Place *place)
+{
+	const VssColumn *column = place->column;
+	sqlite3_stmt *stmt = place->statement->stmt;
+	Datum result;
+	bool fits = false;
+
+	switch (place->stored)
+	{
+		case SQLITE_TEXT:
+			fits = vssfdw_time_from_text(column->kind, column->base_typmod, server_text(place), &result);
+			break;
+		case SQLITE_INTEGER:
+			fits = vssfdw_time_from_unix(column->kind, column->base_typmod,
+										 sqlite3_column_int64(stmt, place->i), &result);
+			break;
+		case SQLITE_FLOAT:
+			fits = vssfdw_time_from_julian(column->kind, column->base_typmod,
+										   sqlite3_column_double(stmt, place->i), &result);
+			break;
+	}
+	if (!fits)
+		misfit(place, column->kind == VALUE_DATE
+						  ? "a date is ISO 8601 text, a Julian day or Unix seconds, at midnight"
+						  : "a time is ISO 8601 text, a Julian day or Unix seconds");
+	return result;
+}
+
+static Datum
+array_value(const Place *place)
+{
+	ErrorContextCallback callback = {
+		.callback = place_context, .arg = (void *) place, .previous = error_context_stack};
+	char *text;
+	const char *start;
+	Datum result;
+
+	if (place->stored != SQLITE_TEXT)
+		misfit(place, "an array is stored as JSON text");
+	text = server_text(place);
+	start = text + strspn(text, " \t\r\n");
+	if (*start != '[')
+		return call_input(place, text);
+
+	error_context_stack = &callback;
+	if (!vssfdw_array_from_json(place->column, text, &result))
+		misfit(place, "nested arrays must have equal lengths, and elements must be scalars");
+	error_context_stack = callback.previous;
+	return result;
+}
+
+static Datum
 convert(const Place *place)
 {
 	const VssColumn *column = place->column;
@@ -468,8 +522,8 @@ convert(const Place *place)
 	double real;
 
 	/* Numbers kept as text on purpose: whatever PostgreSQL reads as one. */
-	if (stored == SQLITE_TEXT && column->stored == VSS_STORED_TEXT && column->kind != VALUE_TEXT &&
-		column->kind != VALUE_BYTEA && column->kind != VALUE_ARRAY && column->kind < VALUE_DATE)
+	if (stored == SQLITE_TEXT && column->stored == VSS_STORED_TEXT && column->kind >= VALUE_BOOL &&
+		column->kind <= VALUE_NUMERIC)
 		return call_input(place, server_text(place));
 
 	switch ((ValueKind) column->kind)
@@ -508,8 +562,14 @@ convert(const Place *place)
 		case VALUE_TIMETZ:
 		case VALUE_TIMESTAMP:
 		case VALUE_TIMESTAMPTZ:
-		case VALUE_VARCHAR:
+			return time_value(place);
 		case VALUE_ARRAY:
+			return array_value(place);
+		case VALUE_INTERVAL:
+			if (stored != SQLITE_TEXT)
+				misfit(place, "an interval is stored as text");
+			break;
+		case VALUE_VARCHAR:
 		case VALUE_OTHER:
 			break;
 	}

@@ -27,6 +27,7 @@ typedef enum ValueKind
 	VALUE_TIMESTAMP,
 	VALUE_TIMESTAMPTZ,
 	VALUE_JSON, /* json and jsonb */
+	VALUE_INTERVAL,
 	VALUE_ARRAY,
 	VALUE_VECTOR /* vss_vector and pgvector's vector */
 } ValueKind;
@@ -45,5 +46,11 @@ bool vssfdw_time_from_unix(ValueKind kind, int32 typmod, int64 seconds, Datum *r
 bool vssfdw_time_to_text(ValueKind kind, Datum value, char *buffer, size_t size);
 bool vssfdw_time_to_julian(ValueKind kind, Datum value, double *julian);
 bool vssfdw_time_to_unix(ValueKind kind, Datum value, int64 *seconds);
+
+/* ---------- arrays.c ---------- */
+
+/* False for text that is JSON but no array of the column's kind; not JSON at all is an error. */
+bool vssfdw_array_from_json(const VssColumn *column, const char *text, Datum *result);
+char *vssfdw_array_to_json(Datum array);
 
 #endif /* VSS_TYPES_H */
