@@ -17,8 +17,6 @@
 
 #include "fdw/remote.h"
 
-#pragma weak bridge_attach
-
 /* Count so many rows exactly; above, estimates do. */
 #define COUNT_LIMIT 10000
 
@@ -465,8 +463,7 @@ read_indexes(VssConnection *conn)
 	VssStatement *statement;
 	List *list = NIL;
 
-	/* Without the bridge there is no such rowset. */
-	if (bridge_attach == NULL)
+	if (single_integer(conn, "SELECT count(*) FROM pragma_module_list WHERE name = 'hnsw_indexes'") == 0)
 		return NIL;
 	statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
 	while (vssfdw_step(statement))

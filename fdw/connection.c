@@ -22,8 +22,6 @@
 #include "fdw/maintenance.h"
 #include "fdw/remote.h"
 
-#pragma weak bridge_attach
-
 /*
  * Instructions of SQLite's virtual machine between two looks at the interrupt
  * flags.  A thousand take microseconds to some milliseconds (on disk reads).
@@ -90,7 +88,8 @@ bridge_cancelled(void *arg)
 static void
 configure(VssConnection *conn)
 {
-	BridgeHost host = {.cancelled = bridge_cancelled, .progress = vssfdw_progress, .merge_thread = false, .file_mode = -1};
+	BridgeHost host = {
+		.cancelled = bridge_cancelled, .progress = vssfdw_progress, .merge_thread = false, .file_mode = -1};
 	sqlite3 *db = conn->db;
 	char pragma[64];
 	char *message = NULL;
@@ -108,18 +107,15 @@ configure(VssConnection *conn)
 	sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
 
-	if (bridge_attach != NULL)
+	rc = bridge_attach(db, &host, &message);
+	if (rc != SQLITE_OK)
 	{
-		rc = bridge_attach(db, &host, &message);
-		if (rc != SQLITE_OK)
-		{
-			char *copy = message != NULL ? pstrdup(message) : NULL;
+		char *copy = message != NULL ? pstrdup(message) : NULL;
 
-			sqlite3_free(message);
-			ereport(ERROR, (errcode(rc == SQLITE_NOMEM ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
-							errmsg("could not set up vector search on server \"%s\": %s", conn->servername,
-								   copy != NULL ? copy : sqlite3_errstr(rc))));
-		}
+		sqlite3_free(message);
+		ereport(ERROR, (errcode(rc == SQLITE_NOMEM ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
+						errmsg("could not set up vector search on server \"%s\": %s", conn->servername,
+							   copy != NULL ? copy : sqlite3_errstr(rc))));
 	}
 
 	/* cell_size_check notices damaged pages before they can mislead. */
