@@ -235,6 +235,14 @@ CREATE FUNCTION vss_embed(contents text[], server text DEFAULT NULL) RETURNS vss
 COMMENT ON FUNCTION vss_embed(text[], text) IS 'vectors of texts, in order, asked for in batches';
 REVOKE ALL ON FUNCTION vss_embed(text, text), vss_embed(text[], text) FROM PUBLIC;
 
+CREATE PROCEDURE vss_embed_table("table" regclass, text_column name, vector_column name,
+	condition text DEFAULT NULL, batch integer DEFAULT NULL, server text DEFAULT NULL,
+	INOUT embedded bigint DEFAULT NULL, INOUT failed bigint DEFAULT NULL)
+	AS 'MODULE_PATHNAME' LANGUAGE C;
+COMMENT ON PROCEDURE vss_embed_table(regclass, name, name, text, integer, text, bigint, bigint)
+	IS 'embed the texts of the rows that have no vector, in batches, committed as it goes';
+REVOKE ALL ON PROCEDURE vss_embed_table(regclass, name, name, text, integer, text, bigint, bigint) FROM PUBLIC;
+
 -- ---------- vss_knn ----------
 
 -- Three forms and no more: with others (regclass, real[], integer for k) calls

@@ -170,6 +170,12 @@ BridgeEmbedStatus bridge_embed(BridgeEmbedClient *client, const BridgeEmbedOptio
 							   const char *const *texts, const size_t *lengths, bool (*cancelled)(void *arg),
 							   void *arg, float **vectors, int *dim, BridgeEmbedError *error);
 
+/*
+ * Whether the failure may lie with one of the texts, so that a request without
+ * it could succeed.  A missing model or an absent server fails every text.
+ */
+bool bridge_embed_is_of_text(const BridgeEmbedError *error);
+
 /* ---------- embed_provenance.c: which model made a vector ---------- */
 
 #define BRIDGE_MODEL_SIZE 128

@@ -744,13 +744,16 @@ int bridge_embed_register(BridgeConnection *connection, BridgeError *err);
 
 /* ---------- embed_model.c: the model an index holds vectors of ---------- */
 
+/* The function hnsw_model. */
+int bridge_model_register(BridgeConnection *connection, BridgeError *err);
+
 /* "" where none is known. */
 int bridge_index_model(sqlite3 *db, const char *schema, const char *table, char model[BRIDGE_MODEL_SIZE],
 					   BridgeError *err);
 
 /* Embedding fills the index: SQLITE_MISMATCH when it holds vectors of another model. */
-int bridge_index_claim_model(sqlite3 *db, const char *schema, const char *table, const char *content,
-							 const char *vector, const char *model, BridgeError *err);
+int bridge_index_claim_model(sqlite3 *db, const char *schema, const char *table, const char *model,
+							 BridgeError *err);
 
 /*
  * A vector, called what in a message, comes to an index of model present ("":

@@ -612,3 +612,21 @@ bridge_embed(BridgeEmbedClient *client, const BridgeEmbedOptions *options, size_
 	curl_free(shown);
 	return status;
 }
+
+bool
+bridge_embed_is_of_text(const BridgeEmbedError *error)
+{
+	switch (error->status)
+	{
+		case BRIDGE_EMBED_INVALID:
+			return error->text >= 0;
+		case BRIDGE_EMBED_PROTOCOL:
+			return true;
+		case BRIDGE_EMBED_REJECTED:
+			return error->http_status == 400 || error->http_status == 413 || error->http_status == 422;
+		case BRIDGE_EMBED_UNAVAILABLE:
+			return error->http_status == 500;
+		default:
+			return false;
+	}
+}

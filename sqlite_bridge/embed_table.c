@@ -183,25 +183,6 @@ store(Run *run, int from, int count, const float *vectors, int dim, BridgeError 
 	return rc;
 }
 
-/* Whether the failure lies with some text, so that others may still do. */
-static bool
-is_of_text(const BridgeEmbedError *failure)
-{
-	switch (failure->status)
-	{
-		case BRIDGE_EMBED_INVALID:
-			return failure->text >= 0;
-		case BRIDGE_EMBED_PROTOCOL:
-			return true;
-		case BRIDGE_EMBED_REJECTED:
-			return failure->http_status == 400 || failure->http_status == 413 || failure->http_status == 422;
-		case BRIDGE_EMBED_UNAVAILABLE:
-			return failure->http_status == 500;
-		default:
-			return false;
-	}
-}
-
 /* Embed rows from .. from + count - 1, halving what fails. */
 static int
 embed_rows(Run *run, int from, int count, BridgeError *err)
@@ -219,7 +200,7 @@ embed_rows(Run *run, int from, int count, BridgeError *err)
 		free(vectors);
 		return rc;
 	}
-	if (!is_of_text(&failure))
+	if (!bridge_embed_is_of_text(&failure))
 		return bridge_error_prefix(err, "embed_table");
 	bridge_error_clear(err);
 	if (count == 1)

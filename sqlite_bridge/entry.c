@@ -41,8 +41,9 @@ int
 bridge_attach(sqlite3 *db, const BridgeHost *host, char **message)
 {
 	int (*const parts[])(BridgeConnection *, BridgeError *) = {
-		bridge_module_register, bridge_knn_register,   bridge_functions_register, bridge_embed_register,
-		bridge_merge_register,  bridge_check_register, bridge_info_register,      bridge_indexes_register,
+		bridge_module_register, bridge_knn_register,   bridge_functions_register,
+		bridge_embed_register,  bridge_model_register, bridge_merge_register,
+		bridge_check_register,  bridge_info_register,  bridge_indexes_register,
 	};
 	BridgeConnection *connection;
 	BridgeError err = {0};
@@ -95,7 +96,7 @@ __attribute__((visibility("default"))) int sqlite3_hnsw_init(sqlite3 *db, char *
 int
 sqlite3_hnsw_init(sqlite3 *db, char **message, const sqlite3_api_routines *api)
 {
-	BridgeHost host = {.merge_thread = true, .file_mode = -1};
+	BridgeHost host = {.embedding = true, .merge_thread = true, .file_mode = -1};
 	int rc;
 
 	SQLITE_EXTENSION_INIT2(api);
