@@ -293,14 +293,11 @@ hnsw_search_more(HnswCursor *c)
 		return HNSW_DONE;
 	while (status == HNSW_OK && c->pending.count < c->options.ef)
 	{
-		/* nodes found so far: those given out, rejected, pending, and the rest */
 		bool exhausted = c->started && c->rest.count == 0;
 		bool costly = c->started && c->stats.distances_computed > s->count / SCAN_SHARE;
 
-		if (exhausted || costly)
+		if (exhausted || costly || s->count <= c->options.ef)
 		{
-			if (c->pending.count > 0)
-				break;
 			status = scan(c);
 			break;
 		}
