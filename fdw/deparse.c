@@ -421,22 +421,19 @@ distance_function(BridgeMetric metric)
 	elog(ERROR, "unknown metric: %d", (int) metric);
 }
 
-/* The column that holds the rowids of the index. */
+/* The rowids that the index knows the rows by. */
 static char *
 rowid_sql(VssDeparse *context, const VssIndexInfo *index)
 {
-	const VssTableInfo *info = VSS_REL(context->rel)->info;
-	const char *name = index->content_rowid;
+	const char *name = VSS_REL(context->rel)->info->is_hnsw ? "rowid" : index->content_rowid;
 
-	if (name == NULL)
-		name = info->rowid_name != NULL ? info->rowid_name : "rowid";
 	return psprintf("r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
 }
 
 static char *
 vector_sql(VssDeparse *context, const VssIndexInfo *index)
 {
-	const char *name = index->content_vector != NULL ? index->content_vector : "embedding";
+	const char *name = VSS_REL(context->rel)->info->is_hnsw ? "embedding" : index->content_vector;
 
 	return psprintf("r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
 }

@@ -294,6 +294,46 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 
 /* ---------- the distance as a column of the scan ---------- */
 
+typedef struct UseContext
+{
+	RelOptInfo *baserel;
+	AttrNumber attnum;
+	Expr *distance;
+} UseContext;
+
+/* Whether the column occurs outside the distance. */
+static bool
+uses_column(Node *node, UseContext *context)
+{
+	if (node == NULL || equal(node, context->distance))
+		return false;
+	if (IsA(node, Var))
+	{
+		Var *var = (Var *) node;
+
+		return var->varno == context->baserel->relid && var->varlevelsup == 0 &&
+			   (var->varattno == context->attnum || var->varattno == 0);
+	}
+	return expression_tree_walker(node, uses_column, context);
+}
+
+bool
+vssfdw_knn_vector_unused(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *distance,
+						 AttrNumber attnum)
+{
+	UseContext context = {.baserel = baserel, .attnum = attnum, .distance = distance};
+	bool computed = false;
+	ListCell *cell;
+
+	/* in joins the distance is computed from the vector, above the join */
+	if (!bms_equal(root->all_baserels, baserel->relids) || root->parse->hasTargetSRFs)
+		return false;
+	foreach (cell, root->processed_tlist)
+		computed |= equal(lfirst_node(TargetEntry, cell)->expr, distance);
+	return computed && !uses_column((Node *) root->processed_tlist, &context) &&
+		   !uses_column((Node *) local_exprs, &context);
+}
+
 static bool
 collect_vars(List **vars, RelOptInfo *baserel, Node *node)
 {

@@ -512,7 +512,13 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 		if (distance != NULL)
 			scan_tlist = vssfdw_knn_scan_tlist(root, baserel, tlist, local_exprs, distance);
 		if (scan_tlist != NIL)
+		{
+			AttrNumber vector = intVal(list_nth(path, VSS_KNN_PATH_COLUMN));
+
 			columns = drop_unplaced(columns, scan_tlist, baserel);
+			if (vssfdw_knn_vector_unused(root, baserel, local_exprs, distance, vector))
+				columns = list_delete_int(columns, vector);
+		}
 		private = plan_knn(root, baserel, path, columns, scan_tlist, remote_exprs, local_exprs, &exprs);
 	}
 	else

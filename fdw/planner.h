@@ -104,6 +104,13 @@ bool vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *claus
 List *vssfdw_knn_scan_tlist(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *local_exprs,
 							Expr *distance);
 
+/*
+ * Whether, given that target list, nobody looks at the vector column itself:
+ * the query consists of this relation and computes its distance alone.
+ */
+bool vssfdw_knn_vector_unused(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *distance,
+							  AttrNumber attnum);
+
 /* create_foreignscan_path of all versions. */
 ForeignPath *vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
 							  List *pathkeys, Relids required_outer, List *private);
