@@ -139,8 +139,8 @@ note_model(Run *run, BridgeError *err)
 		while ((rc = sqlite3_step(find)) == SQLITE_ROW)
 		{
 			rc = bridge_index_claim_model(run->db, (const char *) sqlite3_column_text(find, 0),
-										  (const char *) sqlite3_column_text(find, 1), run->table,
-										  run->vector, run->state->settings.options.model, err);
+										  (const char *) sqlite3_column_text(find, 1),
+										  run->state->settings.options.model, err);
 			if (rc != SQLITE_OK)
 				break;
 		}
