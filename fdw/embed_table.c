@@ -74,11 +74,14 @@ static void
 find_keys(Run *run)
 {
 	Bitmapset *attributes = NULL;
-	int natts = get_relnatts(run->relid);
 	Oid constraint;
 
 	if (get_rel_relkind(run->relid) == RELKIND_FOREIGN_TABLE)
 	{
+		Relation rel = RelationIdGetRelation(run->relid);
+		int natts = RelationGetNumberOfAttributes(rel);
+
+		RelationClose(rel);
 		for (AttrNumber a = 1; a <= natts; a++)
 		{
 			ListCell *lc;
