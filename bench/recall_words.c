@@ -72,7 +72,7 @@ exact_share(void *arg)
 
 	for (size_t q = share; q < query_count; q += threads)
 	{
-		double best[K];
+		double best[K] = {0};
 		int n = 0;
 
 		for (size_t i = 0; i < count; i++)
