@@ -209,7 +209,13 @@ from_micros(ValueKind kind, int32 typmod, int64 micros, Datum *result)
 			if (!IS_VALID_TIMESTAMP(timestamp))
 				return false;
 			if (typmod >= 0 && typmod < MAX_TIMESTAMP_PRECISION)
+			{
+#if PG_VERSION_NUM >= 160000
+				AdjustTimestampForTypmod(&timestamp, typmod, NULL);
+#else
 				AdjustTimestampForTypmod(&timestamp, typmod);
+#endif
+			}
 			*result = TimestampGetDatum(timestamp);
 			return true;
 		}

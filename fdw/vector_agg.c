@@ -14,6 +14,10 @@
 #include "libpq/pqformat.h"
 #include "utils/memutils.h"
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
 VSS_SQL_FUNCTION(vss_vector_accumulate);
 VSS_SQL_FUNCTION(vss_vector_combine);
 VSS_SQL_FUNCTION(vss_vector_serialize);
