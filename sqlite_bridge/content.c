@@ -472,6 +472,19 @@ bridge_content_rename(sqlite3 *db, const char *schema, const char *table, const 
 	return rc;
 }
 
+int
+bridge_content_columns(sqlite3 *db, const char *schema, const BridgeParams *params, char **table,
+					   char **rowid, char **vector, BridgeError *err)
+{
+	Content content = {0};
+	int rc = find_content(db, schema, params, &content, err);
+
+	*table = content.table;
+	*rowid = content.key;
+	*vector = content.vector;
+	return rc;
+}
+
 /* Whether the schema has this trigger, word for word. */
 static int
 trigger_stands(sqlite3 *db, const char *schema, const char *trigger, bool *stands, BridgeError *err)
