@@ -637,6 +637,8 @@ typedef struct BridgeMergeTask
 	int lock_ms;   /* how long to wait for another merge */
 	bool rebuild;  /* start from the truth whatever there is */
 	bool if_due;   /* end at once where a merge is not worth while */
+	bool distrusts; /* the graph of this token proved damaged */
+	uint8_t distrusted[HNSW_TOKEN_BYTES];
 
 	/* Called from every thread of the build; may be NULL. */
 	bool (*cancelled)(void *arg);
@@ -795,6 +797,10 @@ void bridge_sources_free(BridgeSource *sources, int count);
 
 int bridge_check_register(BridgeConnection *connection, BridgeError *err);
 int bridge_info_register(BridgeConnection *connection, BridgeError *err);
+/* The hnsw tables of a schema by name.  Free with bridge_index_names_free. */
+int bridge_index_names(sqlite3 *db, const char *schema, char ***out, int *count, BridgeError *err);
+void bridge_index_names_free(char **names, int count);
+
 int bridge_indexes_register(BridgeConnection *connection, BridgeError *err);
 
 /* ---------- embed_functions.c: get_embedding, embed_config, embed_table ---------- */

@@ -86,7 +86,8 @@ open_current(const BridgeMergeTask *task, const BridgeStore *store, const Bridge
 	const BridgeFiles *files = task->files;
 	char *name;
 
-	if (state->segment_count != 1)
+	if (state->segment_count != 1 ||
+		(task->distrusts && memcmp(task->distrusted, base->token, HNSW_TOKEN_BYTES) == 0))
 		return NULL;
 	name = bridge_files_token_path(files, base->token);
 	for (int i = 0; i < 2 && name != NULL; i++)
@@ -291,34 +292,30 @@ open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeErr
 static int
 check_own_path(sqlite3 *db, const BridgeMergeTask *task, BridgeError *err)
 {
-	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(
-		db, "SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0", -1, &stmt, NULL);
+	char **names;
+	int count;
+	int rc = bridge_index_names(db, "main", &names, &count, err);
 
-	while (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+	for (int i = 0; i < count && rc == SQLITE_OK; i++)
 	{
-		const char *name = (const char *) sqlite3_column_text(stmt, 0);
 		BridgeStore *other = NULL;
 		BridgeFiles files = {0};
 		BridgeError ignored = {0};
 
-		if (name == NULL || sqlite3_stricmp(name, task->table) == 0 ||
-			!bridge_is_index_sql((const char *) sqlite3_column_text(stmt, 1)))
+		if (sqlite3_stricmp(names[i], task->table) == 0)
 			continue;
-		if (bridge_store_open(db, "main", name, &other, &ignored) == SQLITE_OK &&
-			bridge_files_locate(db, "main", name, other->params.path, &files, &ignored) == SQLITE_OK &&
+		if (bridge_store_open(db, "main", names[i], &other, &ignored) == SQLITE_OK &&
+			bridge_files_locate(db, "main", names[i], other->params.path, &files, &ignored) == SQLITE_OK &&
 			files.path != NULL && strcmp(files.path, task->files->path) == 0)
 			rc =
 				bridge_error(err, SQLITE_ERROR,
 							 "tables %s and %s have the same path = %s; drop one of them and give it another",
-							 task->table, name, files.path);
+							 task->table, names[i], files.path);
 		bridge_error_clear(&ignored);
 		bridge_files_free(&files);
 		bridge_store_close(other);
 	}
-	if (rc != SQLITE_OK && err->code == SQLITE_OK)
-		rc = bridge_error_db(err, db, "reading the schema");
-	sqlite3_finalize(stmt);
+	bridge_index_names_free(names, count);
 	return rc;
 }
 

@@ -9,15 +9,42 @@
  */
 #include "sqlite_bridge/bridge_int.h"
 
+#include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 
 #define BUSY_MS 30000  /* for the database, like a patient busy_timeout */
 #define LOCK_MS 600000 /* for another merge of the same index */
 
+/*
+ * The caller of a merge.  Its connection may be asked for an interrupt only on
+ * the caller's own thread; the threads of the build see what that has seen.
+ */
+typedef struct Caller
+{
+	BridgeConnection *connection;
+	pthread_t thread;
+	_Atomic bool stopped;
+} Caller;
+
+static bool
+caller_cancelled(void *arg)
+{
+	Caller *caller = arg;
+	const BridgeHost *host = &caller->connection->host;
+
+	if (atomic_load_explicit(&caller->stopped, memory_order_relaxed))
+		return true;
+	if (pthread_equal(pthread_self(), caller->thread) ? bridge_cancelled(caller->connection)
+													  : host->cancelled != NULL && host->cancelled(host->arg))
+		atomic_store_explicit(&caller->stopped, true, memory_order_relaxed);
+	return atomic_load_explicit(&caller->stopped, memory_order_relaxed);
+}
+
 static void
 report_progress(void *arg, BridgePhase phase, uint64_t done, uint64_t total)
 {
-	const BridgeConnection *connection = arg;
+	const BridgeConnection *connection = ((Caller *) arg)->connection;
 
 	connection->host.progress(connection->host.arg, bridge_phase_name(phase), done, total);
 }
@@ -101,6 +128,7 @@ static int
 merge(BridgeConnection *connection, const char *name, bool rebuild, BridgeMergeResult *result,
 	  BridgeError *err)
 {
+	Caller caller = {.connection = connection, .thread = pthread_self()};
 	BridgeMergeTask task = {0};
 	BridgeIndex *index;
 	int rc = bridge_find_index(connection, name, &index, err);
@@ -119,10 +147,12 @@ merge(BridgeConnection *connection, const char *name, bool rebuild, BridgeMergeR
 	task.threads = connection->host.build_threads;
 	task.busy_ms = BUSY_MS;
 	task.lock_ms = LOCK_MS;
-	task.rebuild = rebuild || index->rejected;
-	task.cancelled = bridge_cancelled;
+	task.rebuild = rebuild;
+	task.distrusts = index->rejected;
+	memcpy(task.distrusted, index->rejected_token, HNSW_TOKEN_BYTES);
+	task.cancelled = caller_cancelled;
 	task.progress = connection->host.progress != NULL ? report_progress : NULL;
-	task.arg = connection;
+	task.arg = &caller;
 	if (index->files.path == NULL)
 		rc = bridge_merge_memory(&task, index, result, err);
 	else
