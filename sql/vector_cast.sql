@@ -51,3 +51,20 @@ SELECT vss_norm(ARRAY[3,4]), vss_cosine_distance(ARRAY[1,0], '[0,1]');
 -- a vector stays a vector through UNION, CASE, COALESCE, VALUES and arrays of vectors
 SELECT v, pg_typeof(v) FROM (SELECT '[1]'::vss_vector AS v UNION SELECT '[2]' UNION SELECT '[1]') x ORDER BY v;
 SELECT COALESCE(NULL, '[1]'::vss_vector), CASE WHEN true THEN '[2]' ELSE '[1]'::vss_vector END, ARRAY['[1,2]'::vss_vector, '[3]'];
+
+-- a type of pgvector's layout (int16 dimensions, int16 zero, float4 ...; stored
+-- external, aligned as int4) is made convertible as the manual says
+BEGIN;
+CREATE SCHEMA standin;
+CREATE TYPE standin.vector;
+CREATE FUNCTION standin.vector_in(cstring, oid, integer) RETURNS standin.vector
+	AS '$libdir/vss_fdw', 'vss_vector_in' LANGUAGE C IMMUTABLE STRICT;
+CREATE FUNCTION standin.vector_out(standin.vector) RETURNS cstring
+	AS '$libdir/vss_fdw', 'vss_vector_out' LANGUAGE C IMMUTABLE STRICT;
+CREATE TYPE standin.vector (INPUT = standin.vector_in, OUTPUT = standin.vector_out, STORAGE = external);
+CREATE CAST (standin.vector AS vss_vector) WITHOUT FUNCTION AS IMPLICIT;
+CREATE CAST (vss_vector AS standin.vector) WITHOUT FUNCTION AS ASSIGNMENT;
+SELECT '[1,2]'::standin.vector::vss_vector, '[1,2]'::vss_vector::standin.vector,
+	'[1,2]'::vss_vector <-> '[4,6]'::standin.vector, '[4,6]'::standin.vector <-> '[1,2]'::vss_vector;
+SELECT vss_dims('[1,2]'::standin.vector);
+ROLLBACK;
