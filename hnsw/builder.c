@@ -400,3 +400,9 @@ hnsw_builder_code(const HnswBuilder *b)
 {
 	return b->code;
 }
+
+const HnswSnapshot *
+hnsw_builder_base(const HnswBuilder *b)
+{
+	return b->base;
+}

@@ -227,6 +227,13 @@ uint32_t hnsw_builder_links(const HnswBuilder *b, uint32_t id, uint32_t layer, c
  */
 HnswCode hnsw_builder_code(const HnswBuilder *b);
 
+/*
+ * The snapshot that the builder was loaded from and reads vectors of, or NULL.
+ * When it is found corrupt, the builder has read what nobody wrote and must
+ * not be published.
+ */
+const HnswSnapshot *hnsw_builder_base(const HnswBuilder *b);
+
 /* ---------- code.c ---------- */
 
 /* Bytes of a code record; 0 for an unknown kind. */

@@ -318,6 +318,12 @@ write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptio
 	put_sections(&stream, &image);
 	status = stream.status;
 
+	/* Vectors of a loaded graph are read from its file: was that still whole? */
+	if (status == HNSW_OK && hnsw_builder_base(builder) != NULL &&
+		hnsw_snapshot_is_corrupt(hnsw_builder_base(builder)))
+		status =
+			hnsw_fail(err, HNSW_CORRUPT, "the graph file that \"%s\" was to be made from is damaged", name);
+
 cleanup:
 	free(stream.buffer);
 	free(stream.sums);

@@ -17,7 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support_graph.h"
+#include "support_file.h"
 
 #define N 600
 #define DIM 8
@@ -32,7 +32,7 @@ static const HnswHeader *header; /* of bytes */
 static int
 setup(void **state)
 {
-	graph_make_file(PATH, HNSW_COSINE, DIM, M, N);
+	sample_make_file(PATH, HNSW_COSINE, DIM, M, N);
 	sound = file_read(PATH, &size);
 	bytes = malloc(size);
 	header = (const HnswHeader *) bytes;
@@ -128,9 +128,9 @@ expect_finding(const char *words)
 	HnswSnapshot *snapshot;
 	uint64_t problems = 0;
 
-	graph_refit(bytes, size);
+	sample_refit(bytes, size);
 	file_write(PATH, bytes, size);
-	snapshot = graph_open(PATH);
+	snapshot = sample_open(PATH);
 	assert_int_equal(hnsw_snapshot_check(snapshot, NULL, hear, &heard, &problems), HNSW_OK);
 	if (heard.with != 1 || heard.without != 0)
 		fail_msg("\"%s\": %llu findings with these words and %llu others", words,
@@ -145,8 +145,8 @@ test_sound(void **state)
 	HnswSnapshot *snapshot;
 
 	file_write(PATH, bytes, size);
-	snapshot = graph_open(PATH);
-	assert_int_equal(graph_problems(snapshot), 0);
+	snapshot = sample_open(PATH);
+	assert_int_equal(sample_problems(snapshot), 0);
 	assert_false(hnsw_snapshot_is_corrupt(snapshot));
 	hnsw_snapshot_close(snapshot);
 }
@@ -158,9 +158,9 @@ test_empty_and_single(void **state)
 	{
 		HnswSnapshot *snapshot;
 
-		graph_make_file("few.hnsw", HNSW_IP, 3, 4, n);
-		snapshot = graph_open("few.hnsw");
-		assert_int_equal(graph_problems(snapshot), 0);
+		sample_make_file("few.hnsw", HNSW_IP, 3, 4, n);
+		snapshot = sample_open("few.hnsw");
+		assert_int_equal(sample_problems(snapshot), 0);
 		hnsw_snapshot_close(snapshot);
 	}
 }
@@ -261,9 +261,9 @@ test_exchanged_vectors(void **state)
 	memcpy(copy, vector(20), sizeof(copy));
 	memcpy(vector(20), vector(21), sizeof(copy));
 	memcpy(vector(21), copy, sizeof(copy));
-	graph_refit(bytes, size);
+	sample_refit(bytes, size);
 	file_write(PATH, bytes, size);
-	snapshot = graph_open(PATH);
+	snapshot = sample_open(PATH);
 	assert_int_equal(hnsw_snapshot_check(snapshot, NULL, hear, &heard, &problems), HNSW_OK);
 	assert_int_equal(heard.with, 2);
 	assert_int_equal(problems, 2);
@@ -335,7 +335,7 @@ test_wrong_sums(void **state)
 	bytes[last] ^= 1;
 	bytes[header->section_offset[HNSW_SUMS]] ^= 1;
 	file_write(PATH, bytes, size);
-	snapshot = graph_open(PATH);
+	snapshot = sample_open(PATH);
 	assert_int_equal(hnsw_snapshot_check(snapshot, NULL, hear, &heard, &problems), HNSW_OK);
 	assert_int_equal(heard.with, 2);
 	assert_int_equal(problems, 2);
@@ -353,8 +353,8 @@ test_verified_blocks_are_read_again(void **state)
 	FILE *file;
 
 	file_write(PATH, bytes, size);
-	snapshot = graph_open(PATH);
-	assert_int_equal(graph_problems(snapshot), 0);
+	snapshot = sample_open(PATH);
+	assert_int_equal(sample_problems(snapshot), 0);
 	for (uint32_t i = 0; i < N; i++)
 		assert_int_equal(hnsw_snapshot_vector(snapshot, *label(i), NULL), HNSW_OK);
 	file = fopen(PATH, "r+b");
@@ -379,9 +379,9 @@ test_report_stops_but_counting_goes_on(void **state)
 
 	for (uint32_t node = 0; node < 50; node++)
 		vector(node)[0] = INFINITY;
-	graph_refit(bytes, size);
+	sample_refit(bytes, size);
 	file_write(PATH, bytes, size);
-	snapshot = graph_open(PATH);
+	snapshot = sample_open(PATH);
 	assert_int_equal(hnsw_snapshot_check(snapshot, NULL, hear, &heard, &problems), HNSW_OK);
 	assert_int_equal(heard.without, 3);
 	assert_int_equal(problems, 50);
@@ -420,10 +420,10 @@ test_cancel_and_progress(void **state)
 {
 	int stop = 0;
 
-	graph_make_file("long.hnsw", HNSW_L2, 2, 2, 3000);
+	sample_make_file("long.hnsw", HNSW_L2, 2, 2, 3000);
 	for (;;)
 	{
-		HnswSnapshot *snapshot = graph_open("long.hnsw");
+		HnswSnapshot *snapshot = sample_open("long.hnsw");
 		Watch watch = {.stop_at = ++stop};
 		HnswTask task = {.cancelled = watch_cancelled, .progress = watch_progress, .arg = &watch};
 		uint64_t problems;

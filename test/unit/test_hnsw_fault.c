@@ -20,7 +20,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include "support_graph.h"
+#include "support_file.h"
 
 #define N 700
 #define DIM 20
@@ -39,13 +39,13 @@ setup(void **state)
 	HnswSnapshot *snapshot;
 	HnswStatus status;
 
-	graph_make_file("sound.hnsw", HNSW_L2, DIM, 5, N);
+	sample_make_file("sound.hnsw", HNSW_L2, DIM, 5, N);
 	sound = file_read("sound.hnsw", &sound_size);
-	vectors = graph_vectors(N, DIM, 1);
-	queries = graph_vectors(QUERIES, DIM, 77);
-	snapshot = graph_open("sound.hnsw");
+	vectors = sample_vectors(N, DIM, 1);
+	queries = sample_vectors(QUERIES, DIM, 77);
+	snapshot = sample_open("sound.hnsw");
 	for (int i = 0; i < QUERIES; i++)
-		assert_int_equal(graph_search(snapshot, queries + i * DIM, 50, K, truth[i], &status), K);
+		assert_int_equal(sample_search(snapshot, queries + i * DIM, 50, K, truth[i], &status), K);
 	hnsw_snapshot_close(snapshot);
 	return 0;
 }
@@ -70,7 +70,7 @@ ask_everything(const HnswSnapshot *snapshot)
 
 	for (int i = 0; i < QUERIES; i++)
 	{
-		size_t found = graph_search(snapshot, queries + i * DIM, 50, K, hits, &status);
+		size_t found = sample_search(snapshot, queries + i * DIM, 50, K, hits, &status);
 
 		for (size_t j = 0; j < found; j++)
 			assert_true(hits[j].label == truth[i][j].label && hits[j].distance == truth[i][j].distance);
@@ -82,7 +82,7 @@ ask_everything(const HnswSnapshot *snapshot)
 	}
 	for (size_t i = 0; i < N; i++)
 	{
-		status = hnsw_snapshot_vector(snapshot, graph_label(i), vector);
+		status = hnsw_snapshot_vector(snapshot, sample_label(i), vector);
 		if (status == HNSW_OK)
 			assert_memory_equal(vector, vectors + i * DIM, sizeof(vector));
 		else
@@ -110,7 +110,7 @@ test_truncated_when_warm(void **state)
 		uint64_t problems;
 
 		file_write("cut.hnsw", sound, sound_size);
-		snapshot = graph_open("cut.hnsw");
+		snapshot = sample_open("cut.hnsw");
 		assert_int_equal(ask_everything(snapshot), 0);
 		assert_int_equal(truncate("cut.hnsw", (off_t) length), 0);
 		assert_int_equal(ask_everything(snapshot), QUERIES + N);
@@ -134,7 +134,7 @@ test_truncated_when_cold(void **state)
 		HnswSnapshot *snapshot;
 
 		file_write("cut.hnsw", sound, sound_size);
-		snapshot = graph_open("cut.hnsw");
+		snapshot = sample_open("cut.hnsw");
 		assert_int_equal(truncate("cut.hnsw", (off_t) length), 0);
 		assert_int_equal(ask_everything(snapshot), QUERIES + N);
 		hnsw_snapshot_close(snapshot);
@@ -154,7 +154,7 @@ test_truncated_within_a_search(void **state)
 		HnswHit hit;
 
 		file_write("cut.hnsw", sound, sound_size);
-		snapshot = graph_open("cut.hnsw");
+		snapshot = sample_open("cut.hnsw");
 		assert_int_equal(hnsw_search_begin(snapshot, queries, &options, &cursor, &err), HNSW_OK);
 		for (size_t j = 0; j < given; j++)
 		{
@@ -194,7 +194,7 @@ test_truncated_within_each(void **state)
 	HnswSnapshot *snapshot;
 
 	file_write("cut.hnsw", sound, sound_size);
-	snapshot = graph_open("cut.hnsw");
+	snapshot = sample_open("cut.hnsw");
 	assert_int_equal(hnsw_snapshot_each(snapshot, cut_on_the_way, &visits), HNSW_CORRUPT);
 	assert_int_equal(visits.n, 301);
 	hnsw_snapshot_close(snapshot);
@@ -208,15 +208,46 @@ test_overwritten_in_place(void **state)
 	uint8_t *other;
 	size_t other_size;
 
-	graph_make_file("other.hnsw", HNSW_L2, DIM, 5, N + 300);
+	sample_make_file("other.hnsw", HNSW_L2, DIM, 5, N + 300);
 	other = file_read("other.hnsw", &other_size);
 	file_write("live.hnsw", sound, sound_size);
-	snapshot = graph_open("live.hnsw");
+	snapshot = sample_open("live.hnsw");
 	assert_int_equal(ask_everything(snapshot), 0);
 	file_write("live.hnsw", other, other_size);
 	assert_int_equal(ask_everything(snapshot), QUERIES + N);
 	hnsw_snapshot_close(snapshot);
 	free(other);
+}
+
+/* A builder reads vectors of the file it was loaded from: then it must not be written. */
+static void
+test_truncated_under_a_builder(void **state)
+{
+	static const bool cut_before_add[] = {true, false};
+
+	for (int i = 0; i < 2; i++)
+	{
+		HnswWriteOptions options = {.mode = -1, .group = -1};
+		HnswSnapshot *snapshot, *memory;
+		HnswBuilder *builder;
+		HnswError err;
+
+		file_write("cut.hnsw", sound, sound_size);
+		snapshot = sample_open("cut.hnsw");
+		assert_int_equal(hnsw_builder_load(snapshot, NULL, &builder, &err), HNSW_OK);
+		if (cut_before_add[i])
+			assert_int_equal(truncate("cut.hnsw", HNSW_BLOCK), 0);
+		hnsw_builder_add(builder, 1, queries, &err);
+		if (!cut_before_add[i])
+			assert_int_equal(truncate("cut.hnsw", HNSW_BLOCK), 0);
+		assert_int_equal(hnsw_builder_write(builder, "new.hnsw", &options, NULL, &err), HNSW_CORRUPT);
+		assert_int_equal(hnsw_builder_snapshot(builder, &options, &memory, &err), HNSW_CORRUPT);
+		assert_null(memory);
+		assert_int_equal(access("new.hnsw", F_OK), -1);
+		assert_int_equal(folder_count(".", ".tmp"), 0);
+		hnsw_builder_free(builder);
+		hnsw_snapshot_close(snapshot);
+	}
 }
 
 /* Only the snapshot whose file was cut is lost; many are open. */
@@ -230,7 +261,7 @@ test_many_maps(void **state)
 	{
 		snprintf(name, sizeof(name), "many%d.hnsw", i);
 		file_write(name, sound, sound_size);
-		snapshots[i] = graph_open(name);
+		snapshots[i] = sample_open(name);
 	}
 	for (int i = 0; i < 200; i += 3)
 	{
@@ -242,7 +273,7 @@ test_many_maps(void **state)
 		HnswHit hits[K];
 		HnswStatus status;
 
-		assert_int_equal(graph_search(snapshots[i], queries, 50, K, hits, &status), i % 3 == 0 ? 0 : K);
+		assert_int_equal(sample_search(snapshots[i], queries, 50, K, hits, &status), i % 3 == 0 ? 0 : K);
 		assert_int_equal(hnsw_snapshot_is_corrupt(snapshots[i]), i % 3 == 0);
 	}
 	for (int i = 0; i < 200; i++)
@@ -289,7 +320,7 @@ absorb_one(void)
 		return 90;
 	if (truncate("absorb.hnsw", HNSW_BLOCK) != 0)
 		return 91;
-	if (graph_search(snapshot, queries, 50, 1, &hit, &status) != 0 || status != HNSW_CORRUPT)
+	if (sample_search(snapshot, queries, 50, 1, &hit, &status) != 0 || status != HNSW_CORRUPT)
 		return 92;
 	hnsw_snapshot_close(snapshot);
 	return 0;
@@ -527,7 +558,7 @@ use_inherited(void)
 
 	if (truncate("forked.hnsw", HNSW_BLOCK) != 0)
 		return 1;
-	if (graph_search(inherited, queries, 50, K, hits, &status) != 0 || status != HNSW_CORRUPT)
+	if (sample_search(inherited, queries, 50, K, hits, &status) != 0 || status != HNSW_CORRUPT)
 		return 2;
 	hnsw_snapshot_close(inherited);
 	return absorb_one();
@@ -538,7 +569,7 @@ static void
 test_fork(void **state)
 {
 	file_write("forked.hnsw", sound, sound_size);
-	inherited = graph_open("forked.hnsw");
+	inherited = sample_open("forked.hnsw");
 	assert_int_equal(ask_everything(inherited), 0);
 	assert_int_equal(in_child(use_inherited), 0);
 	assert_int_equal(ask_everything(inherited), QUERIES + N);
@@ -554,6 +585,7 @@ main(void)
 		cmocka_unit_test(test_truncated_within_a_search),
 		cmocka_unit_test(test_truncated_within_each),
 		cmocka_unit_test(test_overwritten_in_place),
+		cmocka_unit_test(test_truncated_under_a_builder),
 		cmocka_unit_test(test_many_maps),
 		cmocka_unit_test(test_foreign_faults),
 		cmocka_unit_test(test_handlers_of_others),

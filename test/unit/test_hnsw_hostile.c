@@ -21,7 +21,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "support_graph.h"
+#include "support_file.h"
 
 #define N 700
 #define DIM 20
@@ -48,14 +48,14 @@ setup(void **state)
 	HnswSnapshot *snapshot;
 	HnswStatus status;
 
-	graph_make_file("sound.hnsw", HNSW_L2, DIM, M, N);
+	sample_make_file("sound.hnsw", HNSW_L2, DIM, M, N);
 	sound.bytes = file_read("sound.hnsw", &sound.size);
 	memcpy(&sound.header, sound.bytes, sizeof(sound.header));
-	sound.vectors = graph_vectors(N, DIM, 1);
-	sound.queries = graph_vectors(QUERIES, DIM, 77);
-	snapshot = graph_open("sound.hnsw");
+	sound.vectors = sample_vectors(N, DIM, 1);
+	sound.queries = sample_vectors(QUERIES, DIM, 77);
+	snapshot = sample_open("sound.hnsw");
 	for (int i = 0; i < QUERIES; i++)
-		assert_int_equal(graph_search(snapshot, sound.queries + i * DIM, 40, K, sound.hits[i], &status), K);
+		assert_int_equal(sample_search(snapshot, sound.queries + i * DIM, 40, K, sound.hits[i], &status), K);
 	hnsw_snapshot_close(snapshot);
 	/* The paths below need layers and every section in several blocks. */
 	assert_true(sound.header.layer_count[2] > 0);
@@ -83,7 +83,7 @@ teardown(void **state)
 static bool
 ask_everything(const char *path)
 {
-	HnswSnapshot *snapshot = graph_open(path);
+	HnswSnapshot *snapshot = sample_open(path);
 	HnswHit hits[K];
 	HnswStatus status;
 	float vector[DIM];
@@ -91,7 +91,7 @@ ask_everything(const char *path)
 
 	for (int i = 0; i < QUERIES; i++)
 	{
-		size_t found = graph_search(snapshot, sound.queries + i * DIM, 40, K, hits, &status);
+		size_t found = sample_search(snapshot, sound.queries + i * DIM, 40, K, hits, &status);
 
 		for (size_t j = 0; j < found; j++)
 		{
@@ -107,7 +107,7 @@ ask_everything(const char *path)
 	}
 	for (size_t i = 0; i < N; i++)
 	{
-		status = hnsw_snapshot_vector(snapshot, graph_label(i), vector);
+		status = hnsw_snapshot_vector(snapshot, sample_label(i), vector);
 		if (status == HNSW_OK)
 			assert_memory_equal(vector, sound.vectors + i * DIM, sizeof(vector));
 		else
@@ -172,8 +172,8 @@ test_flipped_bits(void **state)
 
 		for (int i = 0; i < 60; i++)
 		{
-			uint64_t place = first + graph_random(&random) % (last - first);
-			uint8_t flipped = sound.bytes[place] ^ (uint8_t) (1 << (graph_random(&random) % 8));
+			uint64_t place = first + sample_random(&random) % (last - first);
+			uint8_t flipped = sound.bytes[place] ^ (uint8_t) (1 << (sample_random(&random) % 8));
 
 			assert_int_equal(pwrite(fd, &flipped, 1, (off_t) place), 1);
 			withheld += ask_everything(path);
@@ -269,7 +269,7 @@ use_in_every_way(const char *path)
 	}
 	dim = hnsw_snapshot_info(snapshot)->params.dim;
 	vector = malloc(dim * sizeof(float));
-	query = graph_vectors(1, dim, 5);
+	query = sample_vectors(1, dim, 5);
 	for (uint32_t ef = 1; ef <= 256; ef *= 16)
 	{
 		HnswSearchOptions options = {.ef = ef};
@@ -283,7 +283,7 @@ use_in_every_way(const char *path)
 		assert_true(found <= hnsw_snapshot_info(snapshot)->count);
 	}
 	for (size_t i = 0; i < N; i += 7)
-		hnsw_snapshot_vector(snapshot, graph_label(i), vector);
+		hnsw_snapshot_vector(snapshot, sample_label(i), vector);
 	assert_int_equal(hnsw_snapshot_check(snapshot, NULL, NULL, NULL, &problems), HNSW_OK);
 	if (hnsw_builder_load(snapshot, NULL, &builder, &err) == HNSW_OK)
 	{
@@ -306,7 +306,7 @@ plant(const char *path, HnswSectionKind section, uint32_t value, size_t every)
 	memcpy(bytes, sound.bytes, sound.size);
 	for (uint64_t at = sound.header.section_offset[section]; at + 4 <= last; at += 4 * every)
 		memcpy(bytes + at, &value, sizeof(value));
-	graph_refit(bytes, sound.size);
+	sample_refit(bytes, sound.size);
 	file_write(path, bytes, sound.size);
 	free(bytes);
 }
@@ -369,15 +369,15 @@ test_rings_and_islands(void **state)
 				links[node * 2 * M + i] = shape == 0   ? node                     /* to itself */
 										  : shape == 1 ? (node + 1) % N           /* a ring */
 													   : (uint32_t) HNSW_NO_NODE; /* nowhere */
-		graph_refit(bytes, sound.size);
+		sample_refit(bytes, sound.size);
 		file_write("shape.hnsw", bytes, sound.size);
 		use_in_every_way("shape.hnsw");
 
 		/* Lawful values: then every node still comes out, once. */
-		snapshot = graph_open("shape.hnsw");
+		snapshot = sample_open("shape.hnsw");
 		if (shape != 0)
 		{
-			assert_int_equal(graph_search(snapshot, sound.queries, 10, N + 1, hits, &status), N);
+			assert_int_equal(sample_search(snapshot, sound.queries, 10, N + 1, hits, &status), N);
 			assert_int_equal(status, HNSW_DONE);
 		}
 		hnsw_snapshot_close(snapshot);
@@ -458,7 +458,7 @@ test_crafted_headers(void **state)
 			memcpy(bytes + fields[f].offset, &values[v], fields[f].size);
 			if (memcmp(bytes, sound.bytes, sound.size) == 0)
 				continue;
-			graph_refit(bytes, sound.size);
+			sample_refit(bytes, sound.size);
 			file_write("crafted.hnsw", bytes, sound.size);
 			status = hnsw_snapshot_open("crafted.hnsw", &snapshot, &err);
 			if (status == HNSW_OK)
@@ -518,10 +518,10 @@ test_huge_counts(void **state)
 			{
 				HnswHit hit;
 				HnswStatus status;
-				float *query = graph_vectors(1, HNSW_MAX_DIM, 3);
+				float *query = sample_vectors(1, HNSW_MAX_DIM, 3);
 
 				assert_true(grown);
-				assert_int_equal(graph_search(snapshot, query, 10, 1, &hit, &status), 0);
+				assert_int_equal(sample_search(snapshot, query, 10, 1, &hit, &status), 0);
 				assert_true(status == HNSW_CORRUPT || status == HNSW_NOMEM);
 				hnsw_snapshot_close(snapshot);
 				free(query);
@@ -542,13 +542,13 @@ test_random_content(void **state)
 	assert_non_null(bytes);
 	for (int i = 0; i < 60; i++)
 	{
-		size_t places = 1 + graph_random(&random) % 200;
+		size_t places = 1 + sample_random(&random) % 200;
 
 		memcpy(bytes, sound.bytes, sound.size);
 		for (size_t j = 0; j < places; j++)
-			bytes[HNSW_BLOCK + graph_random(&random) % (sound.size - HNSW_BLOCK)] =
-				(uint8_t) graph_random(&random);
-		graph_refit(bytes, sound.size);
+			bytes[HNSW_BLOCK + sample_random(&random) % (sound.size - HNSW_BLOCK)] =
+				(uint8_t) sample_random(&random);
+		sample_refit(bytes, sound.size);
 		file_write("random.hnsw", bytes, sound.size);
 		use_in_every_way("random.hnsw");
 	}

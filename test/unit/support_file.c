@@ -1,5 +1,5 @@
 /*
- * support_graph.c
+ * support_file.c
  *		Graphs and graph files for the tests of hnsw/.
  */
 #include <setjmp.h>
@@ -14,10 +14,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "support_graph.h"
+#include "support_file.h"
 
 uint64_t
-graph_random(uint64_t *state)
+sample_random(uint64_t *state)
 {
 	*state ^= *state >> 12;
 	*state ^= *state << 25;
@@ -26,14 +26,14 @@ graph_random(uint64_t *state)
 }
 
 float *
-graph_vectors(size_t n, uint32_t dim, uint64_t seed)
+sample_vectors(size_t n, uint32_t dim, uint64_t seed)
 {
 	uint64_t state = seed * 2 + 1;
 	float *vectors = malloc((n * dim + 1) * sizeof(float));
 
 	assert_non_null(vectors);
 	for (size_t i = 0; i < n * dim; i++)
-		vectors[i] = (float) ((double) (graph_random(&state) >> 40) / (1 << 23) - 1.0);
+		vectors[i] = (float) ((double) (sample_random(&state) >> 40) / (1 << 23) - 1.0);
 	for (size_t i = 0; i < n; i++)
 		if (vectors[i * dim] == 0)
 			vectors[i * dim] = 0.5f;
@@ -41,14 +41,14 @@ graph_vectors(size_t n, uint32_t dim, uint64_t seed)
 }
 
 int64_t
-graph_label(size_t i)
+sample_label(size_t i)
 {
 	/* Odd multiplier: different i give different labels. */
 	return (int64_t) ((uint64_t) i * UINT64_C(0x9e3779b97f4a7c15));
 }
 
 HnswBuilder *
-graph_build(HnswMetric metric, uint32_t dim, uint32_t m, size_t n, const float *vectors)
+sample_build(HnswMetric metric, uint32_t dim, uint32_t m, size_t n, const float *vectors)
 {
 	HnswParams params = {.dim = dim, .metric = metric, .m = m, .ef_construction = 64, .seed = 7};
 	HnswBuilder *builder = NULL;
@@ -56,12 +56,12 @@ graph_build(HnswMetric metric, uint32_t dim, uint32_t m, size_t n, const float *
 
 	assert_int_equal(hnsw_builder_create(&params, n, &builder, &err), HNSW_OK);
 	for (size_t i = 0; i < n; i++)
-		assert_int_equal(hnsw_builder_add(builder, graph_label(i), vectors + i * dim, &err), HNSW_OK);
+		assert_int_equal(hnsw_builder_add(builder, sample_label(i), vectors + i * dim, &err), HNSW_OK);
 	return builder;
 }
 
 void
-graph_write(HnswBuilder *builder, const char *path)
+sample_write(HnswBuilder *builder, const char *path)
 {
 	HnswWriteOptions options = {.identity = {.token = {1, 2, 3, 4, 5, 6, 7, 8},
 											 .database_device = 11,
@@ -77,18 +77,18 @@ graph_write(HnswBuilder *builder, const char *path)
 }
 
 void
-graph_make_file(const char *path, HnswMetric metric, uint32_t dim, uint32_t m, size_t n)
+sample_make_file(const char *path, HnswMetric metric, uint32_t dim, uint32_t m, size_t n)
 {
-	float *vectors = graph_vectors(n, dim, 1);
-	HnswBuilder *builder = graph_build(metric, dim, m, n, vectors);
+	float *vectors = sample_vectors(n, dim, 1);
+	HnswBuilder *builder = sample_build(metric, dim, m, n, vectors);
 
-	graph_write(builder, path);
+	sample_write(builder, path);
 	hnsw_builder_free(builder);
 	free(vectors);
 }
 
 HnswSnapshot *
-graph_open(const char *path)
+sample_open(const char *path)
 {
 	HnswSnapshot *snapshot = NULL;
 	HnswError err = {0};
@@ -147,7 +147,7 @@ folder_count(const char *folder, const char *suffix)
 }
 
 void
-graph_refit(uint8_t *bytes, size_t size)
+sample_refit(uint8_t *bytes, size_t size)
 {
 	HnswHeader header;
 	uint64_t offset;
@@ -170,8 +170,8 @@ graph_refit(uint8_t *bytes, size_t size)
 }
 
 size_t
-graph_search(const HnswSnapshot *snapshot, const float *query, uint32_t ef, size_t k, HnswHit *hits,
-			 HnswStatus *status)
+sample_search(const HnswSnapshot *snapshot, const float *query, uint32_t ef, size_t k, HnswHit *hits,
+			  HnswStatus *status)
 {
 	HnswSearchOptions options = {.ef = ef};
 	HnswCursor *cursor = NULL;
@@ -200,7 +200,7 @@ print_finding(void *arg, const char *finding)
 }
 
 uint64_t
-graph_problems(const HnswSnapshot *snapshot)
+sample_problems(const HnswSnapshot *snapshot)
 {
 	uint64_t problems = UINT64_MAX;
 	uint64_t printed = 0;
