@@ -165,13 +165,56 @@ first_token(const char *sql)
 	}
 }
 
+static bool
+starts_with(const char *sql, const char *keyword)
+{
+	return pg_strncasecmp(first_token(sql), keyword, strlen(keyword)) == 0;
+}
+
 /* Statements that SQLite refuses inside a transaction, or ignores there. */
 static bool
 runs_outside(const char *sql)
 {
-	const char *token = first_token(sql);
+	return starts_with(sql, "vacuum") || starts_with(sql, "pragma");
+}
 
-	return pg_strncasecmp(token, "vacuum", 6) == 0 || pg_strncasecmp(token, "pragma", 6) == 0;
+/* Whether sqlite3_changes() speaks of this statement once it is done. */
+static bool
+is_dml(sqlite3_stmt *stmt)
+{
+	const char *sql = sqlite3_sql(stmt);
+
+	return !sqlite3_stmt_readonly(stmt) &&
+		   (starts_with(sql, "insert") || starts_with(sql, "update") || starts_with(sql, "delete") ||
+			starts_with(sql, "replace") || starts_with(sql, "with"));
+}
+
+/*
+ * Run one statement after the other; rows they return are dropped.  Adds up
+ * what sqlite3_changes() tells: rows changed by the statements themselves, not
+ * by triggers or inside of virtual tables.  Raises nothing.
+ */
+static int
+run_all(sqlite3 *db, const char *sql, int64 *changes)
+{
+	int rc = SQLITE_OK;
+
+	while (rc == SQLITE_OK && *sql != '\0')
+	{
+		sqlite3_stmt *stmt;
+
+		rc = sqlite3_prepare_v2(db, sql, -1, &stmt, &sql);
+		/* Nothing but blanks and comments: no statement. */
+		if (rc != SQLITE_OK || stmt == NULL)
+			continue;
+		do
+			rc = sqlite3_step(stmt);
+		while (rc == SQLITE_ROW);
+		if (rc == SQLITE_DONE && is_dml(stmt))
+			*changes += sqlite3_changes64(db);
+		rc = sqlite3_finalize(stmt);
+	}
+	return rc;
 }
 
 /*
@@ -179,7 +222,7 @@ runs_outside(const char *sql)
  *
  * Part of PostgreSQL's transaction, except for PRAGMA and VACUUM.  The
  * connection is opened anew after those, so that a setting made here does not
- * stay.  Rows that a statement returns are read and dropped.
+ * stay.
  */
 Datum
 vss_exec(PG_FUNCTION_ARGS)
@@ -187,8 +230,8 @@ vss_exec(PG_FUNCTION_ARGS)
 	ForeignServer *server = GetForeignServerByName(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
 	char *sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	bool outside = runs_outside(sql);
+	int64 changes = 0;
 	VssConnection *conn;
-	int64 before;
 	int rc;
 
 	PreventCommandIfReadOnly("vss_exec");
@@ -208,20 +251,19 @@ vss_exec(PG_FUNCTION_ARGS)
 	else
 		vssfdw_begin_write(conn);
 
-	before = sqlite3_total_changes64(conn->db);
 	sqlite3_set_authorizer(conn->db, authorize, &outside);
-	rc = sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
+	rc = run_all(conn->db, sql, &changes);
 	sqlite3_set_authorizer(conn->db, NULL, NULL);
 	sqlite3_limit(conn->db, SQLITE_LIMIT_ATTACHED, 0);
-	if (rc != SQLITE_OK)
-		vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
 	if (outside && !sqlite3_get_autocommit(conn->db))
 	{
 		conn->poisoned = vssfdw_exec_quiet(conn, "ROLLBACK", true) != SQLITE_OK;
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_TERMINATION),
 						errmsg("SQL given to vss_exec must not leave a transaction open")));
 	}
-	PG_RETURN_INT64(sqlite3_total_changes64(conn->db) - before);
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
+	PG_RETURN_INT64(changes);
 }
 
 /* ---------- versions ---------- */

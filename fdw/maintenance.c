@@ -110,19 +110,19 @@ vssfdw_run_merge(VssConnection *conn, const char *function, const char *index, O
 
 /* ---------- the functions ---------- */
 
-/* Lock the foreign table as a query would, and find its index. */
-static VssTarget *
-open_target(Oid relid)
+/* Lock the foreign table as a query would; an error when it is gone. */
+static Oid
+lock_table(Oid relid)
 {
 	relation_close(relation_open(relid, AccessShareLock), NoLock);
-	return vssfdw_relation_target(relid);
+	return relid;
 }
 
 /* (regclass) -> jsonb */
 Datum
 vss_index_info(PG_FUNCTION_ARGS)
 {
-	VssTarget *target = open_target(PG_GETARG_OID(0));
+	VssTarget *target = vssfdw_relation_target(lock_table(PG_GETARG_OID(0)));
 	VssConnection *conn = vssfdw_connect(target->serverid);
 	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
 	char *json = call_on_index(conn, "hnsw_info", target->index);
@@ -138,7 +138,7 @@ Datum
 vss_check(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-	VssTarget *target = open_target(PG_GETARG_OID(0));
+	VssTarget *target = vssfdw_relation_target(lock_table(PG_GETARG_OID(0)));
 	VssConnection *conn = vssfdw_connect(target->serverid);
 	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
 	char *findings = call_on_index(conn, "hnsw_check", target->index);
@@ -167,8 +167,8 @@ merge(Oid relid, const char *sqlite_function, const char *name)
 	VssTarget *target;
 
 	PreventCommandIfReadOnly(name);
-	conn = vssfdw_idle_connection(relid, name);
-	target = open_target(relid);
+	conn = vssfdw_idle_connection(lock_table(relid), name);
+	target = vssfdw_relation_target(relid);
 	vssfdw_end_read(conn);
 	vssfdw_run_merge(conn, sqlite_function, target->index, relid, false);
 }

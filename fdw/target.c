@@ -179,6 +179,8 @@ visible_tables(void)
 	systable_endscan(scan);
 	table_close(catalog, AccessShareLock);
 
+	/* In order of creation, so that messages do not depend on the catalogue's layout. */
+	list_sort(candidates, list_oid_cmp);
 	foreach (cell, candidates)
 	{
 		Oid relid = lfirst_oid(cell);
