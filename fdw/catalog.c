@@ -463,8 +463,6 @@ read_indexes(VssConnection *conn)
 	VssStatement *statement;
 	List *list = NIL;
 
-	if (single_integer(conn, "SELECT count(*) FROM pragma_module_list WHERE name = 'hnsw_indexes'") == 0)
-		return NIL;
 	statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
 	while (vssfdw_step(statement))
 	{

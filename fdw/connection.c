@@ -214,6 +214,18 @@ vssfdw_each_connection(void (*callback)(VssConnection *conn, void *arg), void *a
 		callback(conn, arg);
 }
 
+/*
+ * Another file lies under the database's name, or none: a backup was moved
+ * into its place.  SQLite would go on with the old one for ever.
+ */
+static bool
+file_moved(VssConnection *conn)
+{
+	int moved = 0;
+
+	return sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+}
+
 VssConnection *
 vssfdw_connect(Oid serverid)
 {
@@ -233,7 +245,7 @@ vssfdw_connect(Oid serverid)
 	}
 
 	if (conn->db != NULL && conn->xact_depth == 0 && conn->in_use == 0 && dlist_is_empty(&conn->statements) &&
-		(conn->poisoned || conn->invalidated))
+		(conn->poisoned || conn->invalidated || file_moved(conn)))
 		vssfdw_close(conn);
 	if (conn->db == NULL)
 		open_connection(conn);

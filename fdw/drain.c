@@ -8,8 +8,9 @@
  * with.  So before a write each reader that is in the middle of its rows puts
  * the rest of them aside, on disk if there are many.
  *
- * A scan that nobody reads on does not come here: LIMIT lets go of it
- * (vssShutdownForeignScan).
+ * There is no ShutdownForeignScan that would let go of a scan below a satisfied
+ * LIMIT: the executor also calls it after each FETCH from a cursor, which
+ * reads on.
  */
 #include "fdw/planner.h"
 

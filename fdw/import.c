@@ -612,6 +612,17 @@ index_columns(const VssTableInfo *info)
 	return result;
 }
 
+/* Without blanks and newlines at the end. */
+static int
+trimmed_length(const char *text)
+{
+	size_t length = strlen(text);
+
+	while (length > 0 && isspace((unsigned char) text[length - 1]))
+		length--;
+	return (int) length;
+}
+
 static void
 import_table(ImportState *state, const char *table)
 {
@@ -657,7 +668,8 @@ import_table(ImportState *state, const char *table)
 			ereport(WARNING, (errmsg("index \"%s\" does not follow every change of SQLite table \"%s\"",
 									 index->name, table),
 							  errdetail("Its triggers do not cover INSERT, UPDATE and DELETE."),
-							  errhint("Run this in the SQLite database: %s", index->missing_sql)));
+							  errhint("Run this in the SQLite database: %.*s",
+									  trimmed_length(index->missing_sql), index->missing_sql)));
 	}
 }
 

@@ -101,15 +101,15 @@ context_name(Oid context)
 	switch (context)
 	{
 		case ForeignDataWrapperRelationId:
-			return "a foreign-data wrapper";
+			return "the foreign-data wrapper itself";
 		case ForeignServerRelationId:
-			return "a server";
+			return "a server of vss_fdw";
 		case UserMappingRelationId:
-			return "a user mapping";
+			return "a user mapping of vss_fdw";
 		case ForeignTableRelationId:
-			return "a foreign table";
+			return "a foreign table of vss_fdw";
 		case AttributeRelationId:
-			return "a column";
+			return "a column of vss_fdw";
 		default:
 			return "this object";
 	}
@@ -164,9 +164,9 @@ report_unknown(const char *name, Oid context)
 
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-			 errmsg("invalid option \"%s\" for %s of vss_fdw", name, context_name(context)),
+			 errmsg("invalid option \"%s\" for %s", name, context_name(context)),
 			 valid.len > 0 ? errdetail("Valid options are: %s.", valid.data)
-						   : errdetail("vss_fdw has no options for %s.", context_name(context)),
+						   : errdetail("There are no options for %s.", context_name(context)),
 			 elsewhere != InvalidOid ? errhint("\"%s\" is an option of %s.", name, context_name(elsewhere))
 			 : closest != NULL       ? errhint("Perhaps you meant the option \"%s\".", closest)
 									 : 0));
@@ -192,6 +192,21 @@ check_word(const Option *option, const char *value, const char *one, const char 
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
 						errhint("Use %s or %s.", one, other)));
+}
+
+/* A whole number as people write it; the server's own parse_int takes 1.5, 0x10 and 1e3. */
+static bool
+parse_integer(const char *value, int *integer)
+{
+	char *end;
+	long result;
+
+	errno = 0;
+	result = strtol(value, &end, 10);
+	if (errno != 0 || end == value || *end != '\0' || result < INT_MIN || result > INT_MAX)
+		return false;
+	*integer = (int) result;
+	return true;
 }
 
 static void
@@ -227,7 +242,7 @@ check_value(const Option *option, DefElem *def)
 								errhint("Use true or false.")));
 			break;
 		case OPTION_INTEGER:
-			if (!parse_int(value, &integer, 0, NULL) || integer < option->low || integer > option->high)
+			if (!parse_integer(value, &integer) || integer < option->low || integer > option->high)
 				ereport(ERROR,
 						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
@@ -350,7 +365,7 @@ option_int(DefElem *def)
 {
 	int value = 0;
 
-	(void) parse_int(defGetString(def), &value, 0, NULL);
+	(void) parse_integer(defGetString(def), &value);
 	return value;
 }
 

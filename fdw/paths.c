@@ -548,7 +548,6 @@ vssfdw_read_routine(FdwRoutine *routine)
 	routine->BeginForeignScan = vssBeginForeignScan;
 	routine->IterateForeignScan = vssIterateForeignScan;
 	routine->ReScanForeignScan = vssReScanForeignScan;
-	routine->ShutdownForeignScan = vssShutdownForeignScan;
 	routine->EndForeignScan = vssEndForeignScan;
 	routine->ExplainForeignScan = vssExplainForeignScan;
 	routine->IsForeignScanParallelSafe = vssIsForeignScanParallelSafe;

@@ -337,7 +337,6 @@ ForeignScan *vssGetForeignPlan(PlannerInfo *root, RelOptInfo *foreignrel, Oid fo
 void vssBeginForeignScan(ForeignScanState *node, int eflags);
 TupleTableSlot *vssIterateForeignScan(ForeignScanState *node);
 void vssReScanForeignScan(ForeignScanState *node);
-void vssShutdownForeignScan(ForeignScanState *node);
 void vssEndForeignScan(ForeignScanState *node);
 void vssExplainForeignScan(ForeignScanState *node, ExplainState *es);
 

@@ -307,21 +307,6 @@ vssReScanForeignScan(ForeignScanState *node)
 	state->done = false;
 }
 
-/* A LIMIT above is satisfied: let go of the rows, though a rescan may follow. */
-void
-vssShutdownForeignScan(ForeignScanState *node)
-{
-	VssScanState *state = node->fdw_state;
-
-	if (state == NULL || state->statement == NULL)
-		return;
-	vssfdw_drained_forget(state);
-	if (state->knn != NULL)
-		vssfdw_knn_stop(state);
-	vssfdw_rewind(state->statement);
-	state->done = true;
-}
-
 void
 vssEndForeignScan(ForeignScanState *node)
 {

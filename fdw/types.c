@@ -231,21 +231,28 @@ shown_value(const Place *place)
 static const char *
 misfit_hint(const Place *place)
 {
+	ValueKind kind = place->column->kind;
+	bool number = kind >= VALUE_BOOL && kind <= VALUE_NUMERIC;
+
 	switch (place->stored)
 	{
 		case SQLITE_TEXT:
-			return "Correct the value in SQLite, declare the foreign column as text, or, if numbers are "
-				   "stored as "
-				   "text on purpose, set the column's option column_type to TEXT.";
+			return number ? "Correct the value in SQLite, declare the foreign column as text, or, if the "
+							"column is "
+							"stored as text on purpose, set its option column_type to TEXT."
+						  : "Correct the value in SQLite, or declare the foreign column as text.";
 		case SQLITE_BLOB:
 			return "Correct the value in SQLite, or declare the foreign column as bytea.";
 		case SQLITE_FLOAT:
 			return "Correct the value in SQLite, or declare the foreign column as double precision or "
 				   "numeric.";
+		case SQLITE_INTEGER:
+			return number ? "Correct the value in SQLite, or declare the foreign column with a type that "
+							"holds it, such "
+							"as bigint or numeric."
+						  : "Correct the value in SQLite, or declare the foreign column as bigint.";
 		default:
-			return "Correct the value in SQLite, or declare the foreign column with a type that holds it, "
-				   "such as "
-				   "bigint, numeric or text.";
+			return "Correct the value in SQLite, or declare the foreign column with a type that allows NULL.";
 	}
 }
 
