@@ -352,7 +352,8 @@ measure_all(BridgeQuery *query, BridgeStore *store, BridgeError *err)
 
 	query->exact = true;
 	query->stats->strategy = strategy_names[STRATEGY_EXACT];
-	qsort(query->given, query->given_count, sizeof(*query->given), compare_rowids);
+	if (query->given_count > 0)
+		qsort(query->given, query->given_count, sizeof(*query->given), compare_rowids);
 	bridge_hits_reset(&query->hits, rows_to_come(query));
 	if (query->has_only)
 		rc = measure_listed(query, store, err);
