@@ -180,7 +180,8 @@ take_rowids(BridgeQuery *query, sqlite3_value *one, sqlite3_value *list, BridgeE
 			return err->code;
 	if (rc != SQLITE_OK && rc != SQLITE_DONE)
 		return bridge_error(err, rc, "hnsw: reading the list of rowids: %s", sqlite3_errstr(rc));
-	qsort(query->only, query->only_count, sizeof(*query->only), compare_rowids);
+	if (query->only_count > 0)
+		qsort(query->only, query->only_count, sizeof(*query->only), compare_rowids);
 	for (size_t i = 0; i < query->only_count; i++)
 		if (i == 0 || query->only[i] != query->only[kept - 1])
 			query->only[kept++] = query->only[i];
