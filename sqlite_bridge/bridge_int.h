@@ -795,6 +795,12 @@ void bridge_sources_free(BridgeSource *sources, int count);
 
 /* ---------- check.c, info.c, indexes.c ---------- */
 
+/*
+ * Make all that follows read one snapshot of the database, until *stmt is
+ * finalized.
+ */
+int bridge_hold_view(BridgeStore *store, sqlite3_stmt **stmt, BridgeError *err);
+
 int bridge_check_register(BridgeConnection *connection, BridgeError *err);
 int bridge_info_register(BridgeConnection *connection, BridgeError *err);
 /* The hnsw tables of a schema by name.  Free with bridge_index_names_free. */

@@ -1,0 +1,324 @@
+/*
+ * info.c
+ *		hnsw_info([table]): the state of an index as JSON.
+ *
+ *	index, dim, metric, m, ef_construction, ef_search, content
+ *	rows			rows of the truth
+ *	changes			number of the last change
+ *	delta_rows		changes that the graph lacks
+ *	delta_stored	rows of the delta table, trimmed or not
+ *	merge_due		whether a merge is worth while
+ *	merge			the connection's automatic merge: running, phase, done (a share), merges, error
+ *	graph			state, reason, path, token, seq, nodes, layers, bytes, code
+ *
+ * graph.state is `used`; `none` before the first merge; `missing`; `foreign` for
+ * a file of another database; `older` for another image than the database
+ * names; `corrupt`; `version`; `unreadable`.  Only `used` lets searches use the graph.
+ *
+ * Everything is read in one snapshot of the database.
+ */
+#include "sqlite_bridge/bridge_int.h"
+
+#include <string.h>
+
+typedef struct GraphState
+{
+	const char *state;
+	char reason[240];
+	HnswSnapshotInfo info; /* where there is a graph to speak of */
+	bool has_info;
+} GraphState;
+
+/* ---------- the graph file ---------- */
+
+static const char *
+state_of_status(HnswStatus status)
+{
+	switch (status)
+	{
+		case HNSW_NOTFOUND:
+			return "missing";
+		case HNSW_CORRUPT:
+			return "corrupt";
+		case HNSW_VERSION:
+			return "version";
+		default:
+			return "unreadable";
+	}
+}
+
+/* Look at one name; true when the file there is the current graph. */
+static bool
+look_at(const BridgeIndex *index, const char *path, const BridgeSegment *segment, GraphState *out)
+{
+	HnswSnapshot *graph = NULL;
+	HnswError error = {0};
+	HnswStatus status = hnsw_snapshot_open(path, &graph, &error);
+
+	out->reason[0] = '\0';
+	out->has_info = status == HNSW_OK;
+	if (status != HNSW_OK)
+	{
+		out->state = state_of_status(status);
+		sqlite3_snprintf(sizeof(out->reason), out->reason, "%s", error.message);
+		return false;
+	}
+	out->info = *hnsw_snapshot_info(graph);
+	hnsw_snapshot_close(graph);
+	if (out->info.identity.database_device != index->files.device ||
+		out->info.identity.database_inode != index->files.inode)
+		out->state = "foreign";
+	else if (memcmp(out->info.identity.token, segment->token, HNSW_TOKEN_BYTES) != 0)
+		out->state = "older";
+	else
+	{
+		out->state = "used";
+		return true;
+	}
+	return false;
+}
+
+/*
+ * What searches find at this moment.  The connection may know more than the
+ * header shows: a block that proved damaged.
+ */
+static void
+find_graph(const BridgeIndex *index, const BridgeState *state, GraphState *out)
+{
+	const BridgeSegment *segment = &state->segments[0];
+	char *name;
+
+	memset(out, 0, sizeof(*out));
+	out->state = "none";
+	if (state->segment_count == 0)
+		return;
+	if (index->snapshot != NULL && memcmp(index->snapshot->token, segment->token, HNSW_TOKEN_BYTES) == 0)
+	{
+		out->info = *hnsw_snapshot_info(index->snapshot->graph);
+		out->has_info = true;
+		out->state = hnsw_snapshot_is_corrupt(index->snapshot->graph) ? "corrupt" : "used";
+		return;
+	}
+	if (index->files.path == NULL)
+	{
+		out->state = "missing";
+		return;
+	}
+	name = bridge_files_token_path(&index->files, segment->token);
+	/* Where neither will do, the state of the second, which people know, is told. */
+	if (name == NULL || !look_at(index, name, segment, out))
+		look_at(index, index->files.path, segment, out);
+	sqlite3_free(name);
+	if (strcmp(out->state, "used") == 0 && index->rejected &&
+		memcmp(index->rejected_token, segment->token, HNSW_TOKEN_BYTES) == 0)
+	{
+		out->state = "corrupt";
+		sqlite3_snprintf(sizeof(out->reason), out->reason, "%s", index->rejected_reason);
+	}
+}
+
+/* ---------- JSON ---------- */
+
+/* "key":, with a comma before all but the first of an object. */
+static void
+put_key(sqlite3_str *out, const char *key)
+{
+	const char *text = sqlite3_str_value(out); /* NULL without memory */
+	bool first = text != NULL && text[sqlite3_str_length(out) - 1] == '{';
+
+	sqlite3_str_appendf(out, "%s\"%s\":", first ? "" : ",", key);
+}
+
+static void
+put_text(sqlite3_str *out, const char *key, const char *text)
+{
+	put_key(out, key);
+	if (text == NULL)
+	{
+		sqlite3_str_appendall(out, "null");
+		return;
+	}
+	sqlite3_str_appendchar(out, 1, '"');
+	for (; *text != '\0'; text++)
+	{
+		unsigned char c = (unsigned char) *text;
+
+		if (c == '"' || c == '\\')
+			sqlite3_str_appendf(out, "\\%c", c);
+		else if (c < 0x20)
+			sqlite3_str_appendf(out, "\\u%04x", c);
+		else
+			sqlite3_str_appendchar(out, 1, (char) c);
+	}
+	sqlite3_str_appendchar(out, 1, '"');
+}
+
+static void
+put_number(sqlite3_str *out, const char *key, sqlite3_int64 number)
+{
+	put_key(out, key);
+	sqlite3_str_appendf(out, "%lld", number);
+}
+
+static void
+put_truth(sqlite3_str *out, const char *key, bool truth)
+{
+	sqlite3_str_appendf(out, ",\"%s\":%s", key, truth ? "true" : "false");
+}
+
+static void
+put_graph(sqlite3_str *out, const BridgeIndex *index, const BridgeState *state, const GraphState *graph)
+{
+	char token[17];
+
+	sqlite3_str_appendall(out, ",\"graph\":{");
+	put_text(out, "state", graph->state);
+	put_text(out, "reason", graph->reason[0] ? graph->reason : NULL);
+	put_text(out, "path", index->files.path);
+	if (state->segment_count > 0)
+	{
+		bridge_token_format(state->segments[0].token, token);
+		put_text(out, "token", token);
+		put_number(out, "seq", state->segments[0].seq);
+	}
+	if (graph->has_info)
+	{
+		put_number(out, "nodes", (sqlite3_int64) graph->info.count);
+		put_number(out, "layers", graph->info.layers);
+		put_number(out, "bytes", (sqlite3_int64) graph->info.file_bytes);
+		put_text(out, "code", graph->info.code);
+	}
+	sqlite3_str_appendall(out, "}");
+}
+
+static void
+put_merge(sqlite3_str *out, BridgeConnection *connection)
+{
+	BridgeMergeReport report;
+
+	bridge_merge_report(connection, &report);
+	sqlite3_str_appendf(out, ",\"merge\":{\"running\":%s", report.running ? "true" : "false");
+	if (report.running)
+	{
+		put_text(out, "phase", bridge_phase_name(report.phase));
+		sqlite3_str_appendf(out, ",\"done\":%.3f",
+							report.total > 0 ? (double) report.done / (double) report.total : 0.0);
+	}
+	put_number(out, "merges", (sqlite3_int64) report.merges);
+	put_text(out, "error", report.error[0] ? report.error : NULL);
+	sqlite3_str_appendall(out, "}");
+}
+
+/* ---------- gathering ---------- */
+
+static int
+count_delta(const BridgeStore *store, int64_t *count, BridgeError *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *sql = sqlite3_mprintf("SELECT count(*) FROM \"%w\".\"%w_delta\"", store->schema, store->table);
+	int rc = sql ? sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+
+	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		*count = sqlite3_column_int64(stmt, 0);
+		rc = SQLITE_OK;
+	}
+	else
+		rc = bridge_error_db(err, store->db, "table %s", store->table);
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	return rc;
+}
+
+static int
+describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
+{
+	BridgeStore *store = bridge_index_store(index);
+	const BridgeParams *p = &store->params;
+	sqlite3_stmt *hold = NULL;
+	BridgeState state;
+	GraphState graph;
+	int64_t rows = 0;
+	int64_t stored = 0;
+	int64_t lacking;
+	int rc = bridge_hold_view(store, &hold, err);
+
+	if (rc == SQLITE_OK)
+		rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_truth_count(store, &rows, err);
+	if (rc == SQLITE_OK)
+		rc = count_delta(store, &stored, err);
+	sqlite3_finalize(hold);
+	if (rc != SQLITE_OK)
+		return rc;
+
+	find_graph(index, &state, &graph);
+	lacking = state.counter - (state.segment_count > 0 ? state.segments[state.segment_count - 1].seq : 0);
+	sqlite3_str_appendall(out, "{");
+	put_text(out, "index", index->table);
+	put_text(out, "schema", index->schema);
+	put_number(out, "dim", p->dim);
+	put_text(out, "metric", hnsw_metric_name(p->metric));
+	put_number(out, "m", p->m);
+	put_number(out, "ef_construction", p->ef_construction);
+	put_number(out, "ef_search", p->ef_search);
+	put_text(out, "content", p->content);
+	put_number(out, "rows", rows);
+	put_number(out, "changes", state.counter);
+	put_number(out, "delta_rows", lacking);
+	put_number(out, "delta_stored", stored);
+	put_truth(out, "merge_due",
+			  strcmp(graph.state, "used") == 0 ? bridge_merge_is_due((int64_t) graph.info.count, lacking)
+											   : bridge_merge_is_due(-1, rows));
+	put_graph(out, index, &state, &graph);
+	put_merge(out, index->connection);
+	sqlite3_str_appendall(out, "}");
+	return SQLITE_OK;
+}
+
+static void
+info_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	BridgeConnection *connection = sqlite3_user_data(context);
+	const char *name = argc > 0 ? (const char *) sqlite3_value_text(argv[0]) : NULL;
+	sqlite3_str *out = sqlite3_str_new(connection->db);
+	BridgeError err = {0};
+	BridgeIndex *index;
+	char *text;
+	int rc = bridge_find_index(connection, name, &index, &err);
+
+	if (rc == SQLITE_OK)
+		rc = describe(index, out, &err);
+	if (rc == SQLITE_OK && sqlite3_str_errcode(out) != SQLITE_OK)
+		rc = bridge_error(&err, SQLITE_NOMEM, "out of memory");
+	text = sqlite3_str_finish(out);
+	if (rc == SQLITE_OK)
+	{
+		sqlite3_result_text(context, text, -1, sqlite3_free);
+		sqlite3_result_subtype(context, 'J');
+		return;
+	}
+	sqlite3_free(text);
+	bridge_error_prefix(&err, "hnsw_info");
+	bridge_error_result(context, &err);
+}
+
+#ifndef SQLITE_RESULT_SUBTYPE
+#define SQLITE_RESULT_SUBTYPE 0 /* before 3.45 nobody needs to be told */
+#endif
+
+int
+bridge_info_register(BridgeConnection *connection, BridgeError *err)
+{
+	for (int arguments = 0; arguments <= 1; arguments++)
+	{
+		int rc = sqlite3_create_function_v2(
+			connection->db, "hnsw_info", arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY | SQLITE_RESULT_SUBTYPE,
+			bridge_connection_hold(connection), info_function, NULL, NULL, bridge_connection_release);
+
+		if (rc != SQLITE_OK)
+			return bridge_error_db(err, connection->db, "registering hnsw_info");
+	}
+	return SQLITE_OK;
+}
