@@ -9,121 +9,39 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include <arpa/inet.h>
 #include <math.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <time.h>
-#include <unistd.h>
 
 #include "sqlite_bridge/bridge.h"
+#include "support_embed.h"
 
-static pid_t server;
-static int port;
-static char url[64];
 static BridgeEmbedClient *client;
 
-/* ---------- the server's control ---------- */
-
-static char answer[65536];
-
-/* POST body to path, or GET for NULL; the answer's body is in answer. */
-static void
-tell(const char *path, const char *body)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-	char request[2048];
-	size_t have = 0;
-	char *start;
-	int n;
-
-	address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-	assert_int_equal(connect(fd, (struct sockaddr *) &address, sizeof(address)), 0);
-	n = snprintf(request, sizeof(request), "%s %s HTTP/1.1\r\nContent-Length: %zu\r\n\r\n%s",
-				 body ? "POST" : "GET", path, body ? strlen(body) : 0, body ? body : "");
-	assert_int_equal(write(fd, request, (size_t) n), n);
-	shutdown(fd, SHUT_WR);
-	while (have < sizeof(answer) - 1 && (n = (int) read(fd, answer + have, sizeof(answer) - 1 - have)) > 0)
-		have += (size_t) n;
-	answer[have] = '\0';
-	close(fd);
-	assert_non_null(strstr(answer, " 200 "));
-	start = strstr(answer, "\r\n\r\n");
-	assert_non_null(start);
-	memmove(answer, start + 4, strlen(start + 4) + 1);
-}
-
 static int
-count_of(const char *what)
+start(void **state)
 {
-	int n = 0;
-
-	for (const char *at = answer; (at = strstr(at, what)) != NULL; at += strlen(what))
-		n++;
-	return n;
-}
-
-/* Requests the server has seen since the last reset. */
-static int
-requests(void)
-{
-	tell("/log", NULL);
-	return count_of("\"path\"");
-}
-
-static int
-start_server(void **state)
-{
-	char file[] = "/tmp/embed-test-XXXXXX";
-	int fd = mkstemp(file);
-	FILE *f;
-
-	assert_true(fd >= 0);
-	close(fd);
-	unlink(file);
-	server = fork();
-	if (server == 0)
-	{
-		execlp("perl", "perl", TEST_DATA_DIR "/../embed/server.pl", file, "120", (char *) NULL);
-		_exit(127);
-	}
-	for (int i = 0; i < 200 && port == 0; i++)
-	{
-		if ((f = fopen(file, "r")) != NULL)
-		{
-			if (fscanf(f, "%d", &port) != 1)
-				port = 0;
-			fclose(f);
-		}
-		usleep(50000);
-	}
-	unlink(file);
-	assert_int_not_equal(port, 0);
-	snprintf(url, sizeof(url), "http://127.0.0.1:%d", port);
+	embed_server_start();
 	client = bridge_embed_client_new();
 	assert_non_null(client);
 	return 0;
 }
 
 static int
-stop_server(void **state)
+stop(void **state)
 {
 	bridge_embed_client_free(client);
-	kill(server, SIGTERM);
-	waitpid(server, NULL, 0);
+	embed_server_stop();
 	return 0;
 }
 
 static int
 reset(void **state)
 {
-	tell("/reset", "");
+	embed_server_tell("/reset", "");
 	return 0;
 }
 
@@ -135,7 +53,7 @@ options(BridgeEmbedApi api)
 	BridgeEmbedOptions o;
 
 	bridge_embed_defaults(&o);
-	o.url = url;
+	o.url = embed_server_url;
 	o.model = "test-8";
 	o.api = api;
 	o.timeout = 5000;
@@ -222,7 +140,7 @@ url_forms_lead_to_the_same_endpoint(void **state)
 	{
 		char with[100];
 
-		snprintf(with, sizeof(with), "http://127.0.0.1:%d%s", port, tails[i]);
+		snprintf(with, sizeof(with), "http://127.0.0.1:%d%s", embed_server_port, tails[i]);
 		o.url = with;
 		assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_OK);
 	}
@@ -237,7 +155,7 @@ openai_order_is_by_index(void **state)
 
 	assert_int_equal(ask(&o, 3, texts), BRIDGE_EMBED_OK);
 	memcpy(right, vectors, sizeof(right));
-	tell("/control", "{\"mode\":\"edited\",\"edit\":\"reversed\"}");
+	embed_server_tell("/control", "{\"mode\":\"edited\",\"edit\":\"reversed\"}");
 	assert_int_equal(ask(&o, 3, texts), BRIDGE_EMBED_OK);
 	assert_memory_equal(vectors, right, sizeof(right));
 }
@@ -260,14 +178,14 @@ batches_go_over_one_connection(void **state)
 	o.batch_size = 100;
 	assert_int_equal(ask(&o, 250, texts), BRIDGE_EMBED_OK);
 	memcpy(last, vectors + 249 * 8, sizeof(last));
-	tell("/log", NULL);
-	assert_int_equal(count_of("\"path\""), 3);
-	assert_int_equal(count_of("\"count\":100"), 2);
-	assert_int_equal(count_of("\"count\":50,"), 1);
+	embed_server_tell("/log", NULL);
+	assert_int_equal(embed_server_count("\"path\""), 3);
+	assert_int_equal(embed_server_count("\"count\":100"), 2);
+	assert_int_equal(embed_server_count("\"count\":50,"), 1);
 	assert_int_equal(ask_one(&o, "text 249"), BRIDGE_EMBED_OK);
 	assert_memory_equal(vectors, last, sizeof(last));
-	tell("/log", NULL);
-	assert_int_equal(count_of("\"connections\":1,"), 1);
+	embed_server_tell("/log", NULL);
+	assert_int_equal(embed_server_count("\"connections\":1,"), 1);
 }
 
 static void
@@ -279,10 +197,10 @@ dimensions_and_key_are_sent(void **state)
 	o.key = "sk-secret";
 	assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_OK);
 	assert_int_equal(dim, 5);
-	tell("/log", NULL);
-	assert_int_equal(count_of("\"authorization\":\"Bearer sk-secret\""), 1);
-	assert_int_equal(count_of("\"dimensions\":5"), 1);
-	tell("/control", "{\"mode\":\"\",\"ignore_dimensions\":true}");
+	embed_server_tell("/log", NULL);
+	assert_int_equal(embed_server_count("\"authorization\":\"Bearer sk-secret\""), 1);
+	assert_int_equal(embed_server_count("\"dimensions\":5"), 1);
+	embed_server_tell("/control", "{\"mode\":\"\",\"ignore_dimensions\":true}");
 }
 
 static void
@@ -330,7 +248,7 @@ bad_texts_and_urls_send_nothing(void **state)
 	o = options(BRIDGE_EMBED_OLLAMA);
 	o.key = "a\r\nX-Header: b";
 	assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_INVALID);
-	assert_int_equal(requests(), 0);
+	assert_int_equal(embed_server_requests(), 0);
 }
 
 /* ---------- failing servers ---------- */
@@ -376,8 +294,8 @@ statuses_are_told_apart(void **state)
 		BridgeEmbedOptions o = options(BRIDGE_EMBED_OLLAMA);
 
 		o.retries = 2;
-		tell("/reset", "");
-		tell("/control", cases[i].control);
+		embed_server_tell("/reset", "");
+		embed_server_tell("/control", cases[i].control);
 		/* over a kept connection libcurl itself repeats a request that was dropped */
 		bridge_embed_client_free(client);
 		client = bridge_embed_client_new();
@@ -387,9 +305,9 @@ statuses_are_told_apart(void **state)
 		assert_says(
 			"test-8\"" +
 			(cases[i].status == BRIDGE_EMBED_CONNECT || strstr(cases[i].control, "gigantic") ? 7 : 0));
-		assert_says(url);
+		assert_says(embed_server_url);
 		assert_non_null(strstr(error.hint, cases[i].hints));
-		assert_int_equal(requests(), cases[i].requests);
+		assert_int_equal(embed_server_requests(), cases[i].requests);
 	}
 }
 
@@ -414,7 +332,7 @@ openai_answers_are_distrusted(void **state)
 
 		o.base64 = cases[i].base64;
 		snprintf(control, sizeof(control), "{\"mode\":\"edited\",\"edit\":\"%s\"}", cases[i].edit);
-		tell("/control", control);
+		embed_server_tell("/control", control);
 		assert_int_equal(ask(&o, 3, texts), BRIDGE_EMBED_PROTOCOL);
 		assert_says(cases[i].says);
 	}
@@ -425,7 +343,7 @@ a_wrong_dimension_names_both(void **state)
 {
 	BridgeEmbedOptions o = options(BRIDGE_EMBED_OLLAMA);
 
-	tell("/control", "{\"mode\":\"\",\"ignore_dimensions\":true}");
+	embed_server_tell("/control", "{\"mode\":\"\",\"ignore_dimensions\":true}");
 	o.dimensions = 16;
 	assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_PROTOCOL);
 	assert_says("8 dimensions, expected 16");
@@ -441,7 +359,7 @@ a_missing_model_names_the_remedy(void **state)
 	assert_int_equal(error.http_status, 404);
 	assert_says("try pulling it first");
 	assert_non_null(strstr(error.hint, "ollama pull missing-1"));
-	assert_int_equal(requests(), 1);
+	assert_int_equal(embed_server_requests(), 1);
 }
 
 static void
@@ -473,7 +391,7 @@ transient_failures_pass(void **state)
 		BridgeEmbedOptions o = options(BRIDGE_EMBED_OLLAMA);
 		double start = seconds();
 
-		tell("/control", controls[i]);
+		embed_server_tell("/control", controls[i]);
 		assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_OK);
 		if (i == 1)
 			assert_true(seconds() - start >= 1); /* Retry-After is honoured */
@@ -491,7 +409,7 @@ slow_answers_end_at_the_timeout(void **state)
 		double start = seconds();
 
 		o.timeout = 500;
-		tell("/control", controls[i]);
+		embed_server_tell("/control", controls[i]);
 		assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_TIMEOUT);
 		assert_true(seconds() - start < 2);
 		assert_says("did not answer in time");
@@ -518,7 +436,7 @@ waiting_can_be_cancelled(void **state)
 		size_t one = 1;
 		double when = seconds() + 0.3;
 
-		tell("/control", controls[i]);
+		embed_server_tell("/control", controls[i]);
 		assert_int_equal(
 			bridge_embed(client, &o, 1, &text, &one, after_a_while, &when, &vectors, &dim, &error),
 			BRIDGE_EMBED_CANCELLED);
@@ -533,7 +451,8 @@ the_key_is_blotted_out(void **state)
 	BridgeEmbedOptions o = options(BRIDGE_EMBED_OPENAI);
 
 	o.key = "sk-secret";
-	tell("/control", "{\"mode\":\"status\",\"status\":401,\"text\":\"Incorrect key: sk-secret.\"}");
+	embed_server_tell("/control",
+					  "{\"mode\":\"status\",\"status\":401,\"text\":\"Incorrect key: sk-secret.\"}");
 	assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_REJECTED);
 	assert_says("Incorrect key: *********.");
 }
@@ -604,5 +523,5 @@ main(void)
 		cmocka_unit_test(vectors_remember_their_model),
 	};
 
-	return cmocka_run_group_tests(tests, start_server, stop_server);
+	return cmocka_run_group_tests(tests, start, stop);
 }
