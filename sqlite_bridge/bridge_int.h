@@ -828,10 +828,9 @@ int bridge_index_claim_model(sqlite3 *db, const char *schema, const char *table,
 							 BridgeError *err);
 
 /*
- * A vector, called what in a message, comes to an index of model present ("":
- * unknown): SQLITE_MISMATCH when it is known to be of another model.
+ * A vector (dim floats), called what in a message, comes to the index:
+ * SQLITE_MISMATCH when it is known to be of another model than the index's.
  */
-int bridge_index_check_model(const char *table, const char *present, const float *vector, int dim,
-							 const char *what, BridgeError *err);
+int bridge_index_check_model(BridgeStore *store, const float *vector, const char *what, BridgeError *err);
 
 #endif /* BRIDGE_INT_H */

@@ -87,17 +87,20 @@ bridge_index_claim_model(sqlite3 *db, const char *schema, const char *table, con
 }
 
 int
-bridge_index_check_model(const char *table, const char *present, const float *vector, int dim,
-						 const char *what, BridgeError *err)
+bridge_index_check_model(BridgeStore *store, const float *vector, const char *what, BridgeError *err)
 {
 	char model[BRIDGE_MODEL_SIZE];
+	char present[BRIDGE_MODEL_SIZE];
+	int rc;
 
-	if (present[0] == '\0' || !bridge_embed_model_of(vector, dim, model) ||
-		strncmp(present, model, BRIDGE_MODEL_SIZE - 1) == 0)
+	if (!bridge_embed_model_of(vector, store->params.dim, model))
 		return SQLITE_OK;
+	rc = bridge_index_model(store->db, store->schema, store->table, present, err);
+	if (rc != SQLITE_OK || present[0] == '\0' || strncmp(present, model, BRIDGE_MODEL_SIZE - 1) == 0)
+		return rc;
 	return bridge_error(err, SQLITE_MISMATCH,
-						"%s was made by model \"%s\", but index \"%s\" holds vectors of model \"%s\"", what,
-						model, table, present);
+						"%s: %s was made by model \"%s\", but index \"%s\" holds vectors of model \"%s\"",
+						store->table, what, model, store->table, present);
 }
 
 /* hnsw_model(table) tells the model; hnsw_model(table, model) claims the index for it. */

@@ -59,6 +59,9 @@ take_vector(BridgeQuery *query, const BridgeStore *store, sqlite3_value *value, 
 	if (scratch->dim != p->dim)
 		return bridge_error(err, SQLITE_MISMATCH, "%s: the query vector has %d dimensions, the index has %d",
 							store->table, scratch->dim, p->dim);
+	rc = bridge_index_check_model((BridgeStore *) store, scratch->data, "the query vector", err);
+	if (rc != SQLITE_OK)
+		return rc;
 	if (query->vector_capacity < p->dim)
 	{
 		float *vector = sqlite3_realloc64(query->vector, sizeof(float) * (uint64_t) p->dim);

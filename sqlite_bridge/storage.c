@@ -802,8 +802,10 @@ bridge_store_change(BridgeStore *store, int64_t rowid, const float *vector, Brid
 	sqlite3_stmt *stmt;
 	sqlite3_int64 seq = 0;
 	int64_t tag;
-	int rc = statement(store, BRIDGE_STMT_COUNTER, &stmt, err);
+	int rc = vector != NULL ? bridge_index_check_model(store, vector, "the vector", err) : SQLITE_OK;
 
+	if (rc == SQLITE_OK)
+		rc = statement(store, BRIDGE_STMT_COUNTER, &stmt, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	rc = sqlite3_step(stmt);
