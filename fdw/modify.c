@@ -629,7 +629,7 @@ vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *pr
 {
 	if (!es->verbose)
 		return;
-	ExplainPropertyText("SQLite Query", strVal(list_nth(private, MODIFY_SQL)), es);
+	ExplainPropertyText("SQLite SQL", strVal(list_nth(private, MODIFY_SQL)), es);
 	if (target->ri_BatchSize > 1)
 		ExplainPropertyInteger("Batch Size", NULL, target->ri_BatchSize, es);
 }

@@ -362,6 +362,8 @@ void bridge_connection_release(void *connection);
  * from the threads of a build: those ask host.cancelled.
  */
 bool bridge_cancelled(void *connection);
+/* To be called after the last bridge_cancelled of a function that works without a connected table. */
+void bridge_cancelled_end(BridgeConnection *connection);
 
 /*
  * The index by name: "table", "schema.table", or NULL where the database has

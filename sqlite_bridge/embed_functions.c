@@ -60,6 +60,7 @@ embed_state_ask(EmbedState *state, size_t count, const char *const *texts, const
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	status = bridge_embed(client, options, count, texts, lengths, bridge_cancelled, state->connection,
 						  vectors, dim, failure);
+	bridge_cancelled_end(state->connection);
 	if (status != BRIDGE_EMBED_OK)
 		return bridge_error(err, code_of(status), "%s%s%s", failure->message,
 							failure->hint[0] != '\0' ? ". " : "", failure->hint);

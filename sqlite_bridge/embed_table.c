@@ -275,4 +275,5 @@ embed_table_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	json_object_put(run.errors);
 	sqlite3_finalize(run.select);
 	sqlite3_finalize(run.update);
+	bridge_cancelled_end(run.state->connection);
 }

@@ -88,6 +88,20 @@ bridge_cancelled(void *arg)
 	return is_interrupted(connection);
 }
 
+/*
+ * No statement of ours may be left when the connection closes: the last
+ * connected table takes it along, and so does who asks without any table.
+ */
+void
+bridge_cancelled_end(BridgeConnection *connection)
+{
+	for (BridgeIndex *index = connection->indexes; index != NULL; index = index->next)
+		if (index->connected != NULL)
+			return;
+	sqlite3_finalize(connection->poll);
+	connection->poll = NULL;
+}
+
 /* ---------- indexes ---------- */
 
 static bool
@@ -179,12 +193,7 @@ bridge_index_disconnect(BridgeIndex *index, BridgeTable *table)
 
 	if (index->connected == table)
 		index->connected = NULL;
-	/* No statement of ours may be left when the connection closes. */
-	for (BridgeIndex *other = connection->indexes; other != NULL; other = other->next)
-		if (other->connected != NULL)
-			return;
-	sqlite3_finalize(connection->poll);
-	connection->poll = NULL;
+	bridge_cancelled_end(connection);
 }
 
 BridgeStore *
