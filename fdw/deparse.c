@@ -176,7 +176,13 @@ put_array_op(VssDeparse *context, ScalarArrayOpExpr *op)
 	appendStringInfoChar(buf, '(');
 	vssfdw_deparse_expr(context, linitial(op->args));
 	appendStringInfoString(buf, op->useOr ? " IN (" : " NOT IN (");
-	if (IsA(array, Const) && !((Const *) array)->constisnull)
+	if (IsA(array, Const) && ((Const *) array)->constisnull)
+	{
+		/* NULL, whatever x is */
+		appendStringInfoString(buf, "NULL))");
+		return;
+	}
+	if (IsA(array, Const))
 	{
 		ArrayType *values = DatumGetArrayTypeP(((Const *) array)->constvalue);
 		Oid type = ARR_ELEMTYPE(values);
