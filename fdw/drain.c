@@ -11,6 +11,7 @@
  * There is no ShutdownForeignScan that would let go of a scan below a satisfied
  * LIMIT: the executor also calls it after each FETCH from a cursor, which
  * reads on.
+ * A KNN scan whose LIMIT the plan knows is read as far as that.
  */
 #include "fdw/planner.h"
 
@@ -50,6 +51,8 @@ drain(void *arg)
 		bool more;
 
 		CHECK_FOR_INTERRUPTS();
+		if (state->knn != NULL && vssfdw_knn_satisfied(state))
+			break;
 		MemoryContextReset(row);
 		MemoryContextSwitchTo(row);
 		more = vssfdw_scan_fetch(node, slot);

@@ -75,6 +75,7 @@ struct VssKnnScan
 	BridgeMetric metric;
 	int64 index_ef;
 	double limit;
+	double bound;
 	double rows;
 	int distance_place; /* in the scan tuple, from 0; -1: not wanted */
 	bool predicate;
@@ -95,8 +96,9 @@ struct VssKnnScan
 	VssStatement *current;
 	const VssVector *vector; /* in the bound values' context; NULL: SQL NULL */
 	rowids_hash *given;      /* NULL while nothing needs it */
-	BridgeStats stats;       /* the running statement writes here */
-	bool counted;            /* stats are in the report */
+	int64 given_count;
+	BridgeStats stats; /* the running statement writes here */
+	bool counted;      /* stats are in the report */
 	VssKnnReport report;
 };
 
@@ -149,6 +151,7 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	knn->metric = intVal(list_nth(private, VSS_KNN_METRIC));
 	knn->index_ef = intVal(list_nth(private, VSS_KNN_EF));
 	knn->limit = floatVal(list_nth(private, VSS_KNN_LIMIT));
+	knn->bound = floatVal(list_nth(private, VSS_KNN_BOUND));
 	knn->rows = floatVal(list_nth(private, VSS_KNN_ROWS));
 	knn->distance_place = intVal(list_nth(private, VSS_KNN_DISTANCE_SLOT)) - 1;
 	knn->predicate = boolVal(list_nth(private, VSS_KNN_PREDICATE));
@@ -417,21 +420,17 @@ vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *sl
 		else if (first_time(state, sqlite3_column_int64(knn->current->stmt, state->ncolumns + 1)))
 		{
 			store(state, slot);
+			knn->given_count++;
 			return true;
 		}
 	}
 	return false;
 }
 
-void
-vssfdw_knn_stop(VssScanState *state)
+bool
+vssfdw_knn_satisfied(VssScanState *state)
 {
-	VssKnnScan *knn = state->knn;
-
-	if (knn->current != NULL)
-		vssfdw_rewind(knn->current);
-	count(knn);
-	knn->phase = PHASE_DONE;
+	return state->knn->bound > 0 && state->knn->given_count >= state->knn->bound;
 }
 
 void
@@ -439,10 +438,13 @@ vssfdw_knn_rescan(VssScanState *state)
 {
 	VssKnnScan *knn = state->knn;
 
-	vssfdw_knn_stop(state);
+	if (knn->current != NULL)
+		vssfdw_rewind(knn->current);
+	count(knn);
 	if (knn->given != NULL)
 		rowids_reset(knn->given);
 	knn->current = NULL;
+	knn->given_count = 0;
 	knn->phase = PHASE_START;
 }
 

@@ -397,6 +397,31 @@ deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, Lis
 	return pstrdup(context->buf->data);
 }
 
+/*
+ * How many rows of a scan ordered by distance the plan reads at most, 0 when
+ * that is not certain: other sort keys make an incremental sort read ahead, set
+ * returning functions and row locks drop rows.
+ */
+static double
+certain_bound(PlannerInfo *root)
+{
+	Query *parse = root->parse;
+	Const *count = (Const *) parse->limitCount;
+	Const *offset = (Const *) parse->limitOffset;
+	double bound;
+
+	if (count == NULL || !IsA(count, Const) || count->constisnull || parse->limitOption != LIMIT_OPTION_COUNT)
+		return 0;
+	if (offset != NULL && !IsA(offset, Const))
+		return 0;
+	if (list_length(root->query_pathkeys) != 1 || parse->hasTargetSRFs || root->rowMarks != NIL)
+		return 0;
+	bound = DatumGetInt64(count->constvalue);
+	if (offset != NULL && !offset->constisnull)
+		bound += DatumGetInt64(offset->constvalue);
+	return bound;
+}
+
 /* SQL, columns and KNN part of fdw_private for a path that asks an index; fdw_exprs into *exprs. */
 static List *
 plan_knn(PlannerInfo *root, RelOptInfo *baserel, List *path, List *columns, List *scan_tlist,
@@ -413,6 +438,7 @@ plan_knn(PlannerInfo *root, RelOptInfo *baserel, List *path, List *columns, List
 	bool predicate = k != NULL;
 	bool prefilter = boolVal(list_nth(path, VSS_KNN_PATH_PREFILTER));
 	double limit = 0;
+	double bound = 0;
 	int slot = 0;
 	char *sql;
 	char *prefilter_sql = "";
@@ -436,7 +462,10 @@ plan_knn(PlannerInfo *root, RelOptInfo *baserel, List *path, List *columns, List
 			prefilter_sql = deparse_knn(&context, VSS_KNN_PREFILTER, index, columns, remote_exprs);
 		tail_sql = deparse_knn(&context, VSS_KNN_TAIL, index, columns, remote_exprs);
 		if (local_exprs == NIL && bms_equal(root->all_baserels, baserel->relids) && root->limit_tuples > 0)
+		{
 			limit = root->limit_tuples;
+			bound = certain_bound(root);
+		}
 	}
 	if (scan_tlist != NIL && distance != NULL)
 	{
@@ -447,6 +476,7 @@ plan_knn(PlannerInfo *root, RelOptInfo *baserel, List *path, List *columns, List
 
 	knn = list_make5(makeString(index->name), makeInteger(index->metric), makeInteger(index->dim),
 					 makeInteger(index->ef_search), makeFloat(psprintf("%.0f", limit)));
+	knn = lappend(knn, makeFloat(psprintf("%.0f", bound)));
 	knn = lappend(knn, makeFloat(psprintf("%.0f", rel->tuples)));
 	knn = lappend(knn, makeInteger(slot));
 	knn = lappend(knn, makeBoolean(predicate));

@@ -229,7 +229,8 @@ enum VssKnnItem
 	VSS_KNN_METRIC,        /* Integer, a BridgeMetric */
 	VSS_KNN_DIM,           /* Integer */
 	VSS_KNN_EF,            /* Integer: the index's ef_search */
-	VSS_KNN_LIMIT,         /* Float: rows that the query is known to want, 0: unknown */
+	VSS_KNN_LIMIT,         /* Float: rows that the query probably wants, 0: unknown */
+	VSS_KNN_BOUND,         /* Float: rows that it reads at the very most, 0: unknown */
 	VSS_KNN_ROWS,          /* Float: rows of the table, for the switch to the prefilter */
 	VSS_KNN_DISTANCE_SLOT, /* Integer: place of the distance in the scan tuple, 0: not there */
 	VSS_KNN_PREDICATE,     /* Boolean: the rows are those of a vss_knn predicate */
@@ -308,8 +309,8 @@ VssKnnScan *vssfdw_knn_begin(ForeignScanState *node, List *private);
 /* Prepare what may follow state->statement; not under EXPLAIN alone. */
 void vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state);
 bool vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot);
-/* No more rows are wanted: give up what is running. */
-void vssfdw_knn_stop(VssScanState *state);
+/* Whether as many rows were given as the plan reads at most. */
+bool vssfdw_knn_satisfied(VssScanState *state);
 void vssfdw_knn_rescan(VssScanState *state);
 void vssfdw_knn_end(VssScanState *state);
 
