@@ -1,13 +1,15 @@
 /*
  * fuzz_graph_file.c
  *		libFuzzer target: a graph file with anything in it must neither crash
- *		nor hang whoever searches it.
+ *		nor hang whoever searches it, checks it or builds upon it.
  *
  * Random bytes would fail at the first checksum and reach nothing.  So the
  * input edits a sound file: byte 0 chooses the file and which checksums are
  * made to fit afterwards, the rest are edits of 6 bytes: a 32-bit place
  * (modulo the size) and two bytes to write there.  An edit whose place has its
- * top bit set cuts the file instead.
+ * top bit set cuts the file instead; with bit 6 of byte 0 set the file is cut
+ * there only after it was opened, under the map.  Bit 5 asks for a builder,
+ * which is slow.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -24,7 +26,6 @@
 
 #define DIM 4
 #define FILES 4
-#define RESULTS 64
 
 static struct
 {
@@ -45,11 +46,11 @@ must(bool ok, const char *what)
 	}
 }
 
-/* Graphs of 0, 1, 40 and 400 nodes; the last has several layers, l2 and equal vectors. */
+/* Graphs of 0, 1, 20 and 150 nodes; the last has several layers, l2 and equal vectors. */
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const int nodes[FILES] = {0, 1, 40, 400};
+	static const int nodes[FILES] = {0, 1, 20, 150};
 
 	for (int f = 0; f < FILES; f++)
 	{
@@ -122,8 +123,32 @@ report(void *arg, const char *finding)
 	return --*(int *) arg > 0;
 }
 
+/* Change the graph and write it: what comes out of a sound graph is sound. */
 static void
-use(HnswSnapshot *snapshot)
+rebuild(const HnswSnapshot *snapshot, const float *vector, bool sound)
+{
+	HnswTask task = {.threads = 1};
+	HnswWriteOptions options = {.mode = -1, .group = -1};
+	HnswBuilder *builder;
+	HnswSnapshot *written;
+	HnswError err;
+	uint64_t problems;
+
+	if (hnsw_builder_load(snapshot, &task, &builder, &err) != HNSW_OK)
+		return;
+	(void) hnsw_builder_remove(builder, 3);
+	(void) hnsw_builder_add(builder, -1, vector, &err);
+	if (hnsw_builder_snapshot(builder, &options, &written, &err) == HNSW_OK)
+	{
+		must(hnsw_snapshot_check(written, NULL, NULL, NULL, &problems) == HNSW_OK, "check did not end");
+		must(!sound || problems == 0, "an unsound graph came of a sound one");
+		hnsw_snapshot_close(written);
+	}
+	hnsw_builder_free(builder);
+}
+
+static void
+use(HnswSnapshot *snapshot, bool build)
 {
 	const HnswSnapshotInfo *info = hnsw_snapshot_info(snapshot);
 	HnswSearchOptions options = {.ef = 16};
@@ -135,19 +160,24 @@ use(HnswSnapshot *snapshot)
 
 	must(vector != NULL, "no memory");
 	vector[0] = 1;
+	/* To the end: every node comes once at most. */
 	if (hnsw_search_begin(snapshot, vector, &options, &cursor, &err) == HNSW_OK)
 	{
+		uint64_t found = 0;
 		HnswHit hit;
 
-		for (int i = 0; i < RESULTS && hnsw_search_next(cursor, &hit) == HNSW_OK; i++)
-			continue;
+		while (hnsw_search_next(cursor, &hit) == HNSW_OK)
+			must(++found <= info->count, "more results than nodes");
 		hnsw_search_end(cursor);
 	}
 	(void) hnsw_snapshot_vector(snapshot, 7, vector);
 	if (info->params.dim == DIM)
 		(void) hnsw_snapshot_each(snapshot, visit, &budget);
 	budget = 100;
-	(void) hnsw_snapshot_check(snapshot, NULL, report, &budget, &problems);
+	must(hnsw_snapshot_check(snapshot, NULL, report, &budget, &problems) == HNSW_OK, "check did not end");
+	must(problems > 0 || !hnsw_snapshot_is_corrupt(snapshot), "corrupt, but without a problem");
+	if (build)
+		rebuild(snapshot, vector, problems == 0);
 	free(vector);
 }
 
@@ -157,6 +187,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int which;
 	uint8_t *bytes;
 	size_t length;
+	size_t cut = SIZE_MAX; /* where, once the file is open */
 	int fd;
 	char path[64];
 	HnswSnapshot *snapshot;
@@ -174,7 +205,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		uint32_t place;
 
 		memcpy(&place, data + at, sizeof(place));
-		if (place >> 31)
+		if (place >> 31 && data[0] & 0x40)
+			cut = (place & INT32_MAX) % length;
+		else if (place >> 31)
 			length = (place & INT32_MAX) % length + 1;
 		else
 		{
@@ -190,7 +223,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	snprintf(path, sizeof(path), "/proc/self/fd/%d", fd);
 	if (hnsw_snapshot_open(path, &snapshot, &err) == HNSW_OK)
 	{
-		use(snapshot);
+		must(cut == SIZE_MAX || ftruncate(fd, (off_t) cut) == 0, "cannot cut the file");
+		use(snapshot, data[0] & 0x20);
+		must(cut == SIZE_MAX || hnsw_snapshot_is_corrupt(snapshot), "a cut file was not noticed");
 		hnsw_snapshot_close(snapshot);
 	}
 	close(fd);
