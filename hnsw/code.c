@@ -183,12 +183,12 @@ hnsw_probe_slack(const HnswProbe *probe, const uint8_t *record, float key)
 	double off;
 
 	if (probe->code != HNSW_CODE_SQ8 || fabsf(key) >= FLT_MAX)
-		return FLT_MAX;
+		return INFINITY;
 	memcpy(&tail, record + probe->dim, sizeof tail);
 
 	/* below this, floats have lost the relative precision that is assumed here */
 	if (tail.scale < FLT_MIN || tail.square < FLT_MIN || probe->scale < FLT_MIN || probe->square < FLT_MIN)
-		return FLT_MAX;
+		return INFINITY;
 	if (probe->metric == HNSW_COSINE)
 		length = 1;
 	else
@@ -197,7 +197,7 @@ hnsw_probe_slack(const HnswProbe *probe, const uint8_t *record, float key)
 	off += ROUNDING * probe->length * (length + tail.error);
 	if (probe->metric == HNSW_L2)
 		off = 2 * off + ROUNDING * ((double) probe->square + tail.square);
-	return off < FLT_MAX ? (float) off * 1.0001f : FLT_MAX;
+	return off < FLT_MAX ? (float) off * 1.0001f : INFINITY;
 }
 
 float

@@ -97,7 +97,7 @@ hnsw_probe_key(const HnswProbe *p, const float *vector, const uint8_t *record)
 
 /*
  * How far the key of this record can be from the true one: never too small,
- * FLT_MAX where nothing is known.
+ * infinite where nothing is known.
  */
 float hnsw_probe_slack(const HnswProbe *probe, const uint8_t *record, float key);
 

@@ -103,7 +103,7 @@ set_free(Set *set)
 }
 
 HnswBuilder *
-graph_build(const Set *set, size_t first, size_t count, HnswMetric metric, uint32_t m, uint32_t ef)
+set_graph(const Set *set, size_t first, size_t count, HnswMetric metric, uint32_t m, uint32_t ef)
 {
 	HnswParams params = {.dim = set->dim, .metric = metric, .m = m, .ef_construction = ef, .seed = 7};
 	HnswTask one = {.threads = 1};
@@ -113,7 +113,7 @@ graph_build(const Set *set, size_t first, size_t count, HnswMetric metric, uint3
 	if (hnsw_builder_create(&params, count, &builder, &err) != HNSW_OK ||
 		hnsw_builder_add_many(builder, count, set->labels + first, set_vector(set, first), &one, &err) !=
 			HNSW_OK)
-		fail_msg("graph_build: %s", err.message);
+		fail_msg("set_graph: %s", err.message);
 	return builder;
 }
 
@@ -126,7 +126,7 @@ print_finding(void *arg, const char *finding)
 }
 
 uint64_t
-graph_problems(const HnswSnapshot *snapshot)
+set_problems(const HnswSnapshot *snapshot)
 {
 	uint64_t problems = 0;
 
@@ -135,15 +135,15 @@ graph_problems(const HnswSnapshot *snapshot)
 }
 
 HnswSnapshot *
-graph_snapshot(HnswBuilder *builder)
+set_snapshot(HnswBuilder *builder)
 {
 	HnswWriteOptions options = {.mode = -1, .group = -1};
 	HnswSnapshot *snapshot;
 	HnswError err = {0};
 
 	if (hnsw_builder_snapshot(builder, &options, &snapshot, &err) != HNSW_OK)
-		fail_msg("graph_snapshot: %s", err.message);
-	assert_int_equal(graph_problems(snapshot), 0);
+		fail_msg("set_snapshot: %s", err.message);
+	assert_int_equal(set_problems(snapshot), 0);
 	return snapshot;
 }
 
@@ -172,8 +172,8 @@ exact_nearest(const Set *set, const bool *dead, HnswMetric metric, const float *
 }
 
 int
-graph_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int k, uint32_t ef,
-			 HnswHit *hits, HnswStats *stats)
+set_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int k, uint32_t ef,
+		   HnswHit *hits, HnswStats *stats)
 {
 	HnswSearchOptions options = {.ef = ef};
 	HnswMetric metric = hnsw_snapshot_info(snapshot)->params.metric;
@@ -183,7 +183,7 @@ graph_search(const HnswSnapshot *snapshot, const Set *set, const float *query, i
 	int n = 0;
 
 	if (hnsw_search_begin(snapshot, query, &options, &cursor, &err) != HNSW_OK)
-		fail_msg("graph_search: %s", err.message);
+		fail_msg("set_search: %s", err.message);
 	while (n < k && (status = hnsw_search_next(cursor, &hits[n])) == HNSW_OK)
 	{
 		if (set != NULL)
@@ -202,8 +202,8 @@ graph_search(const HnswSnapshot *snapshot, const Set *set, const float *query, i
 }
 
 double
-graph_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries, int k,
-			 uint32_t ef, HnswStats *total)
+set_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries, int k,
+		   uint32_t ef, HnswStats *total)
 {
 	HnswMetric metric = hnsw_snapshot_info(snapshot)->params.metric;
 	double *truth = malloc((size_t) k * sizeof *truth);
@@ -216,7 +216,7 @@ graph_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, con
 	{
 		const float *query = set_vector(queries, q);
 		HnswStats stats;
-		int n = graph_search(snapshot, set, query, k, ef, hits, &stats);
+		int n = set_search(snapshot, set, query, k, ef, hits, &stats);
 
 		exact_nearest(set, dead, metric, query, k, truth);
 		for (int i = 0; i < n; i++)

@@ -54,14 +54,14 @@ set_vector(const Set *set, size_t i)
 }
 
 /* A graph of the rows from first on, added in order by one thread. */
-HnswBuilder *graph_build(const Set *set, size_t first, size_t count, HnswMetric metric, uint32_t m,
-						 uint32_t ef);
+HnswBuilder *set_graph(const Set *set, size_t first, size_t count, HnswMetric metric, uint32_t m,
+					   uint32_t ef);
 
 /* Its snapshot in memory; the validator has found nothing. */
-HnswSnapshot *graph_snapshot(HnswBuilder *builder);
+HnswSnapshot *set_snapshot(HnswBuilder *builder);
 
 /* Print findings and count them. */
-uint64_t graph_problems(const HnswSnapshot *snapshot);
+uint64_t set_problems(const HnswSnapshot *snapshot);
 
 /* The distances of the k nearest rows (fewer rows: the last ones are infinite). */
 void exact_nearest(const Set *set, const bool *dead, HnswMetric metric, const float *query, int k,
@@ -71,12 +71,12 @@ void exact_nearest(const Set *set, const bool *dead, HnswMetric metric, const fl
  * Search for k with ef; the hits' distances are checked against hnsw_distance
  * where set is given (labels count from 1), and their order.  Returns how many came.
  */
-int graph_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int k, uint32_t ef,
-				 HnswHit *hits, HnswStats *stats);
+int set_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int k, uint32_t ef,
+			   HnswHit *hits, HnswStats *stats);
 
 /* The share of the k nearest that a search finds, by distance, over all queries. */
-double graph_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries, int k,
-					uint32_t ef, HnswStats *total);
+double set_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries, int k,
+				  uint32_t ef, HnswStats *total);
 
 #define assert_ok(call) assert_int_equal((call), HNSW_OK)
 

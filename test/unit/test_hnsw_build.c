@@ -2,7 +2,7 @@
  * test_hnsw_build.c
  *		Building: recall of what comes out, determinism, bounds, failures.
  *
- * Every snapshot made here has passed the validator (graph_snapshot).
+ * Every snapshot made here has passed the validator (set_snapshot).
  */
 #include "support.h"
 #include "support_words.h"
@@ -76,10 +76,10 @@ check_recall(HnswMetric metric, uint32_t dim, double wanted)
 	const size_t n = 6000;
 	Set *set = set_clustered(n, dim, 11, 1);
 	Set *queries = set_clustered(100, dim, 11, 2);
-	HnswBuilder *builder = graph_build(set, 0, n, metric, 16, 100);
-	HnswSnapshot *snapshot = graph_snapshot(builder);
+	HnswBuilder *builder = set_graph(set, 0, n, metric, 16, 100);
+	HnswSnapshot *snapshot = set_snapshot(builder);
 	HnswStats stats;
-	double recall = graph_recall(snapshot, set, NULL, queries, 10, 64, &stats);
+	double recall = set_recall(snapshot, set, NULL, queries, 10, 64, &stats);
 
 	if (recall < wanted)
 		fail_msg("%s, dim %u: recall %.4f, wanted %.4f", hnsw_metric_name(metric), dim, recall, wanted);
@@ -123,8 +123,8 @@ recall_words(void **state)
 {
 	Words *words = words_load(0);
 	Set set = {WORDS_DIM, words->count, words->vectors, words->labels};
-	HnswBuilder *builder = graph_build(&set, 0, set.count, HNSW_COSINE, 16, 200);
-	HnswSnapshot *snapshot = graph_snapshot(builder);
+	HnswBuilder *builder = set_graph(&set, 0, set.count, HNSW_COSINE, 16, 200);
+	HnswSnapshot *snapshot = set_snapshot(builder);
 	const int queries = 200;
 	uint64_t distances = 0;
 	int found = 0;
@@ -136,7 +136,7 @@ recall_words(void **state)
 	{
 		const float *query = set_vector(&set, (size_t) q * (set.count / queries));
 		double kth = words_kth_distance(words, HNSW_COSINE, query, 10);
-		int n = graph_search(snapshot, &set, query, 10, 100, hits, &stats);
+		int n = set_search(snapshot, &set, query, 10, 100, hits, &stats);
 
 		for (int i = 0; i < n; i++)
 			found += hits[i].distance <= kth;
@@ -157,14 +157,14 @@ static void
 empty_graph(void **state)
 {
 	Set *set = set_normal(1, 8, 1);
-	HnswBuilder *builder = graph_build(set, 0, 0, HNSW_L2, 8, 50);
-	HnswSnapshot *snapshot = graph_snapshot(builder);
+	HnswBuilder *builder = set_graph(set, 0, 0, HNSW_L2, 8, 50);
+	HnswSnapshot *snapshot = set_snapshot(builder);
 	HnswHit hit;
 
 	(void) state;
 	assert_int_equal(hnsw_builder_count(builder), 0);
 	assert_int_equal(hnsw_builder_remove(builder, 1), HNSW_NOTFOUND);
-	assert_int_equal(graph_search(snapshot, set, set->vectors, 1, 10, &hit, NULL), 0);
+	assert_int_equal(set_search(snapshot, set, set->vectors, 1, 10, &hit, NULL), 0);
 	hnsw_snapshot_close(snapshot);
 	hnsw_builder_free(builder);
 	set_free(set);
@@ -183,14 +183,14 @@ small_graphs_are_exact(void **state)
 			{
 				size_t n = sizes[s];
 				Set *set = set_normal(n, dims[d], 5 + n);
-				HnswBuilder *builder = graph_build(set, 0, n, metric, 4, 20);
-				HnswSnapshot *snapshot = graph_snapshot(builder);
+				HnswBuilder *builder = set_graph(set, 0, n, metric, 4, 20);
+				HnswSnapshot *snapshot = set_snapshot(builder);
 				HnswHit hits[200];
 				double truth[200];
 				const float *query = set_vector(set, n / 2);
 
 				/* k beyond n: all of them, and with ef >= n in the true order */
-				assert_int_equal(graph_search(snapshot, set, query, 200, 200, hits, NULL), n);
+				assert_int_equal(set_search(snapshot, set, query, 200, 200, hits, NULL), n);
 				exact_nearest(set, NULL, metric, query, (int) n, truth);
 				for (size_t i = 0; i < n; i++)
 					assert_true(hits[i].distance == truth[i]);
@@ -209,10 +209,10 @@ widest_vectors(void **state)
 	(void) state;
 	for (HnswMetric metric = HNSW_COSINE; metric <= HNSW_IP; metric++)
 	{
-		HnswBuilder *builder = graph_build(set, 0, set->count, metric, 8, 40);
-		HnswSnapshot *snapshot = graph_snapshot(builder);
+		HnswBuilder *builder = set_graph(set, 0, set->count, metric, 8, 40);
+		HnswSnapshot *snapshot = set_snapshot(builder);
 
-		assert_true(graph_recall(snapshot, set, NULL, queries, 10, 60, NULL) >= 0.96);
+		assert_true(set_recall(snapshot, set, NULL, queries, 10, 60, NULL) >= 0.96);
 		hnsw_snapshot_close(snapshot);
 		hnsw_builder_free(builder);
 	}
@@ -247,12 +247,12 @@ one_layer(void **state)
 			used++;
 	}
 	assert_int_equal(hnsw_builder_count(builder), n);
-	snapshot = graph_snapshot(builder);
+	snapshot = set_snapshot(builder);
 	assert_int_equal(hnsw_snapshot_info(snapshot)->layers, 1);
 	{
 		HnswHit hits[10];
 
-		assert_int_equal(graph_search(snapshot, all, set_vector(all, 0), 10, 50, hits, NULL), 10);
+		assert_int_equal(set_search(snapshot, all, set_vector(all, 0), 10, 50, hits, NULL), 10);
 	}
 	hnsw_snapshot_close(snapshot);
 	hnsw_builder_free(builder);
@@ -288,9 +288,9 @@ crowd_of_equal_vectors(void **state)
 				for (uint32_t d = 0; d < dim; d++)
 					set_vector(queries, q)[d] =
 						0.7f * set_vector(set, 0)[d] + 0.3f * set_vector(queries, q)[d];
-			builder = graph_build(set, 0, set->count, metric, 16, 100);
-			snapshot = graph_snapshot(builder);
-			recall = graph_recall(snapshot, set, NULL, queries, 10, 64, NULL);
+			builder = set_graph(set, 0, set->count, metric, 16, 100);
+			snapshot = set_snapshot(builder);
+			recall = set_recall(snapshot, set, NULL, queries, 10, 64, NULL);
 			if (recall < 0.98)
 				fail_msg("%s, dim %u: recall %.4f around a crowd", hnsw_metric_name(metric), dim, recall);
 			hnsw_snapshot_close(snapshot);
@@ -332,7 +332,7 @@ same_input_same_graph(void **state)
 
 		if (hnsw_set_kernel((HnswKernel) kernel) != HNSW_OK)
 			continue;
-		builder = graph_build(set, 0, set->count, HNSW_COSINE, 12, 80);
+		builder = set_graph(set, 0, set->count, HNSW_COSINE, 12, 80);
 
 		/* codes are integers: not even the kernel makes a difference */
 		if (want == 0)
@@ -349,7 +349,7 @@ levels_follow_the_paper(void **state)
 {
 	const size_t n = 20000;
 	Set *set = set_normal(n, 1, 1);
-	HnswBuilder *builder = graph_build(set, 0, n, HNSW_L2, 10, 10);
+	HnswBuilder *builder = set_graph(set, 0, n, HNSW_L2, 10, 10);
 	size_t above[4] = {0};
 
 	(void) state;
@@ -369,7 +369,7 @@ static void
 known_label_is_replaced(void **state)
 {
 	Set *set = set_clustered(400, 40, 41, 1);
-	HnswBuilder *builder = graph_build(set, 0, 200, HNSW_L2, 8, 50);
+	HnswBuilder *builder = set_graph(set, 0, 200, HNSW_L2, 8, 50);
 	HnswSnapshot *snapshot;
 	HnswError err;
 	HnswHit hit;
@@ -378,11 +378,11 @@ known_label_is_replaced(void **state)
 	for (size_t i = 0; i < 200; i++)
 		assert_ok(hnsw_builder_add(builder, set->labels[i], set_vector(set, i + 200), &err));
 	assert_int_equal(hnsw_builder_count(builder), 200);
-	snapshot = graph_snapshot(builder);
+	snapshot = set_snapshot(builder);
 	assert_int_equal(hnsw_snapshot_info(snapshot)->count, 200);
 	for (size_t i = 0; i < 200; i++)
 	{
-		assert_int_equal(graph_search(snapshot, NULL, set_vector(set, i + 200), 1, 50, &hit, NULL), 1);
+		assert_int_equal(set_search(snapshot, NULL, set_vector(set, i + 200), 1, 50, &hit, NULL), 1);
 		assert_int_equal(hit.label, set->labels[i]);
 		assert_true(hit.distance == 0);
 	}
@@ -478,7 +478,7 @@ progress_and_cancel(void **state)
 	assert_true(hnsw_builder_count(builder) > 0 && hnsw_builder_count(builder) < 1000);
 
 	/* what is in is a graph like any other */
-	hnsw_snapshot_close(graph_snapshot(builder));
+	hnsw_snapshot_close(set_snapshot(builder));
 	hnsw_builder_free(builder);
 	set_free(set);
 }
@@ -515,7 +515,7 @@ failed_allocations_change_nothing(void **state)
 
 		/* add, over the places where arrays grow */
 		{
-			HnswBuilder *builder = graph_build(set, 0, 0, HNSW_COSINE, 6, 30);
+			HnswBuilder *builder = set_graph(set, 0, 0, HNSW_COSINE, 6, 30);
 			HnswError err;
 
 			failures = 0;
@@ -536,7 +536,7 @@ failed_allocations_change_nothing(void **state)
 					failures++;
 				}
 			assert_true(failures > 20);
-			hnsw_snapshot_close(graph_snapshot(builder));
+			hnsw_snapshot_close(set_snapshot(builder));
 
 			/* remove and repair */
 			for (size_t i = 0; i < set->count; i += 2)
@@ -556,7 +556,7 @@ failed_allocations_change_nothing(void **state)
 				failures++;
 			}
 			assert_true(failures > 0);
-			hnsw_snapshot_close(graph_snapshot(builder));
+			hnsw_snapshot_close(set_snapshot(builder));
 			hnsw_builder_free(builder);
 		}
 		set_free(set);
