@@ -110,12 +110,10 @@ configure(VssConnection *conn)
 	rc = bridge_attach(db, &host, &message);
 	if (rc != SQLITE_OK)
 	{
-		char *copy = message != NULL ? pstrdup(message) : NULL;
+		char *copy = pstrdup(message != NULL ? message : sqlite3_errstr(rc));
 
 		sqlite3_free(message);
-		ereport(ERROR, (errcode(rc == SQLITE_NOMEM ? ERRCODE_OUT_OF_MEMORY : ERRCODE_FDW_ERROR),
-						errmsg("could not set up vector search on server \"%s\": %s", conn->servername,
-							   copy != NULL ? copy : sqlite3_errstr(rc))));
+		vssfdw_report_message(ERROR, rc, copy, conn->servername, NULL);
 	}
 
 	/* cell_size_check notices damaged pages before they can mislead. */

@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
 #include "fdw/fdw.h"
@@ -140,26 +141,30 @@ hint_for(int rc, const char *message)
 }
 
 void
-vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const char *sql)
+vssfdw_report_message(int elevel, int rc, const char *message, const char *servername, const char *sql)
 {
-	char *message;
-	const char *hint;
-
-	if (db != NULL && (sqlite3_extended_errcode(db) & 0xff) == (rc & 0xff))
-	{
-		message = pstrdup(sqlite3_errmsg(db));
-		rc = sqlite3_extended_errcode(db);
-	}
-	else
-		message = pstrdup(sqlite3_errstr(rc));
+	const char *hint = hint_for(rc, message);
 
 	/* Whoever asked us to stop gives the reason: cancel, timeout, shutdown. */
 	if ((rc & 0xff) == SQLITE_INTERRUPT || (rc & 0xff) == SQLITE_BUSY)
 		CHECK_FOR_INTERRUPTS();
 
-	hint = hint_for(rc, message);
 	ereport(elevel, (errcode(sqlstate_for(rc, message)),
-					 errmsg("SQLite error on server \"%s\": %s", servername, message),
+					 errmsg("SQLite error on server \"%s\": %s", servername,
+							pg_any_to_server(message, (int) strlen(message), PG_UTF8)),
 					 hint != NULL ? errhint("%s", hint) : 0,
 					 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
+}
+
+void
+vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const char *sql)
+{
+	const char *message = sqlite3_errstr(rc);
+
+	if (db != NULL && (sqlite3_extended_errcode(db) & 0xff) == (rc & 0xff))
+	{
+		message = sqlite3_errmsg(db);
+		rc = sqlite3_extended_errcode(db);
+	}
+	vssfdw_report_message(elevel, rc, pstrdup(message), servername, sql);
 }

@@ -94,6 +94,9 @@ char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored);
  */
 void vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const char *sql);
 
+/* The same with a message of one's own, in UTF-8, such as the bridge's. */
+void vssfdw_report_message(int elevel, int rc, const char *message, const char *servername, const char *sql);
+
 /* ---------- connection.c ---------- */
 
 /*
