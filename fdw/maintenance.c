@@ -37,17 +37,21 @@ VSS_SQL_FUNCTION(vss_rebuild);
 static bool reporting = false;
 
 /*
- * The bridge tells how far a merge is (BridgeHost.progress).  SQLite is on the
- * stack: only shared memory is written here.
+ * The bridge tells how far a merge is (BridgeHost.progress): in rows while it
+ * builds, in bytes while it writes the file, which are shown as blocks.
+ * SQLite is on the stack: only shared memory is written here.
  */
 void
 vssfdw_progress(void *arg, const char *phase, uint64_t done, uint64_t total)
 {
-	const int fields[] = {PROGRESS_CREATEIDX_TUPLES_DONE, PROGRESS_CREATEIDX_TUPLES_TOTAL};
-	const int64 values[] = {(int64) done, (int64) total};
+	static const int rows[] = {PROGRESS_CREATEIDX_TUPLES_DONE, PROGRESS_CREATEIDX_TUPLES_TOTAL};
+	static const int blocks[] = {PROGRESS_SCAN_BLOCKS_DONE, PROGRESS_SCAN_BLOCKS_TOTAL};
+	bool writing = strcmp(phase, "writing") == 0;
+	int64 unit = writing ? BLCKSZ : 1;
+	const int64 values[] = {(int64) done / unit, (int64) total / unit};
 
 	if (reporting)
-		pgstat_progress_update_multi_param(lengthof(fields), fields, values);
+		pgstat_progress_update_multi_param(lengthof(values), writing ? blocks : rows, values);
 }
 
 static void
