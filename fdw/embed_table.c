@@ -159,10 +159,11 @@ prepare_statements(Run *run, const char *condition)
 		types[i] = TEXTOID;
 
 	initStringInfo(&select);
+	/* output names of our own: ORDER BY would take a text for the key of that name */
 	appendStringInfoString(&select, "SELECT ");
 	for (int i = 0; i < run->key_count; i++)
-		appendStringInfo(&select, "%s::text, ", quote_identifier(run->keys[i]));
-	appendStringInfo(&select, "%s::text FROM %s WHERE %s IS NULL AND %s IS NOT NULL AND (%s)",
+		appendStringInfo(&select, "%s::text AS \"?key%d\", ", quote_identifier(run->keys[i]), i);
+	appendStringInfo(&select, "%s::text AS \"?text\" FROM %s WHERE %s IS NULL AND %s IS NOT NULL AND (%s)",
 					 quote_identifier(run->text_column), run->relation, quote_identifier(run->vector_column),
 					 quote_identifier(run->text_column), condition != NULL ? condition : "true");
 	initStringInfo(&order);
