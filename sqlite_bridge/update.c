@@ -31,13 +31,14 @@ enum
 };
 
 /*
- * INSERT OR IGNORE leaves candidates behind that nothing came of.  They are
- * looked through when so many have gathered, except the last few, which may be
- * those of a row that is being written: it cannot conflict with more rows than
- * its table has unique indexes.
+ * A candidate that is still there may go yet: one row's REPLACE removes several
+ * rows, and a cascading foreign key fires triggers between them.  So the last few
+ * stay, which covers the row being written and those around it (a row conflicts with
+ * no more rows than its table has unique indexes).  Older ones are those that
+ * INSERT OR IGNORE and UPSERT leave behind; nothing comes of them.
  */
 #define CONFLICTS_MANY 1024
-#define CONFLICTS_OF_ONE_ROW 64
+#define CONFLICTS_KEPT 64
 
 /* An integer, or text that is one, as for any INTEGER PRIMARY KEY. */
 static int
@@ -63,35 +64,37 @@ record_row(BridgeTable *table, int64_t rowid, BridgeError *err)
 	return rc != SQLITE_OK ? rc : bridge_store_change(store, rowid, store->scratch.data, err);
 }
 
-/* Record those of the oldest candidates that the content table has lost; keep the last keep. */
+/* Record those candidates that the content table has lost; forget old ones that it has. */
 static int
-settle_conflicts(BridgeTable *table, size_t keep, BridgeError *err)
+settle_conflicts(BridgeTable *table, BridgeError *err)
 {
-	size_t count = table->conflict_count > keep ? table->conflict_count - keep : 0;
-	int rc = SQLITE_OK;
+	size_t count = table->conflict_count;
+	size_t kept = 0;
 
-	for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
+	for (size_t i = 0; i < count; i++)
 	{
 		bool present;
+		int rc = bridge_store_truth_exists(table->store, table->conflicts[i], &present, err);
 
-		rc = bridge_store_truth_exists(table->store, table->conflicts[i], &present, err);
 		if (rc == SQLITE_OK && !present)
 			rc = bridge_store_change(table->store, table->conflicts[i], NULL, err);
+		if (rc != SQLITE_OK)
+			return rc; /* the statement fails and takes back what it wrote */
+		if (present && i + CONFLICTS_KEPT >= count)
+			table->conflicts[kept++] = table->conflicts[i];
 	}
-	if (rc == SQLITE_OK && count > 0)
-	{
-		table->conflict_count -= count;
-		memmove(table->conflicts, table->conflicts + count,
-				table->conflict_count * sizeof(*table->conflicts));
-	}
-	return rc;
+	table->conflict_count = kept;
+	return SQLITE_OK;
 }
 
 static int
 add_conflict(BridgeTable *table, int64_t rowid, BridgeError *err)
 {
-	if (table->conflict_count >= CONFLICTS_MANY &&
-		settle_conflicts(table, CONFLICTS_OF_ONE_ROW, err) != SQLITE_OK)
+	/* Loads by UPSERT name the same rows over and over. */
+	for (size_t i = table->conflict_count; i > 0 && i + CONFLICTS_KEPT > table->conflict_count; i--)
+		if (table->conflicts[i - 1] == rowid)
+			return SQLITE_OK;
+	if (table->conflict_count >= CONFLICTS_MANY && settle_conflicts(table, err) != SQLITE_OK)
 		return err->code;
 	if (table->conflict_count == table->conflict_capacity)
 	{
@@ -126,7 +129,7 @@ run_command(BridgeTable *table, sqlite3_value **argv, BridgeError *err)
 		return rc;
 	if (strcmp(command, "conflict") == 0)
 		return add_conflict(table, rowid, err);
-	rc = settle_conflicts(table, 0, err);
+	rc = settle_conflicts(table, err);
 	return rc == SQLITE_OK ? record_row(table, rowid, err) : rc;
 }
 
