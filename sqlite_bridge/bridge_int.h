@@ -277,6 +277,8 @@ typedef struct BridgeConnection BridgeConnection;
 typedef struct BridgeTable BridgeTable;
 typedef struct BridgeMerger BridgeMerger; /* thread.c's */
 
+typedef struct BridgeSearcher BridgeSearcher; /* graph.c's */
+
 /* A mapped snapshot, counted: cursors hold one while they read. */
 typedef struct BridgeSnapshot
 {
@@ -295,8 +297,8 @@ typedef struct BridgeDelta
 	int64_t after;    /* entries have seq > after */
 	int64_t last_seq; /* of the last one read; == after when there is none */
 	int64_t last_tag;
-	bool loaded;
 	bool too_large; /* not cached: each query reads it anew */
+	int references; /* the index's, and one a query that masks with it */
 	size_t count, capacity;
 	int64_t *labels;
 	float *vectors;
@@ -322,7 +324,8 @@ typedef struct BridgeIndex
 	BridgeFiles files;
 	BridgeTable *connected;   /* the live virtual table, or NULL */
 	BridgeSnapshot *snapshot; /* of the token last asked for, or NULL */
-	BridgeDelta delta;
+	BridgeDelta *delta;       /* NULL before the first search */
+	BridgeSearcher *searcher; /* idle, to be used again, or NULL */
 	/* A file that proved unusable: not tried again while it is current. */
 	bool rejected;
 	uint8_t rejected_token[HNSW_TOKEN_BYTES];
@@ -408,11 +411,13 @@ void bridge_index_forget(BridgeIndex *index);
 
 /*
  * Bring index->delta up to the store's present view: the entries after
- * state's segment.  found_tag: whether row delta.last_seq is there with
- * delta.last_tag (bridge_store_state looked it up).
+ * state's segment.  same_tag: whether row delta->last_seq is there and has
+ * delta->last_tag (bridge_store_state looked it up).  A delta that others hold is
+ * appended to, but never emptied: it is replaced by a new one.
  */
 int bridge_delta_refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool same_tag,
 						 BridgeError *err);
+void bridge_delta_release(BridgeDelta *delta);
 
 /* The distances of a delta too large to be cached, into a delta of the query's own. */
 int bridge_delta_measure(BridgeIndex *index, BridgeStore *store, const BridgeState *state, const float *query,
@@ -420,6 +425,7 @@ int bridge_delta_measure(BridgeIndex *index, BridgeStore *store, const BridgeSta
 
 /* The entry of a label, or -1. */
 int64_t bridge_delta_find(const BridgeDelta *delta, int64_t label);
+/* Free what a delta holds, not the struct. */
 void bridge_delta_clear(BridgeDelta *delta);
 
 /* ---------- hits.c: results in order of distance, then rowid ---------- */
@@ -483,8 +489,8 @@ sqlite3_value *bridge_plan_value(int plan, int bit, sqlite3_value **argv);
 
 typedef struct BridgeQuery
 {
-	BridgeIndex *index; /* NULL: not started, or nothing to give */
-	float *vector;      /* owned, dim floats */
+	/* asked (request.c) */
+	float *vector; /* owned, dim floats */
 	int vector_capacity;
 	int64_t k;    /* as asked, -1: stream */
 	int64_t need; /* rows to give at most, -1: until exhausted */
@@ -495,18 +501,20 @@ typedef struct BridgeQuery
 	int64_t *only; /* the rowids of IN or =, sorted, owned */
 	size_t only_count, only_capacity;
 	bool has_only;
+	bool one_row;       /* rowid = */
 	BridgeStats *stats; /* the caller's or own_stats */
 	BridgeStats own_stats;
 
 	/* sources, merged by distance */
-	BridgeHits hits; /* of the delta, or everything where the scan is exact */
+	BridgeIndex *index; /* NULL: not started, or nothing to give */
+	BridgeHits hits;    /* of the delta, or everything where the scan is exact */
 	BridgeSnapshot *snapshot;
-	HnswCursor *graph; /* NULL: none, or read to its end */
+	BridgeSearcher *searcher; /* NULL: none, or read to its end */
 	HnswHit graph_hit;
-	HnswStats counted; /* how much of the cursor's work is in stats */
 	bool graph_hit_ready;
-	const BridgeDelta *mask; /* entries here hide the snapshot's rows */
-	BridgeDelta own_delta;   /* of this query, where the cache is too small */
+	BridgeDelta *delta;      /* held; NULL: none, or own_delta */
+	BridgeDelta own_delta;   /* of this query, where it is too large for the cache */
+	const BridgeDelta *mask; /* one of the two: its entries hide the snapshot's rows */
 	bool exact;              /* hits are all there is */
 
 	/* what was handed out, should the scan have to start over */
@@ -525,6 +533,57 @@ int bridge_query_next(BridgeQuery *query, BridgeError *err);
 /* Let go of snapshot and cursor; the memory is kept for the next start. */
 void bridge_query_finish(BridgeQuery *query);
 void bridge_query_free(BridgeQuery *query);
+
+/* ---------- request.c: the arguments of a KNN scan ---------- */
+
+typedef enum BridgeStrategy
+{
+	BRIDGE_AUTO,
+	BRIDGE_GRAPH,
+	BRIDGE_PREFILTER,
+	BRIDGE_EXACT
+} BridgeStrategy;
+
+/* "auto", "graph", ...: static text. */
+const char *bridge_strategy_name(int strategy);
+
+/*
+ * Read everything asked.  *usable is false where no row can match: a query of
+ * NULL or without direction, a comparison with NULL.
+ */
+int bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_value **argv, bool *usable,
+						BridgeError *err);
+
+/* ---------- measure.c: candidates measured one by one, into query->hits ---------- */
+
+/* The whole truth, or the listed rows of it; leaves out what was given. */
+int bridge_measure_truth(BridgeQuery *query, BridgeStore *store, BridgeError *err);
+
+/*
+ * The same rows from snapshot and delta, which needs no decoding.
+ * SQLITE_CORRUPT_VTAB when the graph file turns out damaged.
+ */
+int bridge_measure_snapshot(BridgeQuery *query, BridgeError *err);
+
+/* The changed rows; sets query->mask. */
+int bridge_measure_delta(BridgeQuery *query, BridgeStore *store, const BridgeState *state, BridgeError *err);
+
+bool bridge_query_within(const BridgeQuery *query, double distance);
+bool bridge_query_wants(const BridgeQuery *query, int64_t rowid);
+
+/* ---------- graph.c: the graph as a source of rows ---------- */
+
+int bridge_graph_begin(BridgeQuery *query, BridgeError *err);
+
+/*
+ * The next row into query->graph_hit: HNSW_OK, HNSW_DONE or a failure.  *costly:
+ * the search was broken off (HNSW_INTERRUPTED) because measuring the listed rows one by one is cheaper.
+ */
+HnswStatus bridge_graph_next(BridgeQuery *query, bool *costly);
+
+/* Keep the searcher for the next query; the caller's statistics are not touched. */
+void bridge_graph_end(BridgeQuery *query);
+void bridge_searcher_free(BridgeSearcher *searcher);
 
 /* ---------- module.c: the virtual table ---------- */
 
@@ -620,7 +679,7 @@ void bridge_lock_drop(BridgeLock *lock);
 
 typedef enum BridgePhase
 {
-	BRIDGE_READING,  /* and building; in rows, or in shares of the rowid range */
+	BRIDGE_READING, /* and building; in rows, or in shares of the rowid range */
 	BRIDGE_REPAIRING,
 	BRIDGE_WRITING
 } BridgePhase;
@@ -632,13 +691,13 @@ typedef struct BridgeMergeTask
 {
 	const BridgeFiles *files;
 	const char *table;
-	uint64_t id; /* of the index, as in BridgeStore */
-	int host_mode; /* as BridgeHost.file_mode */
-	int threads;   /* 0: one per processor */
-	int busy_ms;   /* how long to wait for the database's locks */
-	int lock_ms;   /* how long to wait for another merge */
-	bool rebuild;  /* start from the truth whatever there is */
-	bool if_due;   /* end at once where a merge is not worth while */
+	uint64_t id;    /* of the index, as in BridgeStore */
+	int host_mode;  /* as BridgeHost.file_mode */
+	int threads;    /* 0: one per processor */
+	int busy_ms;    /* how long to wait for the database's locks */
+	int lock_ms;    /* how long to wait for another merge */
+	bool rebuild;   /* start from the truth whatever there is */
+	bool if_due;    /* end at once where a merge is not worth while */
 	bool distrusts; /* the graph of this token proved damaged */
 	uint8_t distrusted[HNSW_TOKEN_BYTES];
 
@@ -657,7 +716,7 @@ typedef struct BridgeMergeTask
 
 typedef struct BridgeMergeResult
 {
-	bool merged;	  /* a new graph was published */
+	bool merged;      /* a new graph was published */
 	bool incremental; /* made from the previous one */
 	uint64_t nodes;   /* in the current graph */
 	int64_t seq;
@@ -672,7 +731,8 @@ typedef struct BridgeMergeResult
 int bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *result, BridgeError *err);
 
 /* The same on the store's own connection, into memory, for databases without a file. */
-int bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult *result, BridgeError *err);
+int bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult *result,
+						BridgeError *err);
 
 /*
  * Whether a merge is worth while.  nodes: of the usable graph, -1 without one.
@@ -688,8 +748,8 @@ bool bridge_merge_is_due(int64_t nodes, int64_t pending);
  * after, or NULL; closed and set to NULL when it proves corrupt, else it must outlive the
  * builder.
  */
-int bridge_build(BridgeMergeTask *task, BridgeStore *store, HnswSnapshot **current, int64_t after, int64_t upto,
-				 HnswBuilder **out, bool *incremental, BridgeError *err);
+int bridge_build(BridgeMergeTask *task, BridgeStore *store, HnswSnapshot **current, int64_t after,
+				 int64_t upto, HnswBuilder **out, bool *incremental, BridgeError *err);
 
 bool bridge_merge_cancelled(const BridgeMergeTask *task);
 
@@ -707,7 +767,8 @@ int bridge_publish(BridgeStore *store, BridgeMergeTask *task, HnswBuilder *build
 				   int64_t seq, char **warning, BridgeError *err);
 
 /* Finish what an interrupted merge left undone after its graph became current. */
-void bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const BridgeState *state, char **warning);
+void bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const BridgeState *state,
+						   char **warning);
 
 /* Unlink what earlier merges left; the caller holds the lock. */
 void bridge_publish_sweep(const BridgeFiles *files, const BridgeState *state);
@@ -736,8 +797,8 @@ typedef struct BridgeMergeReport
 	bool running;
 	BridgePhase phase;
 	uint64_t done, total;
-	uint64_t merges;  /* published by this connection's thread */
-	char error[240];  /* of the last one that failed, "" after success */
+	uint64_t merges; /* published by this connection's thread */
+	char error[240]; /* of the last one that failed, "" after success */
 } BridgeMergeReport;
 
 void bridge_merge_report(BridgeConnection *connection, BridgeMergeReport *report);
@@ -766,7 +827,7 @@ typedef struct BridgeTrigger
 {
 	BridgeTriggerEvent event;
 	bool after;
-	bool has_columns;		   /* UPDATE OF ... */
+	bool has_columns;          /* UPDATE OF ... */
 	const char *columns_start; /* into the SQL */
 	int call_count;
 	BridgeTriggerCall calls[BRIDGE_TRIGGER_CALLS];
@@ -784,7 +845,7 @@ bool bridge_trigger_lists(const BridgeTrigger *trigger, const char *column);
 typedef struct BridgeSource
 {
 	char *table, *rowid, *vector; /* in the schema's spelling */
-	char *missing_sql;			  /* what the set of triggers lacks, or NULL */
+	char *missing_sql;            /* what the set of triggers lacks, or NULL */
 } BridgeSource;
 
 /*

@@ -124,7 +124,7 @@ static int
 cache_row(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vector, BridgeError *err)
 {
 	CacheFill *fill = arg;
-	BridgeDelta *delta = &fill->index->delta;
+	BridgeDelta *delta = fill->index->delta;
 	int64_t entry;
 
 	if ((++fill->polls & 255) == 0 && bridge_cancelled(fill->index->connection))
@@ -146,43 +146,76 @@ cache_row(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vecto
 	return SQLITE_OK;
 }
 
+void
+bridge_delta_release(BridgeDelta *delta)
+{
+	if (delta == NULL || --delta->references > 0)
+		return;
+	bridge_delta_clear(delta);
+	sqlite3_free(delta);
+}
+
+/* An empty delta after the given change in place of the cached one. */
+static int
+start_anew(BridgeIndex *index, int64_t after, BridgeError *err)
+{
+	BridgeDelta *delta = sqlite3_malloc64(sizeof(*delta));
+
+	bridge_delta_release(index->delta);
+	index->delta = delta;
+	if (delta == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	memset(delta, 0, sizeof(*delta));
+	delta->references = 1;
+	delta->after = delta->last_seq = after;
+	return SQLITE_OK;
+}
+
+/* Keep only the knowledge that it is too large, and since which row. */
+static int
+give_up_cache(BridgeIndex *index, BridgeError *err)
+{
+	int64_t after = index->delta->after;
+	int64_t last_seq = index->delta->last_seq;
+	int64_t last_tag = index->delta->last_tag;
+	int rc = start_anew(index, after, err);
+
+	if (rc == SQLITE_OK)
+	{
+		index->delta->last_seq = last_seq;
+		index->delta->last_tag = last_tag;
+		index->delta->too_large = true;
+	}
+	return rc;
+}
+
 int
 bridge_delta_refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool same_tag,
 					 BridgeError *err)
 {
-	BridgeDelta *delta = &index->delta;
+	const BridgeDelta *delta = index->delta;
 	int64_t after = state->segments[0].seq;
 	CacheFill fill = {index, store->params.dim, 0};
-	bool empty = delta->last_seq == delta->after;
-	int rc;
+	int rc = SQLITE_OK;
 
-	if (delta->loaded && delta->after == after && (empty || same_tag) && delta->last_seq <= state->counter)
+	if (delta != NULL && delta->after == after && (delta->last_seq == after || same_tag))
 	{
 		if (delta->last_seq == state->counter || delta->too_large)
 			return SQLITE_OK;
 	}
 	else
-	{
-		bridge_delta_clear(delta);
-		delta->after = delta->last_seq = after;
-	}
-
-	delta->loaded = false;
-	rc = bridge_store_delta(store, delta->last_seq, state->counter, -1, cache_row, &fill, NULL, err);
-	if (rc == SQLITE_OK && delta->too_large)
-	{
-		/* Keep only the knowledge that it is so, and since which row. */
-		BridgeDelta large = {
-			.after = after, .last_seq = delta->last_seq, .last_tag = delta->last_tag, .too_large = true};
-
-		bridge_delta_clear(delta);
-		*delta = large;
-		rc = SQLITE_OK;
-	}
+		rc = start_anew(index, after, err);
 	if (rc == SQLITE_OK)
-		delta->loaded = true;
-	else
-		bridge_delta_clear(delta);
+		rc = bridge_store_delta(store, index->delta->last_seq, state->counter, -1, cache_row, &fill, NULL,
+								err);
+	if (rc == SQLITE_OK && index->delta->too_large)
+		rc = give_up_cache(index, err);
+	if (rc != SQLITE_OK)
+	{
+		/* Half an update must not pass for a whole one. */
+		bridge_delta_release(index->delta);
+		index->delta = NULL;
+	}
 	return rc;
 }
 

@@ -13,10 +13,8 @@ SQLITE_EXTENSION_INIT1
 #endif
 
 /* Parts that are still to come; see bridge_attach. */
-#pragma weak bridge_merge_register
 #pragma weak bridge_check_register
 #pragma weak bridge_info_register
-#pragma weak bridge_indexes_register
 
 /* sqlite3_vtab_in() and sqlite3_vtab_rhs_value() came with it. */
 #define OLDEST_SQLITE 3038000

@@ -152,7 +152,7 @@ vss_disconnect(sqlite3_vtab *vtab)
 	return table_free((BridgeTable *) vtab);
 }
 
-/* DROP TABLE: the graph files go last, when nothing can fail any more. */
+/* DROP TABLE.  The graph files go last, when nothing here can fail any more. */
 static int
 vss_destroy(sqlite3_vtab *vtab)
 {
@@ -168,7 +168,9 @@ vss_destroy(sqlite3_vtab *vtab)
 		rc = bridge_store_drop(store, &err);
 	if (rc != SQLITE_OK)
 		return fail(vtab, &err);
+	/* Should the transaction roll back, the next merge makes the graph again. */
 	bridge_index_forget(index);
+	bridge_publish_unlink(&index->files);
 	return table_free(table);
 }
 

@@ -15,8 +15,6 @@
 #include <string.h>
 #include <sys/stat.h>
 
-#pragma weak bridge_merge_stop
-
 /* ---------- connection ---------- */
 
 BridgeConnection *
@@ -44,8 +42,7 @@ bridge_connection_release(void *arg)
 
 	if (--connection->references > 0)
 		return;
-	if (bridge_merge_stop != NULL)
-		bridge_merge_stop(connection);
+	bridge_merge_stop(connection);
 	while (connection->indexes != NULL)
 	{
 		BridgeIndex *index = connection->indexes;
@@ -208,7 +205,10 @@ bridge_index_forget(BridgeIndex *index)
 	if (index->snapshot != NULL)
 		bridge_snapshot_release(index->snapshot);
 	index->snapshot = NULL;
-	bridge_delta_clear(&index->delta);
+	bridge_delta_release(index->delta);
+	index->delta = NULL;
+	bridge_searcher_free(index->searcher);
+	index->searcher = NULL;
 }
 
 /* ---------- names ---------- */
@@ -402,6 +402,8 @@ bridge_index_reject(BridgeIndex *index, const uint8_t token[HNSW_TOKEN_BYTES], c
 	snprintf(index->rejected_reason, sizeof(index->rejected_reason), "%s", reason);
 	if (index->snapshot != NULL && memcmp(index->snapshot->token, token, HNSW_TOKEN_BYTES) == 0)
 	{
+		bridge_searcher_free(index->searcher);
+		index->searcher = NULL;
 		bridge_snapshot_release(index->snapshot);
 		index->snapshot = NULL;
 	}
@@ -418,6 +420,8 @@ bridge_index_adopt(BridgeIndex *index, HnswSnapshot *graph, const uint8_t token[
 	snapshot->graph = graph;
 	memcpy(snapshot->token, token, HNSW_TOKEN_BYTES);
 	snapshot->references = 1;
+	bridge_searcher_free(index->searcher); /* it works on the old one */
+	index->searcher = NULL;
 	bridge_snapshot_release(index->snapshot);
 	index->snapshot = snapshot;
 	index->rejected = false;
