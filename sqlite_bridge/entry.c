@@ -12,10 +12,6 @@
 SQLITE_EXTENSION_INIT1
 #endif
 
-/* Parts that are still to come; see bridge_attach. */
-#pragma weak bridge_check_register
-#pragma weak bridge_info_register
-
 /* sqlite3_vtab_in() and sqlite3_vtab_rhs_value() came with it. */
 #define OLDEST_SQLITE 3038000
 
@@ -70,8 +66,7 @@ bridge_attach(sqlite3 *db, const BridgeHost *host, char **message)
 			else
 				connection->host.file_mode = -1;
 			for (size_t i = 0; rc == SQLITE_OK && i < sizeof(parts) / sizeof(parts[0]); i++)
-				if (parts[i] != NULL)
-					rc = parts[i](connection, &err);
+				rc = parts[i](connection, &err);
 			bridge_connection_release(connection);
 		}
 	}
