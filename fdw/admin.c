@@ -249,7 +249,10 @@ vss_exec(PG_FUNCTION_ARGS)
 		sqlite3_limit(conn->db, SQLITE_LIMIT_ATTACHED, 1);
 	}
 	else
+	{
+		vssfdw_drain(conn);
 		vssfdw_begin_write(conn);
+	}
 
 	sqlite3_set_authorizer(conn->db, authorize, &outside);
 	rc = run_all(conn->db, sql, &changes);

@@ -14,13 +14,15 @@
 #include "fdw/fdw.h"
 #include "fdw/target.h"
 
-#include "access/htup_details.h"
+#include "foreign/foreign.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/supportnodes.h"
 #include "optimizer/optimizer.h"
 #include "utils/builtins.h"
-#include "utils/fmgrprotos.h"
+#include "utils/memutils.h"
+#include "utils/tuplestore.h"
 
 VSS_SQL_FUNCTION(vss_knn_index);
 VSS_SQL_FUNCTION(vss_knn_only);
@@ -29,25 +31,15 @@ VSS_SQL_FUNCTION(vss_knn_support);
 
 /* ---------- the rowsets ---------- */
 
-/* What a call asks for.  index NULL: the only one there is. */
-typedef struct Question
-{
-	text *index;
-	const VssVector *query;
-	int64 k;
-	int ef; /* 0: as the settings say */
-} Question;
-
-static int64
+static void
 check_k(int64 k)
 {
 	if (k < 1)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("k of vss_knn must be at least 1"),
 						errdetail("It is %lld.", (long long) k)));
-	return k;
 }
 
-static int
+static void
 check_ef(int32 ef)
 {
 	if (ef < 1)
@@ -56,105 +48,124 @@ check_ef(int32 ef)
 			(errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("ef of vss_knn must be at least 1"),
 			 errdetail("It is %d.", ef),
 			 errhint("Leave it out, or pass NULL, to use vss_fdw.ef_search or the index's own setting.")));
-	return ef;
 }
 
 /*
- * Begin the search; memory is the context of all calls of one rowset, so that
- * the cursor is released at its end, early or late.
+ * What the calls of one function in one running query share (fn_extra).  A
+ * LATERAL join calls for every outer row: the name is looked up once, and one
+ * read transaction is held, so that all calls see the same snapshot.
  */
-static VssKnnCursor *
-open_cursor(const Question *question, MemoryContext memory)
+typedef struct Calls
 {
-	VssTarget *target = question->index == NULL ? vssfdw_only_target() : vssfdw_named_target(question->index);
-	VssConnection *conn = vssfdw_connect(target->serverid);
+	char *name; /* as given; NULL in the form without */
+	Oid serverid;
+	char *index; /* in SQLite; NULL before the first look-up */
+	/* May have ended with a subtransaction; each cursor holds one of its own. */
+	VssHold *hold;
+} Calls;
 
-	return vssfdw_knn_open(conn, target->index, question->query->x, question->query->dim, question->k,
-						   question->ef, memory);
+static Calls *
+shared_by_calls(FunctionCallInfo fcinfo)
+{
+	FmgrInfo *function = fcinfo->flinfo;
+
+	if (function->fn_extra == NULL)
+		function->fn_extra = MemoryContextAllocZero(function->fn_mcxt, sizeof(Calls));
+	return function->fn_extra;
 }
 
-/* One row a call.  A function over a NULL query finds nothing, as a strict one would. */
-static Datum
-next_row(FunctionCallInfo fcinfo, FuncCallContext *call)
+/* Hold the read transaction before the schema is looked at, then find the index. */
+static void
+look_up_name(Calls *calls, const char *name, MemoryContext memory)
 {
-	VssKnnCursor *cursor = call->user_fctx;
-	Datum values[2];
+	Oid relid;
+
+	if (calls->name != NULL && strcmp(calls->name, name) == 0)
+		return;
+
+	if (calls->name != NULL)
+	{
+		vssfdw_release(calls->hold);
+		pfree(calls->name);
+		calls->name = NULL;
+	}
+	relid = vssfdw_named_table(cstring_to_text(name));
+	calls->serverid = GetForeignTable(relid)->serverid;
+	calls->hold = vssfdw_hold(vssfdw_connect(calls->serverid), memory);
+	calls->index = MemoryContextStrdup(memory, vssfdw_relation_target(relid)->index);
+	calls->name = MemoryContextStrdup(memory, name);
+}
+
+static void
+look_up_only(Calls *calls, MemoryContext memory)
+{
+	VssTarget *target;
+
+	if (calls->index != NULL)
+		return;
+	target = vssfdw_only_target();
+	calls->serverid = target->serverid;
+	calls->hold = vssfdw_hold(vssfdw_connect(calls->serverid), memory);
+	calls->index = MemoryContextStrdup(memory, target->index);
+}
+
+/*
+ * Search, and put the rows into the function's result.  All are read at once,
+ * since the executor would collect a rowset anyway; so writes that follow
+ * cannot disturb rows not yet fetched.
+ */
+static void
+search(FunctionCallInfo fcinfo, const Calls *calls, const VssVector *query, int64 k, int ef)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	VssKnnCursor *cursor = vssfdw_knn_open(vssfdw_connect(calls->serverid), calls->index, query->x,
+										   query->dim, k, ef, CurrentMemoryContext);
 	bool nulls[2] = {false, false};
 	int64 rowid;
 	double distance;
 
-	if (cursor == NULL)
-		SRF_RETURN_DONE(call);
-	if (!vssfdw_knn_next(cursor, &rowid, &distance))
+	while (vssfdw_knn_next(cursor, &rowid, &distance))
 	{
-		vssfdw_knn_close(cursor);
-		SRF_RETURN_DONE(call);
+		Datum values[2] = {Int64GetDatum(rowid), Float8GetDatum(distance)};
+
+		CHECK_FOR_INTERRUPTS();
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
-	values[0] = Int64GetDatum(rowid);
-	values[1] = Float8GetDatum(distance);
-	SRF_RETURN_NEXT(call, HeapTupleGetDatum(heap_form_tuple(call->tuple_desc, values, nulls)));
+	vssfdw_knn_close(cursor);
 }
 
-static FuncCallContext *
-first_call(FunctionCallInfo fcinfo)
-{
-	FuncCallContext *call = SRF_FIRSTCALL_INIT();
-	MemoryContext old = MemoryContextSwitchTo(call->multi_call_memory_ctx);
-	TupleDesc row;
-
-	if (get_call_result_type(fcinfo, NULL, &row) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "vss_knn must return a composite type");
-	call->tuple_desc = BlessTupleDesc(row);
-	MemoryContextSwitchTo(old);
-	return call;
-}
-
-/* The query, in memory that lives as long as the cursor reads it. */
-static const VssVector *
-copy_query(Datum query, MemoryContext memory)
-{
-	MemoryContext old = MemoryContextSwitchTo(memory);
-	const VssVector *copy = (VssVector *) PG_DETOAST_DATUM_COPY(query);
-
-	MemoryContextSwitchTo(old);
-	return copy;
-}
-
-/* vss_knn(text, vss_vector, bigint, integer) -> rows */
+/* vss_knn(text, vss_vector, bigint, integer) -> rows; NULLs but for ef find nothing */
 Datum
 vss_knn_index(PG_FUNCTION_ARGS)
 {
-	if (SRF_IS_FIRSTCALL())
-	{
-		FuncCallContext *call = first_call(fcinfo);
-		Question question;
+	Calls *calls = shared_by_calls(fcinfo);
+	int ef = 0;
 
-		if (!PG_ARGISNULL(0) && !PG_ARGISNULL(1) && !PG_ARGISNULL(2))
-		{
-			question.index = PG_GETARG_TEXT_PP(0);
-			question.query = copy_query(PG_GETARG_DATUM(1), call->multi_call_memory_ctx);
-			question.k = check_k(PG_GETARG_INT64(2));
-			question.ef = PG_ARGISNULL(3) ? 0 : check_ef(PG_GETARG_INT32(3));
-			call->user_fctx = open_cursor(&question, call->multi_call_memory_ctx);
-		}
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0) || PG_ARGISNULL(1) || PG_ARGISNULL(2))
+		return (Datum) 0;
+	check_k(PG_GETARG_INT64(2));
+	if (!PG_ARGISNULL(3))
+	{
+		ef = PG_GETARG_INT32(3);
+		check_ef(ef);
 	}
-	return next_row(fcinfo, SRF_PERCALL_SETUP());
+	look_up_name(calls, text_to_cstring(PG_GETARG_TEXT_PP(0)), fcinfo->flinfo->fn_mcxt);
+	search(fcinfo, calls, PG_GETARG_VSSVECTOR_P(1), PG_GETARG_INT64(2), ef);
+	return (Datum) 0;
 }
 
 /* vss_knn(vss_vector, bigint) -> rows; strict */
 Datum
 vss_knn_only(PG_FUNCTION_ARGS)
 {
-	if (SRF_IS_FIRSTCALL())
-	{
-		FuncCallContext *call = first_call(fcinfo);
-		Question question = {.index = NULL, .ef = 0};
+	Calls *calls = shared_by_calls(fcinfo);
 
-		question.query = copy_query(PG_GETARG_DATUM(0), call->multi_call_memory_ctx);
-		question.k = check_k(PG_GETARG_INT64(1));
-		call->user_fctx = open_cursor(&question, call->multi_call_memory_ctx);
-	}
-	return next_row(fcinfo, SRF_PERCALL_SETUP());
+	InitMaterializedSRF(fcinfo, 0);
+	check_k(PG_GETARG_INT64(1));
+	look_up_only(calls, fcinfo->flinfo->fn_mcxt);
+	search(fcinfo, calls, PG_GETARG_VSSVECTOR_P(0), PG_GETARG_INT64(1), 0);
+	return (Datum) 0;
 }
 
 /*

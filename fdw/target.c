@@ -151,14 +151,15 @@ check_may_read(Oid relid)
 
 /* ---------- by name ---------- */
 
-VssTarget *
-vssfdw_named_target(text *name)
+Oid
+vssfdw_named_table(text *name)
 {
 	RangeVar *relation = makeRangeVarFromNameList(textToQualifiedNameList(name));
 	Oid relid = RangeVarGetRelid(relation, AccessShareLock, false);
 
 	check_may_read(relid);
-	return vssfdw_relation_target(relid);
+	check_our_table(relid);
+	return relid;
 }
 
 /* ---------- without a name ---------- */

@@ -24,11 +24,11 @@ typedef struct VssTarget
 VssTarget *vssfdw_relation_target(Oid relid);
 
 /*
- * The same by name, as regclass reads names.  Locks the foreign table for the
- * transaction; demands SELECT on it; refuses where row-level security applies
- * to the user.
+ * The foreign table of ours that a name means, as regclass reads names.  Locks
+ * it for the transaction; demands SELECT on it; refuses where row-level
+ * security applies to the user.
  */
-VssTarget *vssfdw_named_target(text *name);
+Oid vssfdw_named_table(text *name);
 
 /*
  * The only index that the user can name without a schema and may read.

@@ -109,6 +109,21 @@ $rebuilding->quit;
 unlike($node->safe_psql('postgres', q{SELECT string_agg(rowid::text, ' ') FROM vss_knn('near', (SELECT v FROM items WHERE id = 78), 20)}),
 	qr/\b77\b/, 'and stays so when the rebuild is done');
 
+# ---------- one snapshot a statement ----------
+
+my $vector = $node->safe_psql('postgres', 'SELECT v FROM items WHERE id = 90');
+my $slow = $node->background_psql('postgres');
+$slow->query_until(qr/go/, qq{\\echo go
+SELECT 'found ' || count(*) FROM generate_series(1, 6) i CROSS JOIN LATERAL (SELECT pg_sleep(0.1 * sign(i))) s
+	CROSS JOIN LATERAL vss_knn('near', '$vector', i) k WHERE k.rowid = 90;
+\\echo done
+});
+usleep(250_000);
+$node->safe_psql('postgres', q{SELECT vss_exec('items', 'DELETE FROM items WHERE id = 90')});
+like($slow->query_until(qr/done/, ''), qr/found 6/, 'all calls of vss_knn in a statement see the same rows');
+is($slow->query_safe(qq{SELECT count(*) FROM vss_knn('near', '$vector', 3) WHERE rowid = 90}), 0, 'the next statement sees the change');
+$slow->quit;
+
 # ---------- one connection a session, closed on request ----------
 
 is($node->safe_psql('postgres', q{
