@@ -98,10 +98,15 @@ configure(VssConnection *conn)
 	sqlite3_busy_handler(db, busy_callback, conn);
 	sqlite3_progress_handler(db, PROGRESS_INSTRUCTIONS, progress_callback, conn);
 
-	/* The database may come from anywhere: its schema must not reach beyond itself. */
+	/*
+	 * The database may come from anywhere: its schema must not reach beyond
+	 * itself.  Its views and triggers may call what is marked innocuous, which
+	 * the module hnsw is, but not, say, a function that asks an embedding server.
+	 */
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
 	sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
