@@ -41,6 +41,8 @@ CREATE FUNCTION vss_vector(integer[], integer, boolean) RETURNS vss_vector
 	AS 'MODULE_PATHNAME', 'vss_vector_from_array' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION vss_vector_to_array(vss_vector) RETURNS real[]
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_to_json(vss_vector) RETURNS json
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE CAST (vss_vector AS vss_vector)
 	WITH FUNCTION vss_vector(vss_vector, integer, boolean) AS IMPLICIT;
@@ -54,11 +56,12 @@ CREATE CAST (integer[] AS vss_vector)
 	WITH FUNCTION vss_vector(integer[], integer, boolean) AS IMPLICIT;
 CREATE CAST (vss_vector AS real[])
 	WITH FUNCTION vss_vector_to_array(vss_vector) AS ASSIGNMENT;
--- a JSON array of numbers is spelled as a vector is, so the text forms do;
--- casts from and to text are PostgreSQL's own I/O conversions
+-- A JSON array of numbers is spelled as a vector is, so the text forms do.  A
+-- function to json lets to_json and its like write an array, not a string.
+-- Casts from and to text are PostgreSQL's own I/O conversions.
 CREATE CAST (json AS vss_vector) WITH INOUT;
 CREATE CAST (jsonb AS vss_vector) WITH INOUT;
-CREATE CAST (vss_vector AS json) WITH INOUT;
+CREATE CAST (vss_vector AS json) WITH FUNCTION vss_vector_to_json(vss_vector);
 CREATE CAST (vss_vector AS jsonb) WITH INOUT;
 
 -- ---------- distances ----------

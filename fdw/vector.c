@@ -44,6 +44,7 @@ VSS_SQL_FUNCTION(vss_vector_typmod_in);
 VSS_SQL_FUNCTION(vss_vector_coerce);
 VSS_SQL_FUNCTION(vss_vector_from_array);
 VSS_SQL_FUNCTION(vss_vector_to_array);
+VSS_SQL_FUNCTION(vss_vector_to_json);
 
 /* Input is quoted in messages up to here; a vector of 16,000 would drown them. */
 #define SHOWN_BYTES 60
@@ -159,15 +160,25 @@ vss_vector_in(PG_FUNCTION_ARGS)
 	PG_RETURN_POINTER(vector);
 }
 
+/* The text form, palloc'd and ended by a zero byte; its length goes to *length. */
+static char *
+format_vector(const VssVector *vector, size_t *length)
+{
+	char *buffer = palloc(16 * (Size) vector->dim + 3);
+
+	*length = bridge_vector_format(vector->x, vector->dim, buffer);
+	return buffer;
+}
+
 Datum
 vss_vector_out(PG_FUNCTION_ARGS)
 {
 	VssVector *vector = PG_GETARG_VSSVECTOR_P(0);
-	char *buffer = palloc(16 * (Size) vector->dim + 3);
+	size_t length;
+	char *text = format_vector(vector, &length);
 
-	bridge_vector_format(vector->x, vector->dim, buffer);
 	PG_FREE_IF_COPY(vector, 0);
-	PG_RETURN_CSTRING(buffer);
+	PG_RETURN_CSTRING(text);
 }
 
 /* int16 dimensions, int16 zero, then the elements as float4: pgvector's form. */
@@ -310,4 +321,16 @@ vss_vector_to_array(PG_FUNCTION_ARGS)
 	pfree(elements);
 	PG_FREE_IF_COPY(vector, 0);
 	PG_RETURN_ARRAYTYPE_P(array);
+}
+
+/* To json, whose binary form is its text: numbers here are numbers there. */
+Datum
+vss_vector_to_json(PG_FUNCTION_ARGS)
+{
+	VssVector *vector = PG_GETARG_VSSVECTOR_P(0);
+	size_t length;
+	char *text = format_vector(vector, &length);
+
+	PG_FREE_IF_COPY(vector, 0);
+	PG_RETURN_TEXT_P(cstring_to_text_with_len(text, (int) length));
 }

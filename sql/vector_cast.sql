@@ -33,6 +33,8 @@ SELECT array_length('[1,2]'::vss_vector, 1);
 SELECT '[1, 2.50]'::text::vss_vector, '[1,2]'::varchar::vss_vector(2), '[1,2.5]'::vss_vector::text;
 SELECT '[1, 2.50]'::json::vss_vector, '[1, 2.50]'::jsonb::vss_vector(2), '[1,2.5]'::vss_vector::json, '[1,2.5]'::vss_vector::jsonb;
 SELECT json_typeof('[1e30,1e-30,-0.5]'::vss_vector::json), '[1e30,-0.5]'::vss_vector::jsonb->0;
+SELECT to_json('[1,2.5]'::vss_vector), to_jsonb('[1,2.5]'::vss_vector), row_to_json(x), json_agg(v), jsonb_build_object('v', v)
+FROM (VALUES (1, '[1e-30,2]'::vss_vector)) x(id, v) GROUP BY x, v;
 SELECT '{"a": 1}'::json::vss_vector;
 SELECT '[1, "2"]'::jsonb::vss_vector;
 SELECT '[1, null]'::jsonb::vss_vector;
