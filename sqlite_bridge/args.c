@@ -166,23 +166,23 @@ static int
 unknown_argument(BridgeError *err, const char *name)
 {
 	const char *closest = NULL;
-	int best = 3;
+	int best = strlen(name) < 4 ? 1 : 2; /* typing errors forgiven */
 
 	for (size_t i = 0; i < RULE_COUNT; i++)
 	{
 		int distance = distance_between(name, rules[i].name);
 
-		if (distance < best)
+		if (distance <= best)
 		{
-			best = distance;
+			best = distance - 1;
 			closest = rules[i].name;
 		}
 	}
 	return bridge_error(err, SQLITE_ERROR,
 						"hnsw: unknown argument \"%s\"%s%s%s; known are dim, metric, m, ef, ef_search, path, "
 						"content, content_rowid, content_vector",
-						name, closest != NULL ? ", did you mean \"" : "", closest != NULL ? closest : "",
-						closest != NULL ? "\"?" : "");
+						name, closest != NULL ? " (did you mean \"" : "", closest != NULL ? closest : "",
+						closest != NULL ? "\"?)" : "");
 }
 
 /* Takes over value. */
@@ -216,7 +216,8 @@ set_field(BridgeParams *out, const ArgRule *rule, char *value, BridgeError *err)
 				if (sqlite3_stricmp(value, hnsw_metric_name((HnswMetric) i)) == 0)
 					metric = (HnswMetric) i;
 			if (metric == 0)
-				rc = bridge_error(err, SQLITE_ERROR, "hnsw: metric = %s: expected cosine, l2 or ip", value);
+				rc = bridge_error(err, SQLITE_ERROR, "hnsw: metric = \"%s\": expected cosine, l2 or ip",
+								  value);
 			else
 				*(HnswMetric *) field = metric;
 			break;

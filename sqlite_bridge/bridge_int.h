@@ -264,6 +264,9 @@ int bridge_files_locate(sqlite3 *db, const char *schema, const char *table, cons
 						BridgeFiles *out, BridgeError *err);
 void bridge_files_free(BridgeFiles *files);
 
+/* The index is renamed: its file of this token gets the name it will be looked for under. */
+void bridge_files_move(const BridgeFiles *from, const BridgeFiles *to, const uint8_t token[HNSW_TOKEN_BYTES]);
+
 /* "<path>-<token in hex>"; sqlite3_free. */
 char *bridge_files_token_path(const BridgeFiles *files, const uint8_t token[HNSW_TOKEN_BYTES]);
 

@@ -9,6 +9,7 @@
 #include "sqlite_bridge/bridge_int.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -156,8 +157,8 @@ bridge_files_locate(sqlite3 *db, const char *schema, const char *table, const ch
 		folder = whole == NULL ? NULL : real_folder(whole);
 		if (whole != NULL && (folder == NULL || strcmp(folder, home) != 0))
 			rc = bridge_error(err, SQLITE_ERROR,
-							  "hnsw: path = %s is outside the folder of the database; give a file name in %s",
-							  path, home);
+							  "hnsw: path = %s is not in the database's own folder; give a file name alone",
+							  path);
 		else if (name[0] == '\0' || strcmp(name, ".") == 0 || strcmp(name, "..") == 0 ||
 				 is_database_file(name, base_name(database)))
 			rc = bridge_error(err, SQLITE_ERROR, "hnsw: path = %s cannot name a graph file", path);
@@ -176,6 +177,22 @@ bridge_files_locate(sqlite3 *db, const char *schema, const char *table, const ch
 	if (rc != SQLITE_OK)
 		bridge_files_free(out);
 	return rc;
+}
+
+/* What goes wrong costs speed only: without its file the index is searched exactly. */
+void
+bridge_files_move(const BridgeFiles *from, const BridgeFiles *to, const uint8_t token[HNSW_TOKEN_BYTES])
+{
+	char *old_name, *new_name;
+
+	if (from->path == NULL || to->path == NULL || strcmp(from->path, to->path) == 0)
+		return;
+	old_name = bridge_files_token_path(from, token);
+	new_name = bridge_files_token_path(to, token);
+	if (old_name != NULL && new_name != NULL)
+		(void) !rename(old_name, new_name);
+	sqlite3_free(old_name);
+	sqlite3_free(new_name);
 }
 
 void

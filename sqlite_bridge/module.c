@@ -174,15 +174,44 @@ vss_destroy(sqlite3_vtab *vtab)
 	return table_free(table);
 }
 
+/*
+ * A file named after the table goes with it.  Should the transaction roll back,
+ * it is not found under the old name, and the next merge makes a new one.
+ */
+static void
+rename_files(BridgeTable *table, const char *new_name)
+{
+	BridgeStore *store = table->store;
+	BridgeState state;
+	BridgeFiles files;
+	BridgeError err = {0};
+
+	if (store->params.path == NULL && bridge_store_state(store, &state, 0, NULL, NULL, &err) == SQLITE_OK &&
+		bridge_files_locate(store->db, store->schema, new_name, NULL, &files, &err) == SQLITE_OK)
+	{
+		for (int i = 0; i < state.segment_count; i++)
+			bridge_files_move(&table->index->files, &files, state.segments[i].token);
+		bridge_publish_unlink(&table->index->files);
+		bridge_files_free(&files);
+	}
+	bridge_error_clear(&err);
+	bridge_store_release(store);
+}
+
 static int
 vss_rename(sqlite3_vtab *vtab, const char *new_name)
 {
-	BridgeStore *store = ((BridgeTable *) vtab)->store;
+	BridgeTable *table = (BridgeTable *) vtab;
+	BridgeStore *store = table->store;
 	BridgeError err = {0};
-	int rc = bridge_store_rename(store, new_name, &err);
+	int rc = SQLITE_OK;
 
-	if (rc == SQLITE_OK && store->params.content != NULL)
+	if (store->params.content != NULL)
 		rc = bridge_content_rename(store->db, store->schema, store->table, new_name, &store->params, &err);
+	if (rc == SQLITE_OK)
+		rename_files(table, new_name);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_rename(store, new_name, &err);
 	return rc == SQLITE_OK ? SQLITE_OK : fail(vtab, &err);
 }
 
