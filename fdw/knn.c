@@ -36,10 +36,10 @@
 #include "fdw/planner.h"
 
 /* A stream is not given up before so many rows. */
-#define MIN_PULL 1000
+#define MIN_PULL 200
 
 /* A row pulled from a stream costs as much as so many rows of a table scan. */
-#define SCANNED_PER_PULLED 20
+#define SCANNED_PER_PULLED 40
 
 /* Rowids already given. */
 typedef struct RowidEntry

@@ -21,6 +21,7 @@
 #include "catalog/pg_opfamily.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
 #include "optimizer/clauses.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
@@ -322,16 +323,26 @@ vssfdw_knn_vector_unused(PlannerInfo *root, RelOptInfo *baserel, List *local_exp
 						 AttrNumber attnum)
 {
 	UseContext context = {.baserel = baserel, .attnum = attnum, .distance = distance};
+	AppendRelInfo *child = root->append_rel_array != NULL ? root->append_rel_array[baserel->relid] : NULL;
+	List *tlist = root->processed_tlist;
 	bool computed = false;
 	ListCell *cell;
+	int only;
 
 	/* in joins the distance is computed from the vector, above the join */
-	if (!bms_equal(root->all_baserels, baserel->relids) || root->parse->hasTargetSRFs)
+	if (!bms_get_singleton_member(root->all_baserels, &only) || root->parse->hasTargetSRFs)
 		return false;
-	foreach (cell, root->processed_tlist)
+	if (child != NULL)
+	{
+		if (child->parent_relid != only)
+			return false;
+		tlist = (List *) adjust_appendrel_attrs(root, (Node *) tlist, 1, &child);
+	}
+	else if (baserel->relid != only)
+		return false;
+	foreach (cell, tlist)
 		computed |= equal(lfirst_node(TargetEntry, cell)->expr, distance);
-	return computed && !uses_column((Node *) root->processed_tlist, &context) &&
-		   !uses_column((Node *) local_exprs, &context);
+	return computed && !uses_column((Node *) tlist, &context) && !uses_column((Node *) local_exprs, &context);
 }
 
 static bool

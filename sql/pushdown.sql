@@ -4,6 +4,7 @@
 -- the rows must agree.  The plan says whether the condition went down.
 \set VERBOSITY terse
 SET client_min_messages = warning;
+SET jit = off;
 \! mkdir -p /tmp/vss_fdw_regress && chmod 777 /tmp/vss_fdw_regress && rm -f /tmp/vss_fdw_regress/pushdown.db*
 \! sqlite3 /tmp/vss_fdw_regress/pushdown.db "CREATE TABLE t(id INTEGER PRIMARY KEY, i INT, big BIGINT, f DOUBLE, r FLOAT, num NUMERIC, s TEXT, nc TEXT COLLATE NOCASE, vc VARCHAR(10), b BOOLEAN, x BLOB, anyval, d DATE); CREATE INDEX t_i ON t(i); CREATE INDEX t_nc ON t(nc)"
 \! sqlite3 /tmp/vss_fdw_regress/pushdown.db "WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 200) INSERT INTO t SELECT n, n % 10, n * 1000000007, n / 8.0, n / 10.0, n * 1.25, 'text' || (n % 20), CASE n % 3 WHEN 0 THEN 'Abc' WHEN 1 THEN 'abc' ELSE 'ABD' END, 'v' || (n % 7), n % 2, CAST('b' || (n % 5) AS BLOB), n % 4, date('2020-01-01', n || ' days') FROM c"
