@@ -97,8 +97,8 @@ same_file(const char *a, const char *b)
 
 /*
  * Whether what lies at <path> may be replaced: nothing, a file with our
- * identity, or another name of a file that the database called current (which
- * holds for one that was damaged in place, too).
+ * identity, or an unreadable one that is another name of a file that the
+ * database called current, that is, ours before it was damaged in place.
  */
 static bool
 may_replace(const BridgeFiles *files, const BridgeState *before)
@@ -112,7 +112,7 @@ may_replace(const BridgeFiles *files, const BridgeState *before)
 		return false;
 	if (bears_identity(files->path, files, &status))
 		return true;
-	for (int i = 0; i < before->segment_count; i++)
+	for (int i = 0; status != HNSW_OK && i < before->segment_count; i++)
 	{
 		char *name = bridge_files_token_path(files, before->segments[i].token);
 		bool same = name != NULL && same_file(name, files->path);

@@ -116,11 +116,11 @@ get_number(sqlite3 *db, const char *sql)
 	return strtoll(get_text(db, "%s", sql), NULL, 10);
 }
 
-/* What hnsw_info says under a path. */
+/* What hnsw_info says of table vss under a path. */
 static inline const char *
 get_info(sqlite3 *db, const char *path)
 {
-	return get_text(db, "SELECT json_extract(hnsw_info(), %Q)", path);
+	return get_text(db, "SELECT json_extract(hnsw_info('vss'), %Q)", path);
 }
 
 /* One nearest row as the index or brute force says. */
