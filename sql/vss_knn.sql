@@ -74,6 +74,13 @@ BEGIN
 	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
 	RETURN plan->0->'Plan'->'Plan Rows';
 END $$;
+CREATE FUNCTION index_used(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+	plan json;
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT json) ' || query INTO plan;
+	RETURN plan->0->'Plan'->'Plans'->0->>'Index';
+END $$;
 SELECT estimate($$SELECT * FROM vss_knn('near', '[3.25,0]', 7)$$), estimate($$SELECT * FROM vss_knn('[3.25,0]', 3)$$),
 	estimate($$SELECT * FROM vss_knn('near', '[3.25,0]', 5 + 6, 100)$$);
 
@@ -136,12 +143,24 @@ DROP FOREIGN TABLE knn_b.places, points;
 SELECT rowid FROM vss_knn('[1,0]', 1);
 
 -- changes are seen at once, and gone with a rollback
-IMPORT FOREIGN SCHEMA main LIMIT TO (near) FROM SERVER knn_a INTO knn;
+IMPORT FOREIGN SCHEMA main LIMIT TO (near, points) FROM SERVER knn_a INTO knn;
 BEGIN;
 SELECT vss_exec('knn_a', 'INSERT INTO points VALUES (7, ''new'', vector(''[3.25,0]''))') > 0 AS changed;
 SELECT * FROM vss_knn('near', '[3.25,0]', 1);
 ROLLBACK;
 SELECT * FROM vss_knn('near', '[3.25,0]', 1);
+
+-- the extension may live in any schema, and move
+BEGIN;
+CREATE SCHEMA elsewhere;
+ALTER EXTENSION vss_fdw SET SCHEMA elsewhere;
+SELECT id FROM points ORDER BY place OPERATOR(elsewhere.<->) '[3.25,0]' LIMIT 1;
+SELECT index_used($$SELECT id FROM points ORDER BY place OPERATOR(elsewhere.<->) '[3.25,0]' LIMIT 1$$);
+SELECT rowid FROM elsewhere.vss_knn('near', '[3.25,0]', 1);
+SELECT id FROM points WHERE elsewhere.vss_knn(place, '[3.25,0]', 1);
+SELECT DISTINCT elsewhere.vss_dims(place) FROM points ORDER BY 1;
+ROLLBACK;
+SELECT id FROM points ORDER BY place <-> '[3.25,0]' LIMIT 1;
 
 DROP SCHEMA knn, knn_b CASCADE;
 DROP SERVER knn_a CASCADE;
