@@ -107,10 +107,13 @@ SELECT vss_create_index('empty', 'v');
 SELECT vss_create_index('items', 'v', index_name => 'nearby');
 SELECT vss_create_index('items', 'v', index_name => 'T');
 SELECT vss_create_index('items', 'nope');
-SELECT vss_create_index('items', 'v', metric => 'taxicab', index_name => 'bad');
 SELECT vss_create_index('items', 'v', m => 0, index_name => 'bad');
+-- (these by the SQLite side, in words of its own)
+\set VERBOSITY sqlstate
+SELECT vss_create_index('items', 'v', metric => 'taxicab', index_name => 'bad');
 SELECT vss_create_index('items', 'v', m => 100000, index_name => 'bad');
 SELECT vss_create_index('items', 'v', dimensions => 2, index_name => 'bad');
+\set VERBOSITY default
 SELECT vss_create_index('bare', 'x', index_name => 'bad');
 SELECT vss_create_index('seen', 'v', index_name => 'bad');
 SELECT vss_create_index(NULL, 'v');

@@ -40,34 +40,34 @@ SELECT format_type(atttypid, atttypmod), attstorage FROM pg_attribute
 WHERE attrelid = 'sized'::regclass AND attname = 'v';
 
 -- binary: COPY out and in, and the bytes themselves (as pgvector's)
-\! mkdir -p /tmp/vss_fdw_regress && chmod 0777 /tmp/vss_fdw_regress 2>/dev/null
+\! rm -rf /tmp/vss_fdw_regress/vector && mkdir -p /tmp/vss_fdw_regress/vector && chmod 0777 /tmp/vss_fdw_regress /tmp/vss_fdw_regress/vector 2>/dev/null
 CREATE TEMP TABLE source AS SELECT i AS id, ARRAY[i, -i / 3.0, 1e-20 * i, 0]::real[]::vss_vector AS v
 FROM generate_series(1, 100) i;
 CREATE TEMP TABLE target (LIKE source);
-COPY source TO '/tmp/vss_fdw_regress/vector.bin' (FORMAT binary);
-COPY target FROM '/tmp/vss_fdw_regress/vector.bin' (FORMAT binary);
+COPY source TO '/tmp/vss_fdw_regress/vector/vector.bin' (FORMAT binary);
+COPY target FROM '/tmp/vss_fdw_regress/vector/vector.bin' (FORMAT binary);
 SELECT count(*), bool_and(vss_vector_send(s.v) = vss_vector_send(t.v)) AS same FROM source s JOIN target t USING (id);
-COPY (SELECT id, v FROM source) TO '/tmp/vss_fdw_regress/vector.txt';
+COPY (SELECT id, v FROM source) TO '/tmp/vss_fdw_regress/vector/vector.txt';
 TRUNCATE target;
-COPY target FROM '/tmp/vss_fdw_regress/vector.txt';
+COPY target FROM '/tmp/vss_fdw_regress/vector/vector.txt';
 SELECT count(*), bool_and(vss_vector_send(s.v) = vss_vector_send(t.v)) AS same FROM source s JOIN target t USING (id);
 SELECT vss_vector_send('[1,-2]');
 
 -- bad binary forms, written by hand inside COPY's framing: NaN, no dimensions,
 -- a reserved field that is set, too few and too many elements, a negative count
 CREATE TEMP TABLE bad (v vss_vector);
-\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\10\0\1\0\0\177\300\0\0\377\377' > /tmp/vss_fdw_regress/nan.bin
-COPY bad FROM '/tmp/vss_fdw_regress/nan.bin' (FORMAT binary);
-\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\4\0\0\0\0\377\377' > /tmp/vss_fdw_regress/none.bin
-COPY bad FROM '/tmp/vss_fdw_regress/none.bin' (FORMAT binary);
-\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\10\0\1\0\1\77\200\0\0\377\377' > /tmp/vss_fdw_regress/reserved.bin
-COPY bad FROM '/tmp/vss_fdw_regress/reserved.bin' (FORMAT binary);
-\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\10\0\2\0\0\77\200\0\0\377\377' > /tmp/vss_fdw_regress/few.bin
-COPY bad FROM '/tmp/vss_fdw_regress/few.bin' (FORMAT binary);
-\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\14\0\1\0\0\77\200\0\0\77\200\0\0\377\377' > /tmp/vss_fdw_regress/many.bin
-COPY bad FROM '/tmp/vss_fdw_regress/many.bin' (FORMAT binary);
-\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\4\200\1\0\0\377\377' > /tmp/vss_fdw_regress/negative.bin
-COPY bad FROM '/tmp/vss_fdw_regress/negative.bin' (FORMAT binary);
+\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\10\0\1\0\0\177\300\0\0\377\377' > /tmp/vss_fdw_regress/vector/nan.bin
+COPY bad FROM '/tmp/vss_fdw_regress/vector/nan.bin' (FORMAT binary);
+\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\4\0\0\0\0\377\377' > /tmp/vss_fdw_regress/vector/none.bin
+COPY bad FROM '/tmp/vss_fdw_regress/vector/none.bin' (FORMAT binary);
+\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\10\0\1\0\1\77\200\0\0\377\377' > /tmp/vss_fdw_regress/vector/reserved.bin
+COPY bad FROM '/tmp/vss_fdw_regress/vector/reserved.bin' (FORMAT binary);
+\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\10\0\2\0\0\77\200\0\0\377\377' > /tmp/vss_fdw_regress/vector/few.bin
+COPY bad FROM '/tmp/vss_fdw_regress/vector/few.bin' (FORMAT binary);
+\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\14\0\1\0\0\77\200\0\0\77\200\0\0\377\377' > /tmp/vss_fdw_regress/vector/many.bin
+COPY bad FROM '/tmp/vss_fdw_regress/vector/many.bin' (FORMAT binary);
+\! printf 'PGCOPY\n\377\r\n\0\0\0\0\0\0\0\0\0\0\1\0\0\0\4\200\1\0\0\377\377' > /tmp/vss_fdw_regress/vector/negative.bin
+COPY bad FROM '/tmp/vss_fdw_regress/vector/negative.bin' (FORMAT binary);
 SELECT count(*) FROM bad;
 
 -- distances, and their names as functions
