@@ -88,7 +88,9 @@ SELECT estimate($$SELECT * FROM vss_knn('near', '[3.25,0]', 7)$$), estimate($$SE
 SELECT * FROM vss_knn('near', '[1,0]', 0);
 SELECT * FROM vss_knn('[1,0]', -3);
 SELECT * FROM vss_knn('near', '[1,0]', 3, 0);
+\set VERBOSITY sqlstate
 SELECT * FROM vss_knn('near', '[1,0,0]', 3);
+\set VERBOSITY default
 SELECT * FROM vss_knn('near', '[1,0', 3);
 SELECT * FROM vss_knn('nowhere', '[1,0]', 3);
 SELECT * FROM vss_knn('a.b.c.d', '[1,0]', 3);
