@@ -186,6 +186,18 @@ SELECT vss_exec('maint', 'SELECT 1');
 SELECT vss_create_index('items', 'v');
 SELECT vss_merge('nearby');
 RESET ROLE;
+-- who owns server and table needs no more than that
+GRANT USAGE ON FOREIGN DATA WRAPPER vss_fdw TO vss_maint_user;
+GRANT CREATE ON SCHEMA maint TO vss_maint_user;
+ALTER SERVER maint OWNER TO vss_maint_user;
+ALTER FOREIGN TABLE empty OWNER TO vss_maint_user;
+SET ROLE vss_maint_user;
+SELECT vss_exec('maint', 'INSERT INTO empty VALUES (1, vector(''[1,2,3,4]''))');
+SELECT vss_create_index('empty', 'v', index_name => 'owned');
+SELECT rowid FROM vss_knn('owned', '[1,2,3,4]', 1);
+RESET ROLE;
+ALTER SERVER maint OWNER TO CURRENT_USER;
+ALTER FOREIGN TABLE empty OWNER TO CURRENT_USER;
 
 SET client_min_messages = warning;
 DROP SCHEMA maint CASCADE;
