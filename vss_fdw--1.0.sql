@@ -158,26 +158,32 @@ CREATE OPERATOR < (
 	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_lt,
 	COMMUTATOR = >, NEGATOR = >=, RESTRICT = scalarltsel, JOIN = scalarltjoinsel
 );
+COMMENT ON OPERATOR < (vss_ordered, vss_ordered) IS 'less than';
 CREATE OPERATOR <= (
 	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_le,
 	COMMUTATOR = >=, NEGATOR = >, RESTRICT = scalarlesel, JOIN = scalarlejoinsel
 );
+COMMENT ON OPERATOR <= (vss_ordered, vss_ordered) IS 'less than or equal';
 CREATE OPERATOR = (
 	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_eq,
 	COMMUTATOR = =, NEGATOR = <>, RESTRICT = eqsel, JOIN = eqjoinsel, HASHES, MERGES
 );
+COMMENT ON OPERATOR = (vss_ordered, vss_ordered) IS 'equal';
 CREATE OPERATOR <> (
 	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_ne,
 	COMMUTATOR = <>, NEGATOR = =, RESTRICT = neqsel, JOIN = neqjoinsel
 );
+COMMENT ON OPERATOR <> (vss_ordered, vss_ordered) IS 'not equal';
 CREATE OPERATOR >= (
 	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_ge,
 	COMMUTATOR = <=, NEGATOR = <, RESTRICT = scalargesel, JOIN = scalargejoinsel
 );
+COMMENT ON OPERATOR >= (vss_ordered, vss_ordered) IS 'greater than or equal';
 CREATE OPERATOR > (
 	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_gt,
 	COMMUTATOR = <, NEGATOR = <=, RESTRICT = scalargtsel, JOIN = scalargtjoinsel
 );
+COMMENT ON OPERATOR > (vss_ordered, vss_ordered) IS 'greater than';
 CREATE OPERATOR + (
 	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_add, COMMUTATOR = +
 );
@@ -253,6 +259,7 @@ REVOKE ALL ON PROCEDURE vss_embed_table(regclass, name, name, text, integer, tex
 
 CREATE FUNCTION vss_knn_support(internal) RETURNS internal
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT;
+COMMENT ON FUNCTION vss_knn_support(internal) IS 'planner support of vss_knn: rows are k';
 
 CREATE FUNCTION vss_knn(index text, query vss_vector, k bigint, ef integer DEFAULT NULL)
 	RETURNS TABLE (rowid bigint, distance double precision)

@@ -124,6 +124,8 @@ SELECT count(*) FROM repeated WHERE v = '[3,1]';
 RESET enable_seqscan;
 RESET enable_bitmapscan;
 
+SELECT opcname, amvalidate(oid) FROM pg_opclass WHERE opcintype = 'vss_ordered'::regtype ORDER BY opcname COLLATE "C";
+
 -- sum and difference
 SELECT '[1,2]'::vss_vector + '[3,4]', '[1,2]'::vss_vector - '[3,4]', ('[1,2]'::vss_vector + '[3,4]') <-> '[4,6]';
 SELECT '[3e38]'::vss_vector + '[3e38]';
