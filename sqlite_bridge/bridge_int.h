@@ -334,10 +334,11 @@ typedef struct BridgeIndex
 	uint8_t rejected_token[HNSW_TOKEN_BYTES];
 	char rejected_reason[240];
 	/*
-	 * Set by searches when scanning delta or truth costs as much as searching
-	 * the graph; cleared by a merge.
+	 * Set by searches and commits when a merge is worth while (bridge_merge_is_due),
+	 * cleared when one begins; and the changes that this connection committed since.
 	 */
 	bool merge_due;
+	int64_t committed;
 } BridgeIndex;
 
 struct BridgeConnection
@@ -483,13 +484,6 @@ sqlite3_value *bridge_plan_value(int plan, int bit, sqlite3_value **argv);
 
 /* ---------- query.c: one KNN scan ---------- */
 
-/*
- * A merge is due when a search measured so many rows of the truth for want of
- * a graph, or so many changed rows that they cost more than the graph did.
- */
-#define BRIDGE_MERGE_SCAN 2000
-#define BRIDGE_MERGE_DELTA 500
-
 typedef struct BridgeQuery
 {
 	/* asked (request.c) */
@@ -610,6 +604,7 @@ struct BridgeTable
 	BridgeConnection *connection;
 	BridgeStore *store;
 	BridgeIndex *index;
+	int64_t changes;	/* in the present transaction */
 	int64_t *conflicts; /* rowids that REPLACE may remove; see above */
 	size_t conflict_count, conflict_capacity;
 };
@@ -743,6 +738,13 @@ int bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeRe
  * graph.
  */
 bool bridge_merge_is_due(int64_t nodes, int64_t pending);
+
+/*
+ * That no other index of the schema has these graph files: two would remove
+ * each other's.
+ */
+int bridge_merge_check_path(sqlite3 *db, const char *schema, const char *table, const char *path,
+							BridgeError *err);
 
 /* ---------- build.c ---------- */
 

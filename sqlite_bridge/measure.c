@@ -147,7 +147,7 @@ bridge_measure_truth(BridgeQuery *query, BridgeStore *store, BridgeError *err)
 	if (rc == SQLITE_OK)
 		bridge_hits_order(&query->hits);
 	if (rc == SQLITE_OK && query->snapshot == NULL && !query->has_only && query->strategy != BRIDGE_EXACT &&
-		query->stats->distances_computed - before > BRIDGE_MERGE_SCAN)
+		bridge_merge_is_due(-1, (int64_t) (query->stats->distances_computed - before)))
 		query->index->merge_due = true;
 	return rc;
 }

@@ -285,16 +285,13 @@ open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeErr
 	return bridge_arithmetic_register(db, err);
 }
 
-/*
- * Two indexes of one database whose graphs would have the same names would
- * remove each other's files.
- */
-static int
-check_own_path(sqlite3 *db, const BridgeMergeTask *task, BridgeError *err)
+int
+bridge_merge_check_path(sqlite3 *db, const char *schema, const char *table, const char *path,
+						BridgeError *err)
 {
 	char **names;
 	int count;
-	int rc = bridge_index_names(db, "main", &names, &count, err);
+	int rc = bridge_index_names(db, schema, &names, &count, err);
 
 	for (int i = 0; i < count && rc == SQLITE_OK; i++)
 	{
@@ -302,15 +299,14 @@ check_own_path(sqlite3 *db, const BridgeMergeTask *task, BridgeError *err)
 		BridgeFiles files = {0};
 		BridgeError ignored = {0};
 
-		if (sqlite3_stricmp(names[i], task->table) == 0)
+		if (sqlite3_stricmp(names[i], table) == 0)
 			continue;
-		if (bridge_store_open(db, "main", names[i], &other, &ignored) == SQLITE_OK &&
-			bridge_files_locate(db, "main", names[i], other->params.path, &files, &ignored) == SQLITE_OK &&
-			files.path != NULL && strcmp(files.path, task->files->path) == 0)
-			rc =
-				bridge_error(err, SQLITE_ERROR,
-							 "tables %s and %s have the same path = %s; drop one of them and give it another",
-							 task->table, names[i], files.path);
+		if (bridge_store_open(db, schema, names[i], &other, &ignored) == SQLITE_OK &&
+			bridge_files_locate(db, schema, names[i], other->params.path, &files, &ignored) == SQLITE_OK &&
+			files.path != NULL && strcmp(files.path, path) == 0)
+			rc = bridge_error(err, SQLITE_ERROR,
+							  "hnsw: path = %s is that of table %s already; give %s another", files.path,
+							  names[i], table);
 		bridge_error_clear(&ignored);
 		bridge_files_free(&files);
 		bridge_store_close(other);
@@ -338,7 +334,7 @@ bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *resu
 	if (rc == SQLITE_OK && store->id != task->id)
 		rc = bridge_error(err, SQLITE_SCHEMA, "table %s has been made anew", task->table);
 	if (rc == SQLITE_OK)
-		rc = check_own_path(db, task, err);
+		rc = bridge_merge_check_path(db, "main", task->table, task->files->path, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
 	if (rc == SQLITE_OK)

@@ -124,6 +124,8 @@ vss_create(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vt
 		return fail_text(message, &err);
 	/* The path is looked at now, while the one who typed it can mend it. */
 	rc = bridge_files_locate(db, argv[1], argv[2], params.path, &files, &err);
+	if (rc == SQLITE_OK && files.path != NULL)
+		rc = bridge_merge_check_path(db, argv[1], argv[2], files.path, &err);
 	if (rc == SQLITE_OK)
 		bridge_files_free(&files);
 	if (rc == SQLITE_OK)
@@ -397,8 +399,28 @@ vss_begin(sqlite3_vtab *vtab)
 }
 
 static int
-vss_end(sqlite3_vtab *vtab)
+vss_commit(sqlite3_vtab *vtab)
 {
+	BridgeTable *table = (BridgeTable *) vtab;
+	BridgeIndex *index = table->index;
+
+	/* Loads without searches have their merges too. */
+	index->committed += table->changes;
+	if (bridge_merge_is_due(-1, index->committed))
+	{
+		index->committed = 0;
+		index->merge_due = true;
+		bridge_merge_request(index);
+	}
+	table->changes = 0;
+	table->conflict_count = 0;
+	return SQLITE_OK;
+}
+
+static int
+vss_rollback(sqlite3_vtab *vtab)
+{
+	((BridgeTable *) vtab)->changes = 0;
 	((BridgeTable *) vtab)->conflict_count = 0;
 	return SQLITE_OK;
 }
@@ -426,8 +448,8 @@ static const sqlite3_module vss_module = {
 	.xRowid = vss_rowid,
 	.xUpdate = bridge_update,
 	.xBegin = vss_begin,
-	.xCommit = vss_end,
-	.xRollback = vss_end,
+	.xCommit = vss_commit,
+	.xRollback = vss_rollback,
 	.xRename = vss_rename,
 	.xSavepoint = vss_savepoint,
 	.xRelease = vss_savepoint,

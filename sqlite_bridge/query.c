@@ -205,15 +205,16 @@ nearest(BridgeQuery *query, const HnswHit **hit, BridgeError *err)
 	return SQLITE_OK;
 }
 
-/* A search whose delta costs more than its graph would be helped by a merge. */
+/* Whether the next one would be helped by a merge. */
 static void
 end_of_rows(BridgeQuery *query)
 {
 	BridgeStats *stats = query->stats;
 
 	query->eof = true;
-	if (!query->exact && stats->delta_rows > BRIDGE_MERGE_DELTA &&
-		2 * stats->delta_rows > stats->distances_computed)
+	if (!query->exact && query->snapshot != NULL &&
+		bridge_merge_is_due((int64_t) hnsw_snapshot_info(query->snapshot->graph)->count,
+							(int64_t) stats->delta_rows))
 		query->index->merge_due = true;
 }
 

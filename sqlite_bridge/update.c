@@ -288,6 +288,7 @@ bridge_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 
 	else
 		rc = update(table, argv, &err);
 
+	table->changes++;
 	/* The shadow tables' rowids are nobody's business. */
 	sqlite3_set_last_insert_rowid(store->db, last_rowid);
 	if (rc != SQLITE_OK)

@@ -437,13 +437,17 @@ refuses_shared_path(void **unused)
 	sqlite3 *db = make_database("a.db", 10);
 
 	save(db);
-	if (try_sql(db, "CREATE VIRTUAL TABLE other USING hnsw(dim = 4, path = 'a.db.idx')") == SQLITE_OK)
-	{
-		assert_int_equal(try_sql(db, "SELECT hnsw_save('other')"), SQLITE_ERROR);
-		assert_non_null(strstr(sqlite3_errmsg(db), "same path"));
-	}
-	else
-		assert_non_null(strstr(sqlite3_errmsg(db), "path"));
+	assert_int_equal(try_sql(db, "CREATE VIRTUAL TABLE other USING hnsw(dim = 4, path = 'a.db.idx')"),
+					 SQLITE_ERROR);
+	assert_non_null(strstr(sqlite3_errmsg(db), "is that of table vss already"));
+	assert_int_equal(try_sql(db, "CREATE VIRTUAL TABLE other USING hnsw(dim = 4, path = 'b.db.idx')"),
+					 SQLITE_OK);
+	/* Smuggled in, it is refused when files would be made. */
+	run_sql(db, "PRAGMA writable_schema = 1; UPDATE other_config SET value = 'a.db.idx' WHERE key = 'path'");
+	close_database(db);
+	db = open_database(folder, "a.db", NULL);
+	assert_int_equal(try_sql(db, "SELECT hnsw_save('other')"), SQLITE_ERROR);
+	assert_non_null(strstr(sqlite3_errmsg(db), "is that of table vss already"));
 	check_graph_used(db);
 	close_database(db);
 }
@@ -775,6 +779,17 @@ merges_by_itself(void **unused)
 	wait_for_state(db, "used");
 	check_graph_used(db);
 	assert_string_equal(get_info(db, "$.merge.error"), "");
+	close_database(db);
+
+	/* A load without a search is merged, too. */
+	db = open_database(folder, "a.db", &host);
+	run_sql(db, "PRAGMA synchronous = OFF");
+	add_rows(db, 10001, 10001 + ROWS);
+	for (int i = 0; i < 500 && get_number(db, "SELECT json_extract(hnsw_info('vss'), '$.merge.merges')") == 0;
+		 i++)
+		usleep(20000);
+	assert_string_equal(get_info(db, "$.delta_rows"), "0");
+	check_graph_used(db);
 	close_database(db);
 
 	/* A damaged file comes back by itself once somebody has come across the damage. */
