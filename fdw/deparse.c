@@ -1,6 +1,6 @@
 /*
  * deparse.c
- *		SQL for SQLite from what shippable.c let through.
+ *		Expressions for SQLite, from what shippable.c let through.
  *
  * Every column is qualified with its table's alias, r<number of the relation>:
  * SQLite reads an unknown "name" in double quotes as a string, but never an
@@ -118,18 +118,13 @@ put_value(VssDeparse *context, Expr *expr)
 }
 
 static void
-put_column(VssDeparse *context, AttrNumber attnum)
-{
-	appendStringInfo(context->buf, "r%u.%s", context->rel->relid,
-					 vssfdw_quote_identifier(VSS_REL(context->rel)->columns[attnum - 1].name));
-}
-
-static void
 put_var(VssDeparse *context, Var *var)
 {
-	VssPlanColumn *column = &VSS_REL(context->rel)->columns[var->varattno - 1];
+	const VssPlanColumn *column = vssfdw_var_column(context->root, var);
 
-	put_column(context, var->varattno);
+	if (column == NULL)
+		elog(ERROR, "column %d of relation %u is not one of SQLite", var->varattno, (unsigned) var->varno);
+	appendStringInfo(context->buf, "r%u.%s", (unsigned) var->varno, vssfdw_quote_identifier(column->name));
 	if (column->class == VSS_CLASS_TEXT && !column->binary)
 		appendStringInfoString(context->buf, " COLLATE BINARY");
 }
@@ -299,7 +294,7 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 	switch (nodeTag(expr))
 	{
 		case T_Var:
-			if (bms_is_member(((Var *) expr)->varno, context->rel->relids))
+			if (bms_is_member(((Var *) expr)->varno, VSS_REL(context->rel)->relids))
 				put_var(context, (Var *) expr);
 			else
 				put_value(context, expr);
@@ -353,170 +348,11 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 	}
 }
 
-/* What addresses a row for UPDATE and DELETE; see modify.c. */
-static void
-put_rowid(VssDeparse *context)
-{
-	const char *name = VSS_REL(context->rel)->info->rowid_name;
-
-	if (name == NULL)
-		appendStringInfoString(context->buf, "NULL");
-	else
-		appendStringInfo(context->buf, "r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
-}
-
-static void
-put_columns(VssDeparse *context, List *columns)
-{
-	ListCell *cell;
-	bool first = true;
-
-	foreach (cell, columns)
-	{
-		if (!first)
-			appendStringInfoString(context->buf, ", ");
-		first = false;
-		if (lfirst_int(cell) == SelfItemPointerAttributeNumber)
-			put_rowid(context);
-		else
-			put_column(context, lfirst_int(cell));
-	}
-}
-
-static void
-put_from(VssDeparse *context)
-{
-	appendStringInfo(context->buf, "\"main\".%s AS r%u",
-					 vssfdw_quote_identifier(VSS_REL(context->rel)->table->table), context->rel->relid);
-}
-
-/* " WHERE conds", or " AND conds" after a condition of our own. */
-static void
-put_conds(VssDeparse *context, const char *word, List *conds)
+void
+vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds)
 {
 	if (conds == NIL)
 		return;
 	appendStringInfo(context->buf, " %s ", word);
 	put_tree(context, conds, 0, list_length(conds), "AND");
-}
-
-void
-vssfdw_deparse_select(VssDeparse *context, List *columns, List *conds)
-{
-	appendStringInfoString(context->buf, "SELECT ");
-	if (columns == NIL)
-		appendStringInfoString(context->buf, "NULL");
-	put_columns(context, columns);
-	appendStringInfoString(context->buf, " FROM ");
-	put_from(context);
-	put_conds(context, "WHERE", conds);
-}
-
-static const char *
-distance_function(BridgeMetric metric)
-{
-	switch (metric)
-	{
-		case BRIDGE_COSINE:
-			return "cosine_distance";
-		case BRIDGE_L2:
-			return "l2_distance";
-		case BRIDGE_IP:
-			return "-inner_product";
-	}
-	elog(ERROR, "unknown metric: %d", (int) metric);
-}
-
-/* The rowids that the index knows the rows by. */
-static char *
-rowid_sql(VssDeparse *context, const VssIndexInfo *index)
-{
-	const char *name = VSS_REL(context->rel)->info->is_hnsw ? "rowid" : index->content_rowid;
-
-	return psprintf("r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
-}
-
-static char *
-vector_sql(VssDeparse *context, const VssIndexInfo *index)
-{
-	const char *name = VSS_REL(context->rel)->info->is_hnsw ? "embedding" : index->content_vector;
-
-	return psprintf("r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
-}
-
-/*
- * The stream is k CROSS JOIN table: SQLite keeps that order, so that k is the
- * outer loop and rows come in order of distance without a sorter.
- *
- * The distance is k's where the module keeps index and table equal.  Where
- * hand-written triggers do, it is computed from the row itself.
- */
-static void
-deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds, bool prefilter)
-{
-	StringInfo buf = context->buf;
-	char *rowid = rowid_sql(context, index);
-
-	appendStringInfoString(buf, "SELECT ");
-	put_columns(context, columns);
-	if (columns != NIL)
-		appendStringInfoString(buf, ", ");
-	if (index->declared)
-		appendStringInfoString(buf, "k.distance");
-	else
-		appendStringInfo(buf, "%s(%s, ?%d)", distance_function(index->metric), vector_sql(context, index),
-						 VSS_PARAM_QUERY);
-	appendStringInfo(buf, ", k.rowid FROM \"main\".%s(?%d, ?%d, ?%d, ?%d, ?%d) AS k CROSS JOIN ",
-					 vssfdw_quote_identifier(index->name), VSS_PARAM_QUERY, VSS_PARAM_K, VSS_PARAM_EF,
-					 VSS_PARAM_STRATEGY, VSS_PARAM_STATS);
-	put_from(context);
-	appendStringInfo(buf, " ON %s = k.rowid", rowid);
-	if (prefilter)
-	{
-		appendStringInfo(buf, " WHERE k.rowid IN (SELECT %s FROM ", rowid);
-		put_from(context);
-		put_conds(context, "WHERE", conds);
-		appendStringInfoChar(buf, ')');
-	}
-	else
-		put_conds(context, "WHERE", conds);
-}
-
-/*
- * Rows that a stream cannot give: NULL vectors, vectors without a direction.
- * Of an index kept by hand-written triggers every row is a candidate, since
- * rows older than the triggers are missing in it; the reader skips those that
- * it had.
- */
-static void
-deparse_tail(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds)
-{
-	StringInfo buf = context->buf;
-	char *vector = vector_sql(context, index);
-	char *distance = psprintf("%s(%s, ?%d)", distance_function(index->metric), vector, VSS_PARAM_QUERY);
-
-	appendStringInfoString(buf, "SELECT ");
-	put_columns(context, columns);
-	if (columns != NIL)
-		appendStringInfoString(buf, ", ");
-	appendStringInfo(buf, "%s, %s, %s IS NULL FROM ", distance, rowid_sql(context, index), vector);
-	put_from(context);
-	if (index->declared)
-	{
-		appendStringInfo(buf, " WHERE %s IS NULL", distance);
-		put_conds(context, "AND", conds);
-	}
-	else
-		put_conds(context, "WHERE", conds);
-	appendStringInfo(buf, " ORDER BY %d, %d NULLS LAST", list_length(columns) + 3, list_length(columns) + 1);
-}
-
-void
-vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns,
-				   List *conds)
-{
-	if (which == VSS_KNN_TAIL)
-		deparse_tail(context, index, columns, conds);
-	else
-		deparse_stream(context, index, columns, conds, which == VSS_KNN_PREFILTER);
 }

@@ -117,6 +117,7 @@ vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 
 	baserel->fdw_private = rel;
 	rel->relid = foreigntableid;
+	rel->relids = baserel->relids;
 	rel->conn = vssfdw_connect(baserel->serverid);
 	rel->server = vssfdw_server_options(GetForeignServer(baserel->serverid));
 	rel->table = vssfdw_table_options(foreigntableid);
@@ -130,6 +131,23 @@ vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 
 	vssfdw_tell_unique_keys(baserel);
 	vssfdw_estimate_size(root, baserel);
+}
+
+const VssPlanColumn *
+vssfdw_var_column(PlannerInfo *root, const Var *var)
+{
+	RelOptInfo *baserel;
+	VssRel *rel;
+
+	if (var->varlevelsup != 0 || var->varattno <= 0 || IS_SPECIAL_VARNO(var->varno))
+		return NULL;
+	baserel = root->simple_rel_array[var->varno];
+	if (baserel == NULL || baserel->fdw_private == NULL || baserel->fdwroutine == NULL)
+		return NULL;
+	rel = VSS_REL(baserel);
+	if (var->varattno > rel->natts || rel->columns[var->varattno - 1].name == NULL)
+		return NULL;
+	return &rel->columns[var->varattno - 1];
 }
 
 const VssIndexInfo *

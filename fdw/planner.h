@@ -45,25 +45,52 @@ typedef struct VssPlanColumn
 	bool not_null;
 } VssPlanColumn;
 
-/* Planner's state of a base relation: RelOptInfo.fdw_private. */
+/* A semi or anti join, written as [NOT] EXISTS in the outer side's WHERE. */
+typedef struct VssExists
+{
+	bool anti;
+	RelOptInfo *inner;
+	List *clauses; /* RestrictInfo or bare: conditions of the join */
+} VssExists;
+
+/*
+ * Planner's state of a relation: RelOptInfo.fdw_private.  The first part is of
+ * all kinds, the others of base relations, of joins that SQLite does, and of
+ * what comes after the joins (grouping, distinct, order, limit).
+ */
 typedef struct VssRel
 {
-	Oid relid;
 	VssConnection *conn;
 	VssServerOptions *server;
+	Relids relids;      /* base relations that SQLite reads for it */
+	List *remote_conds; /* RestrictInfo or bare: SQLite evaluates them */
+	List *local_conds;  /* RestrictInfo or bare: PostgreSQL does */
+	double remote_rows; /* rows that satisfy remote_conds */
+	Cost walk_cost;     /* of making these inside SQLite, none handed over */
+
+	/* base relation */
+	Oid relid;
 	VssTableOptions *table;
 	const VssTableInfo *info;
 	int natts;
 	VssPlanColumn *columns; /* by attnum - 1 */
 
-	List *remote_conds;     /* RestrictInfo: SQLite evaluates them */
-	List *local_conds;      /* RestrictInfo: PostgreSQL does */
 	Bitmapset *attrs_used;  /* pull_varattnos form: what rows must contain */
 	double tuples;          /* rows of the table */
-	double remote_rows;     /* rows that satisfy remote_conds */
 	Selectivity remote_sel; /* remote_rows / tuples */
 
 	RestrictInfo *knn_predicate; /* vss_knn(col, q, k [, ef]), or NULL */
+
+	/* join; a semi or anti join is its outer side with one more of exists */
+	RelOptInfo *outer;
+	RelOptInfo *inner;
+	JoinType jointype;
+	List *join_clauses; /* RestrictInfo: ON */
+	List *exists;       /* VssExists, among the conditions of WHERE */
+
+	/* after the joins */
+	RelOptInfo *input;   /* what is grouped, sorted or cut; NULL in the kinds above */
+	List *grouped_tlist; /* grouping: what SQLite returns */
 } VssRel;
 
 #define VSS_REL(baserel) ((VssRel *) (baserel)->fdw_private)
@@ -82,6 +109,9 @@ enum VssKnnPathItem
 	VSS_KNN_PATH_EF,       /* Expr of the predicate, or NULL */
 	VSS_KNN_PATH_PREFILTER /* Boolean: collect the matching rowids first */
 };
+
+/* The planner's state of the column that var is, or NULL: not of a relation we read. */
+const VssPlanColumn *vssfdw_var_column(PlannerInfo *root, const Var *var);
 
 /* The hnsw index of the column for this metric, or NULL. */
 const VssIndexInfo *vssfdw_column_index(const VssRel *rel, AttrNumber attnum, BridgeMetric metric);
@@ -194,6 +224,11 @@ typedef struct VssDeparse
 
 /* An expression found shippable. */
 void vssfdw_deparse_expr(VssDeparse *context, Expr *expr);
+
+/* " word cond AND cond ...", nothing without conditions.  RestrictInfo or bare. */
+void vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds);
+
+/* ---------- deparse_select.c ---------- */
 
 /*
  * SELECT of a base relation.  columns: attribute numbers in order, maybe none.

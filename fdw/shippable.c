@@ -120,7 +120,7 @@ vssfdw_column_class(const VssColumn *column, const VssColumnInfo *info)
 bool
 vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 {
-	return !bms_overlap(pull_varnos(root, (Node *) expr), rel->relids) &&
+	return !bms_overlap(pull_varnos(root, (Node *) expr), VSS_REL(rel)->relids) &&
 		   !contain_volatile_functions((Node *) expr) && !contain_subplans((Node *) expr) &&
 		   !contain_agg_clause((Node *) expr) && !contain_window_function((Node *) expr) &&
 		   !expression_returns_set((Node *) expr);
@@ -200,11 +200,9 @@ collation_agrees(ShipContext *context, Oid collation, bool equality)
 static VssClass
 var_class(ShipContext *context, Var *var)
 {
-	VssRel *rel = VSS_REL(context->rel);
+	const VssPlanColumn *column = vssfdw_var_column(context->root, var);
 
-	if (var->varlevelsup != 0 || var->varattno <= 0 || var->varattno > rel->natts)
-		return VSS_CLASS_NONE;
-	return rel->columns[var->varattno - 1].class;
+	return column != NULL ? column->class : VSS_CLASS_NONE;
 }
 
 static VssClass
@@ -274,7 +272,7 @@ null_test_agrees(ShipContext *context, NullTest *test)
 
 	if (test->argisrow)
 		return false;
-	if (IsA(arg, Var) && bms_is_member(((Var *) arg)->varno, context->rel->relids))
+	if (IsA(arg, Var) && bms_is_member(((Var *) arg)->varno, VSS_REL(context->rel)->relids))
 	{
 		Var *var = (Var *) arg;
 
@@ -372,7 +370,7 @@ vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 	 * A condition without columns of the relation is PostgreSQL's to decide
 	 * once for all rows, so it is left there.
 	 */
-	if (!bms_overlap(pull_varnos(root, (Node *) expr), rel->relids))
+	if (!bms_overlap(pull_varnos(root, (Node *) expr), VSS_REL(rel)->relids))
 		return false;
 	return vssfdw_expr_class(root, rel, expr) == VSS_CLASS_BOOLEAN;
 }

@@ -1,0 +1,175 @@
+/*
+ * deparse_select.c
+ *		Statements for SQLite: scans of one table, the three of a KNN scan, and
+ *		joins with what is done to their rows.
+ */
+#include "postgres.h"
+
+#include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "nodes/nodeFuncs.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+
+#include "fdw/planner.h"
+
+/* What addresses a row for UPDATE and DELETE; see modify.c. */
+static void
+put_rowid(VssDeparse *context)
+{
+	const char *name = VSS_REL(context->rel)->info->rowid_name;
+
+	if (name == NULL)
+		appendStringInfoString(context->buf, "NULL");
+	else
+		appendStringInfo(context->buf, "r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
+}
+
+static void
+put_columns(VssDeparse *context, List *columns)
+{
+	ListCell *cell;
+	bool first = true;
+
+	foreach (cell, columns)
+	{
+		if (!first)
+			appendStringInfoString(context->buf, ", ");
+		first = false;
+		if (lfirst_int(cell) == SelfItemPointerAttributeNumber)
+			put_rowid(context);
+		else
+			appendStringInfo(
+				context->buf, "r%u.%s", context->rel->relid,
+				vssfdw_quote_identifier(VSS_REL(context->rel)->columns[lfirst_int(cell) - 1].name));
+	}
+}
+
+static void
+put_from(VssDeparse *context)
+{
+	appendStringInfo(context->buf, "\"main\".%s AS r%u",
+					 vssfdw_quote_identifier(VSS_REL(context->rel)->table->table), context->rel->relid);
+}
+
+void
+vssfdw_deparse_select(VssDeparse *context, List *columns, List *conds)
+{
+	appendStringInfoString(context->buf, "SELECT ");
+	if (columns == NIL)
+		appendStringInfoString(context->buf, "NULL");
+	put_columns(context, columns);
+	appendStringInfoString(context->buf, " FROM ");
+	put_from(context);
+	vssfdw_deparse_conds(context, "WHERE", conds);
+}
+
+static const char *
+distance_function(BridgeMetric metric)
+{
+	switch (metric)
+	{
+		case BRIDGE_COSINE:
+			return "cosine_distance";
+		case BRIDGE_L2:
+			return "l2_distance";
+		case BRIDGE_IP:
+			return "-inner_product";
+	}
+	elog(ERROR, "unknown metric: %d", (int) metric);
+}
+
+/* The rowids that the index knows the rows by. */
+static char *
+rowid_sql(VssDeparse *context, const VssIndexInfo *index)
+{
+	const char *name = VSS_REL(context->rel)->info->is_hnsw ? "rowid" : index->content_rowid;
+
+	return psprintf("r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
+}
+
+static char *
+vector_sql(VssDeparse *context, const VssIndexInfo *index)
+{
+	const char *name = VSS_REL(context->rel)->info->is_hnsw ? "embedding" : index->content_vector;
+
+	return psprintf("r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
+}
+
+/*
+ * The stream is k CROSS JOIN table: SQLite keeps that order, so that k is the
+ * outer loop and rows come in order of distance without a sorter.
+ *
+ * The distance is k's where the module keeps index and table equal.  Where
+ * hand-written triggers do, it is computed from the row itself.
+ */
+static void
+deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds, bool prefilter)
+{
+	StringInfo buf = context->buf;
+	char *rowid = rowid_sql(context, index);
+
+	appendStringInfoString(buf, "SELECT ");
+	put_columns(context, columns);
+	if (columns != NIL)
+		appendStringInfoString(buf, ", ");
+	if (index->declared)
+		appendStringInfoString(buf, "k.distance");
+	else
+		appendStringInfo(buf, "%s(%s, ?%d)", distance_function(index->metric), vector_sql(context, index),
+						 VSS_PARAM_QUERY);
+	appendStringInfo(buf, ", k.rowid FROM \"main\".%s(?%d, ?%d, ?%d, ?%d, ?%d) AS k CROSS JOIN ",
+					 vssfdw_quote_identifier(index->name), VSS_PARAM_QUERY, VSS_PARAM_K, VSS_PARAM_EF,
+					 VSS_PARAM_STRATEGY, VSS_PARAM_STATS);
+	put_from(context);
+	appendStringInfo(buf, " ON %s = k.rowid", rowid);
+	if (prefilter)
+	{
+		appendStringInfo(buf, " WHERE k.rowid IN (SELECT %s FROM ", rowid);
+		put_from(context);
+		vssfdw_deparse_conds(context, "WHERE", conds);
+		appendStringInfoChar(buf, ')');
+	}
+	else
+		vssfdw_deparse_conds(context, "WHERE", conds);
+}
+
+/*
+ * Rows that a stream cannot give: NULL vectors, vectors without a direction.
+ * Of an index kept by hand-written triggers every row is a candidate, since
+ * rows older than the triggers are missing in it; the reader skips those that
+ * it had.
+ */
+static void
+deparse_tail(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds)
+{
+	StringInfo buf = context->buf;
+	char *vector = vector_sql(context, index);
+	char *distance = psprintf("%s(%s, ?%d)", distance_function(index->metric), vector, VSS_PARAM_QUERY);
+
+	appendStringInfoString(buf, "SELECT ");
+	put_columns(context, columns);
+	if (columns != NIL)
+		appendStringInfoString(buf, ", ");
+	appendStringInfo(buf, "%s, %s, %s IS NULL FROM ", distance, rowid_sql(context, index), vector);
+	put_from(context);
+	if (index->declared)
+	{
+		appendStringInfo(buf, " WHERE %s IS NULL", distance);
+		vssfdw_deparse_conds(context, "AND", conds);
+	}
+	else
+		vssfdw_deparse_conds(context, "WHERE", conds);
+	appendStringInfo(buf, " ORDER BY %d, %d NULLS LAST", list_length(columns) + 3, list_length(columns) + 1);
+}
+
+void
+vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns,
+				   List *conds)
+{
+	if (which == VSS_KNN_TAIL)
+		deparse_tail(context, index, columns, conds);
+	else
+		deparse_stream(context, index, columns, conds, which == VSS_KNN_PREFILTER);
+}
