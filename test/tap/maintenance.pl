@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $rows = 8000;
+my $rows = 5000;
 my $dim = 48;
 
 my $node = PostgreSQL::Test::Cluster->new('maintenance');
@@ -91,6 +91,19 @@ is($node->safe_psql('postgres', q{SELECT count(*) FROM pg_stat_progress_create_i
 my @rebuild = watch(q{SELECT vss_rebuild('near')});
 ok((grep { /^REINDEX\|building index\|near\|t\|t$/ } @rebuild), 'rebuilding too')
 	or diag(join("\n", @rebuild));
+
+($code, $out, $err) = $node->psql('postgres', q{SET statement_timeout = '150ms'; SELECT vss_rebuild('near')});
+like($err, qr/canceling statement due to statement timeout/, 'a rebuild obeys statement_timeout');
+is($node->safe_psql('postgres', q{SELECT vss_check('near')}), 'ok', 'and the index is sound after it');
+
+# ---------- two at once ----------
+
+my @both = map { $node->background_psql('postgres', on_error_stop => 0) } 1 .. 2;
+$_->query_until(qr/go/, "\\echo go\nSELECT 'rebuilt', vss_rebuild('near');\n\\echo done\n") for @both;
+my @said = map { $_->query_until(qr/done/, '') } @both;
+cmp_ok(scalar(grep { /rebuilt/ } @said), '>=', 1, 'of two rebuilds at least one is done') or diag(@said);
+$_->quit for @both;
+is($node->safe_psql('postgres', q{SELECT vss_check('near')}), 'ok', 'and the index is sound');
 
 # ---------- answers do not wait ----------
 
