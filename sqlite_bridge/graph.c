@@ -30,19 +30,31 @@ admit(void *arg, int64_t label)
 	return bridge_delta_find(query->mask, label) < 0 && bridge_query_wants(query, label);
 }
 
+/*
+ * Whether measuring the listed rows one by one is cheaper than to go on.  A
+ * graph search that finds too little ends in a scan of all codes, each of
+ * which costs about an eighth of looking up a listed row.
+ */
+static bool
+is_costly(const BridgeSearcher *searcher)
+{
+	const BridgeQuery *query = searcher->query;
+	HnswStats now;
+
+	hnsw_search_stats(searcher->cursor, &now);
+	if (now.exhausted)
+		return (uint64_t) query->only_count * 8 < hnsw_snapshot_info(searcher->snapshot->graph)->count;
+	return now.distances_computed > searcher->budget;
+}
+
 static bool
 interrupted(void *arg)
 {
 	BridgeSearcher *searcher = arg;
 
 	/* Not while the cursor is being made. */
-	if (searcher->budget > 0 && searcher->cursor != NULL)
-	{
-		HnswStats now;
-
-		hnsw_search_stats(searcher->cursor, &now);
-		searcher->costly = now.distances_computed > searcher->budget;
-	}
+	if (searcher->budget > 0 && searcher->cursor != NULL && !searcher->costly)
+		searcher->costly = is_costly(searcher);
 	return searcher->costly || bridge_cancelled(searcher->query->index->connection);
 }
 
@@ -89,10 +101,7 @@ make_searcher(BridgeQuery *query, bool masked, BridgeSearcher **out, BridgeError
 	return SQLITE_OK;
 }
 
-/*
- * An IN list is searched under the graph only as long as that promises to be
- * cheaper than measuring its rows: some tenths of a microsecond more each.
- */
+/* An IN list is searched under the graph only as long as that is cheaper than measuring its rows. */
 static uint64_t
 budget_of(const BridgeQuery *query)
 {
