@@ -60,10 +60,9 @@ add_element(ArrayReader *reader, JsonbValue *value)
 		reader->values = repalloc(reader->values, sizeof(Datum) * reader->room);
 		reader->nulls = repalloc(reader->nulls, sizeof(bool) * reader->room);
 	}
-	if (reader->json)
-		text = JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, -1);
-	else if (value->type != jbvNull)
-		text = scalar_text(value);
+	/* null is SQL's NULL also among json elements: one of the two has to give */
+	if (value->type != jbvNull)
+		text = reader->json ? JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, -1) : scalar_text(value);
 	reader->nulls[reader->count] = text == NULL;
 	reader->values[reader->count++] =
 		InputFunctionCall(&reader->input, text, reader->ioparam, reader->typmod);

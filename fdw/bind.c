@@ -7,6 +7,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+#include <float.h>
 #include <math.h>
 
 #include "mb/pg_wchar.h"
@@ -118,7 +120,60 @@ bind_time(VssStatement *statement, int i, const VssColumn *column, Datum value)
 	}
 }
 
-/* Whole numbers as INTEGER, others as their exact text: a REAL would round. */
+/* Digits that count, without leading and trailing zeros. */
+static int
+significant_digits(const char *number)
+{
+	int count = 0;
+	int zeros = 0;
+
+	for (const char *p = number; *p != '\0'; p++)
+	{
+		if (!isdigit((unsigned char) *p))
+			continue;
+		if (*p == '0')
+			zeros += count > 0;
+		else
+		{
+			count += zeros + 1;
+			zeros = 0;
+		}
+	}
+	return count;
+}
+
+/*
+ * A column of numeric affinity makes a REAL of every decimal, and a REAL keeps
+ * 15 digits.  More would be lost without a word.
+ */
+static void
+check_digits(VssStatement *statement, const VssColumn *column, const char *number)
+{
+	const VssTableInfo *info;
+	ListCell *lc;
+
+	if (!OidIsValid(column->relid) || significant_digits(number) <= DBL_DIG)
+		return;
+	info = vssfdw_table_info(statement->conn, vssfdw_table_options(column->relid)->table);
+	foreach (lc, info->columns)
+	{
+		const VssColumnInfo *stored = lfirst(lc);
+
+		if (pg_strcasecmp(stored->name, column->name) == 0 && stored->affinity != VSS_AFFINITY_TEXT &&
+			stored->affinity != VSS_AFFINITY_BLOB)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+					 errmsg("value %s has more digits than SQLite keeps in column \"%s\" of table \"%s\"",
+							number, stored->name, info->name),
+					 errdetail("The column is declared %s there, which stores %d digits.", stored->declared,
+							   DBL_DIG),
+					 errhint("Round the value, declare the column TEXT in SQLite to keep all digits, or set "
+							 "its option "
+							 "column_type to REAL to let them go.")));
+	}
+}
+
+/* Whole numbers as INTEGER, others as text, of which SQLite makes what the column stores. */
 static int
 bind_numeric(VssStatement *statement, int i, const VssColumn *column, Datum value)
 {
@@ -132,6 +187,7 @@ bind_numeric(VssStatement *statement, int i, const VssColumn *column, Datum valu
 	integer = strtoll(text, &end, 10);
 	if (errno == 0 && end != text && *end == '\0')
 		return sqlite3_bind_int64(statement->stmt, i, integer);
+	check_digits(statement, column, text);
 	return bind_text(statement, i, text, (int) strlen(text));
 }
 

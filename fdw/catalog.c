@@ -62,20 +62,39 @@ vssfdw_quote_identifier(const char *name)
 	return quoted.data;
 }
 
-/* A column of the current row as palloc'd text, NULL for NULL. */
+/* A column of the current row as palloc'd text in the server's encoding, NULL for NULL. */
 static char *
 column_text(VssStatement *statement, int i)
 {
 	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
 
-	return text != NULL ? pstrdup(text) : NULL;
+	return text != NULL ? pstrdup(vssfdw_from_utf8(text)) : NULL;
+}
+
+/* A column's collation, or NULL for what is no table column; SQLite's memory. */
+static const char *
+collation_of(VssConnection *conn, const char *table, const char *column)
+{
+	const char *collation = NULL;
+
+	if (sqlite3_table_column_metadata(conn->db, "main", vssfdw_to_utf8(table), vssfdw_to_utf8(column), NULL,
+									  &collation, NULL, NULL, NULL) != SQLITE_OK)
+		return NULL;
+	return collation;
+}
+
+static bool
+table_exists(VssConnection *conn, const char *table)
+{
+	return sqlite3_table_column_metadata(conn->db, "main", vssfdw_to_utf8(table), NULL, NULL, NULL, NULL,
+										 NULL, NULL) == SQLITE_OK;
 }
 
 static VssStatement *
 prepare_with_name(VssConnection *conn, const char *sql, const char *name)
 {
 	VssStatement *statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
-	int rc = sqlite3_bind_text(statement->stmt, 1, name, -1, SQLITE_TRANSIENT);
+	int rc = sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(name), -1, SQLITE_TRANSIENT);
 
 	if (rc != SQLITE_OK)
 		vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
@@ -243,7 +262,7 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 	while (vssfdw_step(statement))
 	{
 		VssColumnInfo *column = palloc0(sizeof(VssColumnInfo));
-		const char *collation = NULL;
+		const char *collation;
 
 		column->name = column_text(statement, 0);
 		column->declared = column_text(statement, 1);
@@ -262,10 +281,8 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 		}
 
 		/* What a view's column inherits cannot be asked for: take it for any. */
-		if (info->is_view || info->is_virtual ||
-			sqlite3_table_column_metadata(conn->db, "main", info->name, column->name, NULL, &collation, NULL,
-										  NULL, NULL) != SQLITE_OK ||
-			pg_strcasecmp(collation, "BINARY") != 0)
+		collation = info->is_view || info->is_virtual ? NULL : collation_of(conn, info->name, column->name);
+		if (collation == NULL || pg_strcasecmp(collation, "BINARY") != 0)
 			info->nocase_columns = lappend(info->nocase_columns, column->name);
 	}
 	vssfdw_done(statement);
@@ -292,7 +309,7 @@ choose_rowid_name(VssConnection *conn, VssTableInfo *info)
 		sqlite3_stmt *stmt = NULL;
 		char *sql = psprintf("SELECT %s FROM %s", info->rowid_name, vssfdw_quote_identifier(info->name));
 
-		if (sqlite3_prepare_v2(conn->db, sql, -1, &stmt, NULL) != SQLITE_OK)
+		if (sqlite3_prepare_v2(conn->db, vssfdw_to_utf8(sql), -1, &stmt, NULL) != SQLITE_OK)
 		{
 			info->has_rowid = false;
 			info->rowid_name = NULL;
@@ -315,11 +332,11 @@ read_stat1(VssConnection *conn, const char *table, const char *index)
 	VssStatement *statement;
 	char *stat = NULL;
 
-	if (sqlite3_table_column_metadata(conn->db, "main", "sqlite_stat1", NULL, NULL, NULL, NULL, NULL, NULL) !=
-		SQLITE_OK)
+	if (!table_exists(conn, "sqlite_stat1"))
 		return NULL;
 	statement = prepare_with_name(conn, sql, table);
-	if (index != NULL && sqlite3_bind_text(statement->stmt, 2, index, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+	if (index != NULL &&
+		sqlite3_bind_text(statement->stmt, 2, vssfdw_to_utf8(index), -1, SQLITE_TRANSIENT) != SQLITE_OK)
 		vssfdw_report(ERROR, SQLITE_NOMEM, NULL, conn->servername, sql);
 	if (vssfdw_step(statement))
 		stat = column_text(statement, 0);
@@ -433,8 +450,7 @@ estimate_rows(VssConnection *conn, const VssTableInfo *info)
 
 		table =
 			index->content != NULL && index->declared ? index->content : psprintf("%s_vectors", info->name);
-		if (sqlite3_table_column_metadata(conn->db, "main", table, NULL, NULL, NULL, NULL, NULL, NULL) !=
-			SQLITE_OK)
+		if (!table_exists(conn, table))
 			return VIEW_ROWS;
 	}
 	else if (info->is_view || info->is_virtual)

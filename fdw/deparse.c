@@ -18,7 +18,6 @@
 #include "access/sysattr.h"
 #include "access/stratnum.h"
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -31,17 +30,14 @@
 #define MAX_TEXT_LITERAL 200  /* bytes */
 #define MAX_LIST_LITERAL 1000 /* elements of an IN list */
 
+/* In the server's encoding, as all SQL until vssfdw_prepare. */
 static void
 put_text(StringInfo buf, const char *text, int length)
 {
-	char *utf8 = pg_server_to_any(text, length, PG_UTF8);
 	const char *p;
 
-	/* pg_server_to_any returns its argument where nothing is to do */
-	if (utf8 != text)
-		length = strlen(utf8);
 	appendStringInfoChar(buf, '\'');
-	for (p = utf8; p < utf8 + length; p++)
+	for (p = text; p < text + length; p++)
 	{
 		if (*p == '\'')
 			appendStringInfoChar(buf, '\'');

@@ -161,6 +161,14 @@ void vssfdw_begin_write(VssConnection *conn);
 /* ---------- statement.c ---------- */
 
 /*
+ * Between the server's encoding and SQLite's UTF-8.  The result is the
+ * argument itself where nothing is to be done, else palloc'd; text that has no
+ * equal on the other side is an error.
+ */
+char *vssfdw_to_utf8(const char *text);
+char *vssfdw_from_utf8(const char *text);
+
+/*
  * A prepared statement of this connection, from its cache where it is idle
  * there.  Returned to the cache, reset and unbound, by vssfdw_done or when
  * context is reset.  Errors are reported.
@@ -213,6 +221,7 @@ typedef struct VssColumn
 	/* private to types.c and bind.c */
 	Oid base; /* type, or what the domain is over */
 	int32 base_typmod;
+	Oid relid;       /* of the foreign table, InvalidOid for an expression */
 	Oid element;         /* of an array type, else InvalidOid */
 	int kind;            /* ValueKind of types.h: which conversion */
 	void **domain_cache; /* domain_check()'s, or NULL without a domain */

@@ -127,15 +127,11 @@ local_name(const char *name, List **used, bool column)
 }
 
 static char *
-from_utf8(const char *text)
-{
-	return text == NULL ? NULL : pstrdup(pg_any_to_server(text, (int) strlen(text), PG_UTF8));
-}
-
-static char *
 column_string(VssStatement *statement, int i)
 {
-	return from_utf8((const char *) sqlite3_column_text(statement->stmt, i));
+	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
+
+	return text == NULL ? NULL : pstrdup(vssfdw_from_utf8(text));
 }
 
 /* ---------- LIMIT TO and EXCEPT ---------- */
@@ -283,10 +279,10 @@ is_foreign_shadow(const ImportState *state, const char *table)
 	VssStatement *statement = vssfdw_prepare(state->conn, sql, CurrentMemoryContext);
 	bool shadow = false;
 
-	sqlite3_bind_text(statement->stmt, 1, table, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(table), -1, SQLITE_TRANSIENT);
 	while (!shadow && vssfdw_step(statement))
 	{
-		const char *suffix = table + sqlite3_column_bytes(statement->stmt, 0) + 1;
+		const char *suffix = table + strlen(column_string(statement, 0)) + 1;
 		const char *create = (const char *) sqlite3_column_text(statement->stmt, 1);
 		char *module = module_of(create != NULL ? create : "");
 
@@ -309,7 +305,7 @@ read_columns(ImportState *state, const char *table)
 	VssStatement *statement = vssfdw_prepare(state->conn, sql, CurrentMemoryContext);
 	List *columns = NIL;
 
-	sqlite3_bind_text(statement->stmt, 1, table, -1, SQLITE_TRANSIENT);
+	sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(table), -1, SQLITE_TRANSIENT);
 	while (vssfdw_step(statement))
 	{
 		ImportColumn *column = palloc0(sizeof(ImportColumn));
@@ -684,7 +680,7 @@ is_usable(ImportState *state, const char *table, const char *type)
 	if (strcmp(type, "table") == 0)
 		return true;
 	sql = psprintf("SELECT * FROM %s", vssfdw_quote_identifier(table));
-	rc = sqlite3_prepare_v2(state->conn->db, sql, -1, &stmt, NULL);
+	rc = sqlite3_prepare_v2(state->conn->db, vssfdw_to_utf8(sql), -1, &stmt, NULL);
 	sqlite3_finalize(stmt);
 	if (rc == SQLITE_OK)
 		return true;

@@ -11,6 +11,7 @@
 
 #include "access/xact.h"
 #include "common/hashfn.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -31,6 +32,18 @@ typedef struct VssStatementCache
 	uint64 clock;
 	CachedStatement slots[CACHE_SLOTS];
 } VssStatementCache;
+
+char *
+vssfdw_to_utf8(const char *text)
+{
+	return pg_server_to_any(text, (int) strlen(text), PG_UTF8);
+}
+
+char *
+vssfdw_from_utf8(const char *text)
+{
+	return pg_any_to_server(text, (int) strlen(text), PG_UTF8);
+}
 
 static uint32
 hash_sql(const char *sql)
@@ -114,6 +127,7 @@ VssStatement *
 vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 {
 	VssStatement *statement = MemoryContextAllocZero(context, sizeof(VssStatement));
+	const char *utf8 = vssfdw_to_utf8(sql);
 	sqlite3_stmt *stmt;
 
 	statement->conn = conn;
@@ -124,11 +138,11 @@ vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 	if (conn->cache == NULL)
 		conn->cache = MemoryContextAllocZero(TopMemoryContext, sizeof(VssStatementCache));
 
-	stmt = cache_take(conn, sql);
+	stmt = cache_take(conn, utf8);
 	if (stmt == NULL)
 	{
 		const char *tail = NULL;
-		int rc = sqlite3_prepare_v3(conn->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, &tail);
+		int rc = sqlite3_prepare_v3(conn->db, utf8, -1, SQLITE_PREPARE_PERSISTENT, &stmt, &tail);
 
 		if (rc != SQLITE_OK)
 			vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);

@@ -135,6 +135,7 @@ vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
 
 	vssfdw_column_init_type(column, attribute->atttypid, attribute->atttypmod);
 	column->attnum = attnum;
+	column->relid = RelationGetRelid(rel);
 	column->name = vssfdw_column_options(RelationGetRelid(rel), attnum, &column->stored);
 }
 
@@ -172,8 +173,8 @@ find_rowid(const Place *place, sqlite3_int64 *rowid)
 
 	if (place->tablename == NULL || place->column->name == NULL)
 		return false;
-	sql = sqlite3_mprintf("SELECT rowid FROM \"%w\" WHERE \"%w\" IS ?1 LIMIT 1", place->tablename,
-						  place->column->name);
+	sql = sqlite3_mprintf("SELECT rowid FROM \"%w\" WHERE \"%w\" IS ?1 LIMIT 1",
+						  vssfdw_to_utf8(place->tablename), vssfdw_to_utf8(place->column->name));
 	if (sql != NULL && sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
 		sqlite3_bind_value(stmt, 1, sqlite3_column_value(place->statement->stmt, place->i)) == SQLITE_OK &&
 		sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_INTEGER)
@@ -212,6 +213,7 @@ shown_value(const Place *place)
 	sqlite3_stmt *stmt = place->statement->stmt;
 	const char *bytes;
 	int length;
+	int clipped;
 
 	if (place->stored == SQLITE_BLOB)
 		return psprintf("%d bytes", sqlite3_column_bytes(stmt, place->i));
@@ -223,9 +225,9 @@ shown_value(const Place *place)
 		return pstrdup("");
 	if (!pg_verify_mbstr(PG_UTF8, bytes, length, true))
 		return pstrdup("text that is not valid UTF-8");
-	if (length > SHOWN_BYTES)
-		return psprintf("\"%.*s...\"", pg_encoding_mbcliplen(PG_UTF8, bytes, length, SHOWN_BYTES), bytes);
-	return psprintf(place->stored == SQLITE_TEXT ? "\"%s\"" : "%s", bytes);
+	clipped = length > SHOWN_BYTES ? pg_encoding_mbcliplen(PG_UTF8, bytes, length, SHOWN_BYTES) : length;
+	bytes = pg_any_to_server(pnstrdup(bytes, clipped), clipped, PG_UTF8);
+	return psprintf(clipped < length ? "\"%s...\"" : place->stored == SQLITE_TEXT ? "\"%s\"" : "%s", bytes);
 }
 
 static const char *
@@ -312,6 +314,20 @@ utf8_text(const Place *place, int *length)
 	return text;
 }
 
+/* In the server's encoding; text that has no equal there is an error that says where. */
+static char *
+in_server_encoding(const Place *place, const char *utf8, int length)
+{
+	ErrorContextCallback callback = {
+		.callback = place_context, .arg = (void *) place, .previous = error_context_stack};
+	char *text;
+
+	error_context_stack = &callback;
+	text = pg_any_to_server(utf8, length, PG_UTF8);
+	error_context_stack = callback.previous;
+	return text;
+}
+
 /* A zero-terminated string: SQLite's where no conversion is needed, else palloc'd. */
 static char *
 server_text(const Place *place)
@@ -325,7 +341,7 @@ server_text(const Place *place)
 	text = utf8_text(place, &length);
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return (char *) text;
-	return pg_any_to_server(text, length, PG_UTF8);
+	return in_server_encoding(place, text, length);
 }
 
 static Datum

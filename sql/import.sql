@@ -59,6 +59,7 @@ IMPORT FOREIGN SCHEMA main LIMIT TO (good_view) FROM SERVER import INTO import_o
 IMPORT FOREIGN SCHEMA main FROM SERVER import INTO import_options OPTIONS (import_view 'false');
 IMPORT FOREIGN SCHEMA main FROM SERVER import INTO import_options OPTIONS (import_views 'nein');
 IMPORT FOREIGN SCHEMA main FROM SERVER import INTO import_options OPTIONS (vector_type 'array');
+IMPORT FOREIGN SCHEMA main FROM SERVER import INTO import_options OPTIONS (vector_type 'vector');
 IMPORT FOREIGN SCHEMA temp FROM SERVER import INTO import_options;
 IMPORT FOREIGN SCHEMA "Main" FROM SERVER import INTO import_options;
 
