@@ -198,6 +198,23 @@ fetch_cost(RelOptInfo *baserel)
 	return cost;
 }
 
+/* Finding the rows, in SQLite, without handing any over. */
+static Cost
+walk_cost(RelOptInfo *baserel, double walked, int conditions)
+{
+	VssRel *rel = VSS_REL(baserel);
+	/* descending the B-tree */
+	Cost cost = cpu_operator_cost * 0.5 * log2(rel->tuples + 1);
+
+	cost += walked * (cpu_tuple_cost + cpu_operator_cost * conditions);
+	/* a table is read in order, keys send us to and fro in pages that are mostly cached */
+	if (walked >= rel->tuples)
+		cost += seq_page_cost * ceil(rel->tuples * Max(baserel->reltarget->width, 32) / BLCKSZ);
+	else
+		cost += walked * cpu_index_tuple_cost;
+	return cost;
+}
+
 void
 vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double rows, Cost *startup,
 				 Cost *total)
@@ -207,19 +224,13 @@ vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double r
 	bool exact;
 	double walked = walked_rows(root, baserel, all, &exact);
 	double fetched = exact ? Min(walked, Max(rows, 1)) : Min(walked, rel->remote_rows);
-	Cost run;
+	Cost run = walk_cost(baserel, walked, list_length(all));
 
 	if (clauses != NIL)
 		fetched = Min(fetched, Max(rows, 1));
-	*startup = rel->server->fdw_startup_cost + baserel->baserestrictcost.startup;
-	/* descending the B-tree */
-	run = cpu_operator_cost * 4 * log2(rel->tuples + 1);
-	run += walked * (cpu_tuple_cost + cpu_operator_cost * list_length(all));
-	/* a table is read in order, keys send us to and fro in pages that are mostly cached */
-	if (walked >= rel->tuples)
-		run += seq_page_cost * ceil(rel->tuples * Max(baserel->reltarget->width, 32) / BLCKSZ);
 	else
-		run += walked * cpu_index_tuple_cost * 4;
+		rel->walk_cost = run;
+	*startup = rel->server->fdw_startup_cost + baserel->baserestrictcost.startup;
 	run += fetched * (fetch_cost(baserel) + baserel->baserestrictcost.per_tuple);
 	run += rows * baserel->reltarget->cost.per_tuple;
 	*total = *startup + baserel->reltarget->cost.startup + run;
@@ -235,7 +246,7 @@ vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *inde
 	double ef = Max(vssfdw_ef_search > 0 ? vssfdw_ef_search : index->ef_search, limit);
 	Cost distance = cpu_operator_cost * (1 + index->dim / ELEMENTS_PER_OPERATOR);
 	/* finding the row of a candidate, in no order of the table's */
-	Cost lookup = cpu_operator_cost * 4 * log2(n + 1) + random_page_cost / 16;
+	Cost lookup = cpu_operator_cost * 2 * log2(n + 1) + random_page_cost / 16;
 	Cost conds = cpu_operator_cost * list_length(rel->remote_conds);
 	double candidates = prefilter ? matching : n;
 	Cost run;

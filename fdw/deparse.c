@@ -113,14 +113,23 @@ put_value(VssDeparse *context, Expr *expr)
 	appendStringInfo(context->buf, "?%d", context->first_param + i);
 }
 
-static void
-put_var(VssDeparse *context, Var *var)
+void
+vssfdw_deparse_column(VssDeparse *context, Var *var)
 {
 	const VssPlanColumn *column = vssfdw_var_column(context->root, var);
 
 	if (column == NULL)
 		elog(ERROR, "column %d of relation %u is not one of SQLite", var->varattno, (unsigned) var->varno);
 	appendStringInfo(context->buf, "r%u.%s", (unsigned) var->varno, vssfdw_quote_identifier(column->name));
+}
+
+/* A column in a comparison. */
+static void
+put_var(VssDeparse *context, Var *var)
+{
+	const VssPlanColumn *column = vssfdw_var_column(context->root, var);
+
+	vssfdw_deparse_column(context, var);
 	if (column->class == VSS_CLASS_TEXT && !column->binary)
 		appendStringInfoString(context->buf, " COLLATE BINARY");
 }

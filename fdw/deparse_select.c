@@ -173,3 +173,80 @@ vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *ind
 	else
 		deparse_stream(context, index, columns, conds, which == VSS_KNN_PREFILTER);
 }
+
+/* ---------- joins, and what is done to their rows ---------- */
+
+static void put_relation(VssDeparse *context, RelOptInfo *rel);
+
+/* SELECT 1 FROM inner WHERE clauses, after [NOT] EXISTS. */
+static void
+put_exists(VssDeparse *context, const VssExists *exists)
+{
+	VssRel *inner = VSS_REL(exists->inner);
+	ListCell *cell;
+	const char *word = "AND";
+
+	appendStringInfoString(context->buf,
+						   exists->anti ? "NOT EXISTS (SELECT 1 FROM " : "EXISTS (SELECT 1 FROM ");
+	put_relation(context, exists->inner);
+	vssfdw_deparse_conds(context, "WHERE", list_concat_copy(exists->clauses, inner->remote_conds));
+	if (exists->clauses == NIL && inner->remote_conds == NIL)
+		word = "WHERE";
+	foreach (cell, inner->exists)
+	{
+		appendStringInfo(context->buf, " %s ", word);
+		word = "AND";
+		put_exists(context, lfirst(cell));
+	}
+	appendStringInfoChar(context->buf, ')');
+}
+
+/*
+ * What stands in FROM for a base relation or join.  Conditions of WHERE are not
+ * in it: inner joins hand theirs up, and those of the inner side of a left join
+ * are in its ON already.
+ */
+static void
+put_relation(VssDeparse *context, RelOptInfo *rel)
+{
+	VssRel *join = VSS_REL(rel);
+
+	if (join->outer == NULL)
+	{
+		appendStringInfo(context->buf, "\"main\".%s AS r%u", vssfdw_quote_identifier(join->table->table),
+						 rel->relid);
+		return;
+	}
+	if (join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI)
+	{
+		put_relation(context, join->outer);
+		return;
+	}
+	appendStringInfoChar(context->buf, '(');
+	put_relation(context, join->outer);
+	appendStringInfoString(context->buf, join->jointype == JOIN_LEFT ? " LEFT JOIN " : " JOIN ");
+	put_relation(context, join->inner);
+	if (join->join_clauses != NIL)
+		vssfdw_deparse_conds(context, "ON", join->join_clauses);
+	else if (join->jointype == JOIN_LEFT)
+		appendStringInfoString(context->buf, " ON 1");
+	appendStringInfoChar(context->buf, ')');
+}
+
+void
+vssfdw_deparse_rows(VssDeparse *context, RelOptInfo *rel)
+{
+	VssRel *state = VSS_REL(rel);
+	const char *word = state->remote_conds != NIL ? "AND" : "WHERE";
+	ListCell *cell;
+
+	appendStringInfoString(context->buf, " FROM ");
+	put_relation(context, rel);
+	vssfdw_deparse_conds(context, "WHERE", state->remote_conds);
+	foreach (cell, state->exists)
+	{
+		appendStringInfo(context->buf, " %s ", word);
+		word = "AND";
+		put_exists(context, lfirst(cell));
+	}
+}

@@ -109,6 +109,10 @@ vssExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	List *knn = list_nth(plan->fdw_private, VSS_SCAN_KNN);
 	const char *sql = strVal(list_nth(plan->fdw_private, VSS_SCAN_SQL));
 
+	const char *label = strVal(list_nth(plan->fdw_private, VSS_SCAN_LABEL));
+
+	if (label[0] != '\0')
+		ExplainPropertyText("Relations", label, es);
 	if (knn != NIL)
 	{
 		explain_knn(node, knn, es);

@@ -508,7 +508,7 @@ plan_knn(PlannerInfo *root, RelOptInfo *baserel, List *path, List *columns, List
 	if (ef == NULL)
 		ef = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
 	*exprs = list_concat(list_make3(list_nth(path, VSS_KNN_PATH_QUERY), k, ef), context.params);
-	return list_make3(makeString(sql), column_places(baserel, columns, scan_tlist), knn);
+	return list_make4(makeString(sql), column_places(baserel, columns, scan_tlist), knn, makeString(""));
 }
 
 static List *
@@ -520,7 +520,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *baserel, List *columns, List *remote_ex
 	initStringInfo(&buf);
 	vssfdw_deparse_select(&context, columns, remote_exprs);
 	*exprs = context.params;
-	return list_make3(makeString(buf.data), columns, NIL);
+	return list_make4(makeString(buf.data), columns, NIL, makeString(""));
 }
 
 ForeignScan *
@@ -532,11 +532,14 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 	List *remote_exprs = NIL;
 	List *local_exprs = NIL;
 	List *scan_tlist = NIL;
-	List *columns = needed_columns(rel);
+	List *columns;
 	List *private;
 	List *exprs;
 	ListCell *cell;
 
+	if (!IS_SIMPLE_REL(baserel))
+		return vssfdw_plan_remote(root, baserel, best_path, tlist, outer_plan);
+	columns = needed_columns(rel);
 	foreach (cell, scan_clauses)
 	{
 		RestrictInfo *restrict_info = lfirst_node(RestrictInfo, cell);
@@ -592,6 +595,7 @@ vssfdw_read_routine(FdwRoutine *routine)
 {
 	routine->GetForeignRelSize = vssGetForeignRelSize;
 	routine->GetForeignPaths = vssGetForeignPaths;
+	routine->GetForeignJoinPaths = vssGetForeignJoinPaths;
 	routine->GetForeignPlan = vssGetForeignPlan;
 	routine->BeginForeignScan = vssBeginForeignScan;
 	routine->IterateForeignScan = vssIterateForeignScan;

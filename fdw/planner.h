@@ -145,6 +145,20 @@ bool vssfdw_knn_vector_unused(PlannerInfo *root, RelOptInfo *baserel, List *loca
 ForeignPath *vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
 							  List *pathkeys, Relids required_outer, List *private);
 
+/* ---------- join_path.c ---------- */
+
+void vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
+							RelOptInfo *innerrel, JoinType jointype, JoinPathExtraData *extra);
+
+/* "(a) LEFT JOIN (b)", for EXPLAIN. */
+char *vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel);
+
+/* ---------- remote_plan.c ---------- */
+
+/* The plan of a join, or of what is done after the joins. */
+ForeignScan *vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
+								Plan *outer_plan);
+
 /* ---------- unique.c ---------- */
 
 /* Enter the unique keys of the SQLite table into baserel->indexlist. */
@@ -225,6 +239,9 @@ typedef struct VssDeparse
 /* An expression found shippable. */
 void vssfdw_deparse_expr(VssDeparse *context, Expr *expr);
 
+/* The bare column, as it is fetched. */
+void vssfdw_deparse_column(VssDeparse *context, Var *var);
+
 /* " word cond AND cond ...", nothing without conditions.  RestrictInfo or bare. */
 void vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds);
 
@@ -247,6 +264,9 @@ typedef enum VssKnnSql
 void vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns,
 						List *conds);
 
+/* " FROM ... WHERE ..." of a base relation or join, with all conditions that go down. */
+void vssfdw_deparse_rows(VssDeparse *context, RelOptInfo *rel);
+
 /* ---------- scan.c ---------- */
 
 /* ForeignScan.fdw_private. */
@@ -255,7 +275,8 @@ enum VssScanItem
 	VSS_SCAN_SQL,     /* String */
 	VSS_SCAN_COLUMNS, /* IntList: for each result column the place in the scan tuple, from 1; a negative
 					   * one (SelfItemPointerAttributeNumber) is the rowid, for the ctid */
-	VSS_SCAN_KNN      /* NIL, or a list by VssKnnItem */
+	VSS_SCAN_KNN,     /* NIL, or a list by VssKnnItem */
+	VSS_SCAN_LABEL    /* String: what is joined or grouped, "" of a base relation */
 };
 
 enum VssKnnItem
@@ -295,7 +316,6 @@ typedef struct VssScanState
 {
 	VssConnection *conn;
 	VssHold *hold;
-	const char *tablename; /* for errors */
 	MemoryContext context; /* lives as long as the scan */
 	MemoryContext bound;   /* bound values; reset at each rescan */
 
@@ -305,8 +325,9 @@ typedef struct VssScanState
 	bool done;
 
 	int ncolumns;
-	VssColumn *columns; /* of the result columns */
-	int *places;        /* their places in the scan tuple, from 0; negative: the ctid */
+	VssColumn *columns;  /* of the result columns */
+	const char **tables; /* their tables in SQLite, for errors; NULL for a computed one */
+	int *places;         /* their places in the scan tuple, from 0; negative: the ctid */
 	int nparams;
 	VssScanParam *params;
 

@@ -14,6 +14,7 @@
 #include <math.h>
 
 #include "access/relation.h"
+#include "access/table.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "mb/pg_wchar.h"
@@ -173,24 +174,41 @@ vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *s
 			continue;
 		}
 		slot->tts_values[place] =
-			vssfdw_column_datum(&state->columns[i], statement, i, state->tablename, &slot->tts_isnull[place]);
+			vssfdw_column_datum(&state->columns[i], statement, i, state->tables[i], &slot->tts_isnull[place]);
 	}
 }
 
 /* ---------- callbacks ---------- */
 
-/* The column that fills this place of the scan tuple. */
+/* The table and column that a place of the scan tuple is filled from. */
 static void
-init_column(VssColumn *column, ForeignScan *plan, Relation rel, int place)
+init_column(VssScanState *state, int i, ForeignScanState *node, int place)
 {
-	if (plan->fdw_scan_tlist != NIL)
-	{
-		TargetEntry *entry = list_nth_node(TargetEntry, plan->fdw_scan_tlist, place - 1);
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	VssColumn *column = &state->columns[i];
+	Relation rel = node->ss.ss_currentRelation;
+	Expr *expr;
+	Oid relid;
 
-		vssfdw_column_init(column, rel, castNode(Var, entry->expr)->varattno);
+	if (plan->fdw_scan_tlist == NIL)
+	{
+		state->tables[i] = i > 0 ? state->tables[i - 1] : vssfdw_table_options(RelationGetRelid(rel))->table;
+		if (place > 0)
+			vssfdw_column_init(column, rel, place);
+		return;
 	}
-	else
-		vssfdw_column_init(column, rel, place);
+	expr = list_nth_node(TargetEntry, plan->fdw_scan_tlist, place - 1)->expr;
+	if (!IsA(expr, Var))
+	{
+		vssfdw_column_init_type(column, exprType((Node *) expr), exprTypmod((Node *) expr));
+		return;
+	}
+	/* the executor holds the locks */
+	relid = exec_rt_fetch(((Var *) expr)->varno, node->ss.ps.state)->relid;
+	rel = table_open(relid, NoLock);
+	state->tables[i] = vssfdw_table_options(relid)->table;
+	vssfdw_column_init(column, rel, ((Var *) expr)->varattno);
+	table_close(rel, NoLock);
 }
 
 void
@@ -198,7 +216,6 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState *estate = node->ss.ps.state;
-	Relation rel = node->ss.ss_currentRelation;
 	VssScanState *state = palloc0(sizeof(VssScanState));
 	List *places = list_nth(plan->fdw_private, VSS_SCAN_COLUMNS);
 	List *knn = list_nth(plan->fdw_private, VSS_SCAN_KNN);
@@ -209,17 +226,16 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	node->fdw_state = state;
 	state->owner = CurrentResourceOwner;
 	state->sql = strVal(list_nth(plan->fdw_private, VSS_SCAN_SQL));
-	state->tablename = vssfdw_table_options(RelationGetRelid(rel))->table;
 	state->context = AllocSetContextCreate(estate->es_query_cxt, "vss_fdw scan", ALLOCSET_SMALL_SIZES);
 	state->bound = AllocSetContextCreate(estate->es_query_cxt, "vss_fdw bound values", ALLOCSET_SMALL_SIZES);
 
 	state->ncolumns = list_length(places);
 	state->columns = palloc0(Max(state->ncolumns, 1) * sizeof(VssColumn));
+	state->tables = palloc0(Max(state->ncolumns, 1) * sizeof(char *));
 	state->places = palloc0(Max(state->ncolumns, 1) * sizeof(int));
 	foreach (cell, places)
 	{
-		if (lfirst_int(cell) > 0)
-			init_column(&state->columns[i], plan, rel, lfirst_int(cell));
+		init_column(state, i, node, lfirst_int(cell));
 		state->places[i++] = lfirst_int(cell) - 1;
 	}
 
@@ -238,7 +254,7 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0)
 		return;
-	state->conn = vssfdw_connect(GetForeignTable(RelationGetRelid(rel))->serverid);
+	state->conn = vssfdw_connect(plan->fs_server);
 	state->hold = vssfdw_hold(state->conn, state->context);
 
 	/*

@@ -1,0 +1,282 @@
+/*
+ * join_path.c
+ *		Joins of tables of one server that SQLite does.
+ *
+ * Inner, left, semi and anti joins go down when both sides do, with nothing
+ * left to PostgreSQL below them, and when their conditions are shippable.
+ * Right and full joins do not: SQLite has them only since 3.39, and PostgreSQL
+ * turns right joins around anyway.
+ *
+ * Conditions travel as in postgres_fdw: those of an inner join's sides move up
+ * into the WHERE of the whole; those of a left join's inner side belong to its
+ * ON.  A semi or anti join is the outer side with one more [NOT] EXISTS.
+ *
+ * There is no EvalPlanQual over such a join: a query with row marks wants whole
+ * rows of its tables, and these are not fetched through a join.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "foreign/fdwapi.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+
+#include "fdw/planner.h"
+
+/* SQLite joins at most 64 tables. */
+#define MAX_RELATIONS 60
+
+/* Whether every column asked of the relation is a plain one. */
+static bool
+plain_columns_only(List *exprs)
+{
+	ListCell *cell;
+
+	foreach (cell, pull_var_clause((Node *) exprs, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
+													   PVC_RECURSE_PLACEHOLDERS))
+	{
+		if (((Var *) lfirst(cell))->varattno <= 0)
+			return false;
+	}
+	return true;
+}
+
+/* A side that SQLite can read inside a join: ours, nothing left to PostgreSQL. */
+static bool
+is_joinable(RelOptInfo *rel)
+{
+	VssRel *side = VSS_REL(rel);
+
+	return side != NULL && side->local_conds == NIL && side->knn_predicate == NULL && side->input == NULL &&
+		   bms_is_empty(rel->lateral_relids);
+}
+
+/* A value that is made below this join but above one of its sides cannot be fetched. */
+static bool
+has_placeholder_inside(PlannerInfo *root, RelOptInfo *joinrel)
+{
+	ListCell *cell;
+
+	foreach (cell, root->placeholder_list)
+	{
+		PlaceHolderInfo *info = lfirst(cell);
+
+		if (bms_is_subset(info->ph_eval_at, joinrel->relids))
+			return true;
+	}
+	return false;
+}
+
+/* The inner side's columns are NULL above an anti join, so that this is true. */
+static bool
+is_null_of_inner(RelOptInfo *innerrel, Expr *clause)
+{
+	NullTest *test = (NullTest *) clause;
+
+	return IsA(clause, NullTest) && test->nulltesttype == IS_NULL && IsA(test->arg, Var) &&
+		   bms_is_member(((Var *) test->arg)->varno, innerrel->relids);
+}
+
+/* Above a semi or anti join only columns of the outer side can be had. */
+static bool
+wants_inner(PlannerInfo *root, VssRel *join, RelOptInfo *joinrel)
+{
+	Relids inner = VSS_REL(join->inner)->relids;
+	List *conds = extract_actual_clauses(list_concat_copy(join->remote_conds, join->local_conds), false);
+
+	return bms_overlap(pull_varnos(root, (Node *) joinrel->reltarget->exprs), inner) ||
+		   bms_overlap(pull_varnos(root, (Node *) conds), inner);
+}
+
+/* Split the join's own clauses; false when one that must go down cannot. */
+static bool
+split_clauses(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype, List *restrictlist)
+{
+	VssRel *join = VSS_REL(joinrel);
+	ListCell *cell;
+
+	foreach (cell, restrictlist)
+	{
+		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
+		bool shippable = vssfdw_is_shippable(root, joinrel, info->clause);
+
+		if (IS_OUTER_JOIN(jointype) && !RINFO_IS_PUSHED_DOWN(info, joinrel->relids))
+		{
+			if (!shippable)
+				return false;
+			join->join_clauses = lappend(join->join_clauses, info);
+		}
+		else if (jointype == JOIN_ANTI && is_null_of_inner(join->inner, info->clause))
+			continue;
+		else if (jointype == JOIN_SEMI)
+		{
+			if (!shippable)
+				return false;
+			join->join_clauses = lappend(join->join_clauses, info);
+		}
+		else if (shippable)
+			join->remote_conds = lappend(join->remote_conds, info);
+		else
+			join->local_conds = lappend(join->local_conds, info);
+	}
+	if (jointype == JOIN_SEMI || jointype == JOIN_ANTI)
+		return !wants_inner(root, join, joinrel);
+	return true;
+}
+
+/* Bring the sides' conditions to where the join's statement has them. */
+static bool
+merge_sides(VssRel *join)
+{
+	VssRel *outer = VSS_REL(join->outer);
+	VssRel *inner = VSS_REL(join->inner);
+	VssExists *exists;
+
+	join->remote_conds = list_concat(join->remote_conds, outer->remote_conds);
+	join->exists = list_copy(outer->exists);
+	switch (join->jointype)
+	{
+		case JOIN_INNER:
+			join->remote_conds = list_concat(join->remote_conds, inner->remote_conds);
+			join->exists = list_concat(join->exists, inner->exists);
+			return true;
+		case JOIN_LEFT:
+			if (inner->exists != NIL)
+				return false;
+			join->join_clauses = list_concat(join->join_clauses, inner->remote_conds);
+			return true;
+		case JOIN_SEMI:
+		case JOIN_ANTI:
+			exists = palloc0(sizeof(VssExists));
+			exists->anti = join->jointype == JOIN_ANTI;
+			exists->inner = join->inner;
+			exists->clauses = join->join_clauses;
+			join->exists = lappend(join->exists, exists);
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* Whether the join goes down; then joinrel's VssRel says how. */
+static bool
+prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
+			 JoinType jointype, List *restrictlist)
+{
+	VssRel *join;
+
+	if (jointype != JOIN_INNER && jointype != JOIN_LEFT && jointype != JOIN_SEMI && jointype != JOIN_ANTI)
+		return false;
+	if (root->parse->commandType != CMD_SELECT || root->rowMarks != NIL)
+		return false;
+	if (!is_joinable(outerrel) || !is_joinable(innerrel))
+		return false;
+	if (has_placeholder_inside(root, joinrel) || !plain_columns_only(joinrel->reltarget->exprs))
+		return false;
+
+	join = palloc0(sizeof(VssRel));
+	joinrel->fdw_private = join;
+	join->conn = VSS_REL(outerrel)->conn;
+	join->server = VSS_REL(outerrel)->server;
+	join->outer = outerrel;
+	join->inner = innerrel;
+	join->jointype = jointype;
+	join->relids = bms_union(VSS_REL(outerrel)->relids, VSS_REL(innerrel)->relids);
+	if (bms_num_members(join->relids) > MAX_RELATIONS)
+		return false;
+	if (!split_clauses(root, joinrel, jointype, restrictlist) || !merge_sides(join))
+		return false;
+	/* conditions left to PostgreSQL may want columns as well */
+	return plain_columns_only(extract_actual_clauses(join->local_conds, false));
+}
+
+static void
+cost_join(PlannerInfo *root, RelOptInfo *joinrel, List *restrictlist, Cost *startup, Cost *total)
+{
+	VssRel *join = VSS_REL(joinrel);
+	VssRel *outer = VSS_REL(join->outer);
+	VssRel *inner = VSS_REL(join->inner);
+	QualCost local;
+	/* the inner side is walked once to be indexed, or looked up in an index that is there */
+	Cost build = inner->walk_cost + inner->remote_rows * cpu_operator_cost * log2(inner->remote_rows + 2);
+	Cost lookup = cpu_operator_cost * log2(inner->remote_rows + 2);
+
+	if (inner->outer == NULL)
+	{
+		Cost probe_startup;
+		Cost probe;
+
+		vssfdw_cost_scan(root, join->inner, restrictlist, 1, &probe_startup, &probe);
+		probe = probe - probe_startup - join->server->fdw_tuple_cost;
+		if (outer->remote_rows * probe < build)
+		{
+			build = 0;
+			lookup = probe;
+		}
+	}
+
+	cost_qual_eval(&local, join->local_conds, root);
+	join->remote_rows =
+		clamp_row_est(joinrel->rows / clauselist_selectivity(root, join->local_conds, 0, JOIN_INNER, NULL));
+	join->walk_cost =
+		outer->walk_cost + build + outer->remote_rows * lookup + join->remote_rows * cpu_tuple_cost;
+	*startup = join->server->fdw_startup_cost + local.startup + joinrel->reltarget->cost.startup;
+	*total = *startup + join->walk_cost +
+			 join->remote_rows * (join->server->fdw_tuple_cost + cpu_tuple_cost + local.per_tuple) +
+			 joinrel->rows * joinrel->reltarget->cost.per_tuple;
+}
+
+void
+vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
+					   JoinType jointype, JoinPathExtraData *extra)
+{
+	Cost startup;
+	Cost total;
+
+	/* the first pair of sides decides for all */
+	if (joinrel->fdw_private != NULL || !bms_is_empty(joinrel->lateral_relids))
+		return;
+	if (!prepare_join(root, joinrel, outerrel, innerrel, jointype, extra->restrictlist))
+	{
+		/* another pair may do */
+		joinrel->fdw_private = NULL;
+		return;
+	}
+	cost_join(root, joinrel, extra->restrictlist, &startup, &total);
+	add_path(joinrel, (Path *) create_foreign_join_path(root, joinrel, NULL, joinrel->rows,
+#if PG_VERSION_NUM >= 180000
+														0,
+#endif
+														startup, total, NIL, joinrel->lateral_relids, NULL,
+#if PG_VERSION_NUM >= 170000
+														extra->restrictlist,
+#endif
+														NIL));
+}
+
+/* "(a) LEFT JOIN (b)", for EXPLAIN. */
+char *
+vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel)
+{
+	VssRel *state = VSS_REL(rel);
+	const char *word = "INNER JOIN";
+
+	if (state->input != NULL)
+		return vssfdw_relation_label(root, state->input);
+	if (state->outer == NULL)
+		return pstrdup(root->simple_rte_array[rel->relid]->eref->aliasname);
+	if (state->jointype == JOIN_LEFT)
+		word = "LEFT JOIN";
+	else if (state->jointype == JOIN_SEMI)
+		word = "SEMI JOIN";
+	else if (state->jointype == JOIN_ANTI)
+		word = "ANTI JOIN";
+	return psprintf("(%s) %s (%s)", vssfdw_relation_label(root, state->outer), word,
+					vssfdw_relation_label(root, state->inner));
+}

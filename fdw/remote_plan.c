@@ -1,0 +1,68 @@
+/*
+ * remote_plan.c
+ *		Plans of joins that SQLite does, and of what it does after them.
+ *
+ * Such a scan has no table of its own: its rows have the layout of
+ * fdw_scan_tlist, and each of the statement's columns is one entry of that.
+ */
+#include "postgres.h"
+
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planmain.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+
+#include "fdw/planner.h"
+
+/* The columns that the join must give: for what is above it and for its local conditions. */
+static List *
+join_tlist(RelOptInfo *rel)
+{
+	int flags = PVC_RECURSE_PLACEHOLDERS;
+	List *tlist = add_to_flat_tlist(NIL, pull_var_clause((Node *) rel->reltarget->exprs, flags));
+	List *conds = extract_actual_clauses(VSS_REL(rel)->local_conds, false);
+
+	return add_to_flat_tlist(tlist, pull_var_clause((Node *) conds, flags));
+}
+
+static void
+put_target(VssDeparse *context, Expr *expr)
+{
+	if (IsA(expr, Var))
+		vssfdw_deparse_column(context, (Var *) expr);
+	else
+		vssfdw_deparse_expr(context, expr);
+}
+
+ForeignScan *
+vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist, Plan *outer_plan)
+{
+	VssRel *state = VSS_REL(rel);
+	StringInfoData buf;
+	VssDeparse context = {.root = root, .rel = rel, .buf = &buf, .first_param = 1};
+	List *scan_tlist = join_tlist(rel);
+	List *places = NIL;
+	ListCell *cell;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT ");
+	if (scan_tlist == NIL)
+		appendStringInfoString(&buf, "NULL");
+	foreach (cell, scan_tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (places != NIL)
+			appendStringInfoString(&buf, ", ");
+		put_target(&context, entry->expr);
+		places = lappend_int(places, entry->resno);
+	}
+	vssfdw_deparse_rows(&context, rel);
+
+	return make_foreignscan(
+		tlist, extract_actual_clauses(state->local_conds, false), 0, context.params,
+		list_make4(makeString(buf.data), places, NIL, makeString(vssfdw_relation_label(root, rel))),
+		scan_tlist, NIL, outer_plan);
+}
