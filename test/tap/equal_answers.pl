@@ -1,0 +1,346 @@
+# Pushdown never changes an answer: random queries over foreign tables and over
+# local copies of the same rows must agree to the last bit, in a database of
+# collation C and in one of ICU's en-US.  The share of conditions, joins and
+# aggregates that went down to SQLite must not fall below a bound either: where
+# nothing is pushed, nothing is proved.
+#
+# EQUAL_QUERIES sets the number of queries a database (1500), EQUAL_SEED the
+# seed of the generator.  A failing query is printed whole.
+use strict;
+use warnings;
+use Cwd qw(abs_path);
+use File::Basename qw(dirname);
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $queries = $ENV{EQUAL_QUERIES} // 1500;
+my $seed = $ENV{EQUAL_SEED} // 20240607;
+my $dir = PostgreSQL::Test::Utils::tempdir();
+srand $seed;
+
+sub pick { return $_[ rand @_ ] }
+sub chance { return rand() < $_[0] }
+
+# ---- the rows ----
+
+# name, SQLite's declaration, PostgreSQL type that is imported, values
+my @ints = (0, 1, -1, 2, 3, 5, 7, 10, -10, 100, 32767, -32768);
+my @bigs = (@ints, 2147483647, -2147483648, 2147483648, '9223372036854775807', '-9223372036854775808', '9007199254740993');
+my @reals = ('0.0', '-0.0', '1.0', '-1.0', '0.5', '1.5', '2.5', '-2.5', '0.1', '3.0', '1e300', '-1e300', '1e-300', '9e999', '-9e999', '9007199254740993.0', '100.25');
+my @texts = (map { "'$_'" } '', 'a', 'A', 'b', 'B', 'ab', 'aB', 'Ab', 'abc', 'z', 'Z', ' ', ' a', 'a ', '_', '%', 'a%c', 'a_c', '\\', '10', '9', '1e1',
+	"\x{e4}", "\x{c4}", "\x{e9}t\x{e9}", "\x{df}", 'ss', "\x{65e5}\x{672c}", "\x{1f41f}", "e\x{301}", "\x{130}", "\x{131}", 'i', 'I', "it''s", '"q"');
+my @blobs = map { "x'$_'" } '', '00', '01', 'ff', '0000', '616263', '00ff', 'ff00';
+my @bools = (0, 1);
+my @dates = map { "'$_'" } '2024-02-29', '1999-12-31', '1970-01-01', '1969-12-31', '0001-01-01', '2000-01-01', '9999-12-31';
+my @stamps = map { "'$_'" } '2024-02-29 12:34:56', '1999-12-31 23:59:59.999999', '1970-01-01 00:00:00', '1900-01-01 00:00:00', '2024-02-29 00:00:00';
+my @numerics = (0, 1, -1, '0.5', '-0.25', '123456789', '1.5', '100', '99999999999999');
+
+my @columns = (
+	[ 'i4', 'INT', 'bigint', \@bigs ],
+	[ 's2', 'SMALLINT', 'bigint', \@ints ],
+	[ 'r8', 'DOUBLE PRECISION', 'double precision', \@reals ],
+	[ 't1', 'TEXT', 'text', \@texts ],
+	[ 't2', 'TEXT COLLATE NOCASE', 'text', \@texts ],
+	[ 'v1', 'VARCHAR(20)', 'text', \@texts ],
+	[ 'b1', 'BLOB', 'bytea', \@blobs ],
+	[ 'f1', 'BOOLEAN', 'boolean', \@bools ],
+	[ 'd1', 'DATE', 'date', \@dates ],
+	[ 'ts', 'TIMESTAMP', 'timestamp', \@stamps ],
+	[ 'n1', 'NUMERIC(20,4)', 'numeric', \@numerics ],
+	[ 'k1', 'INTEGER', 'bigint', [ 0 .. 9 ] ],
+	[ 'k2', 'TEXT', 'text', [ map { "'$_'" } 'x', 'y', 'z', 'X', 'Y' ] ],
+);
+
+sub table_sql
+{
+	my ($name, $rows, $nulls) = @_;
+	my $sql = "CREATE TABLE $name(id INTEGER PRIMARY KEY, " . join(', ', map { "$_->[0] $_->[1]" } @columns) . ");\n";
+	for my $id (1 .. $rows)
+	{
+		$sql .= "INSERT INTO $name VALUES($id, " . join(', ', map { chance($nulls) ? 'NULL' : pick(@{ $_->[3] }) } @columns) . ");\n";
+	}
+	return $sql . "CREATE INDEX ${name}_k1 ON $name(k1); CREATE INDEX ${name}_k2 ON $name(k2, i4);\n";
+}
+
+my $setup = "PRAGMA encoding = 'UTF-8';\nBEGIN;\n" . table_sql('a', 120, 0.1) . table_sql('b', 60, 0.2) . table_sql('c', 0, 0) . "COMMIT;\n";
+utf8::encode($setup);
+append_to_file("$dir/setup.sql", $setup);
+system_or_bail('sqlite3', '-init', "$dir/setup.sql", "$dir/equal.db", 'ANALYZE');
+
+# ---- the queries ----
+
+my @from;    # aliases in scope
+
+sub literal
+{
+	my ($type) = @_;
+	return 'NULL::' . $type if chance(0.03);
+	return pick(@ints) if $type eq 'int4';
+	return '(' . pick(@bigs) . ')::int8' if $type eq 'int8';
+	return '(' . pick(@ints) . ')::int2' if $type eq 'int2';
+	if ($type eq 'float8')
+	{
+		my $r = pick(@reals, 'NaN');
+		$r =~ s/9e999/Infinity/;
+		return "'$r'::float8";
+	}
+	return pick(@texts) . '::text' if $type eq 'text';
+	return "'\\x" . (pick(@blobs) =~ /'(.*)'/)[0] . "'::bytea" if $type eq 'bytea';
+	return pick('true', 'false') if $type eq 'bool';
+	return pick(@dates) . '::date' if $type eq 'date';
+	return pick(@stamps) . '::timestamp' if $type eq 'timestamp';
+	return '(' . pick(@numerics) . ')::numeric' if $type eq 'numeric';
+	die $type;
+}
+
+my %column_of = (
+	int8 => [ 'id', 'i4', 'k1', 's2' ],
+	float8 => ['r8'],
+	text => [ 't1', 't2', 'v1', 'k2' ],
+	bytea => ['b1'],
+	bool => ['f1'],
+	date => ['d1'],
+	timestamp => ['ts'],
+	numeric => ['n1'],
+);
+
+sub column
+{
+	my ($type) = @_;
+	return literal($type) unless $column_of{$type};
+	return pick(@from) . '.' . pick(@{ $column_of{$type} });
+}
+
+sub value
+{
+	my ($type, $depth) = @_;
+	return column($type) if chance(0.45);
+	return literal($type) if $depth <= 0 || chance(0.3);
+	my $d = $depth - 1;
+	my %form = (
+		int4 => sub { pick(sub { 'length(' . value('text', $d) . ')' }, sub { literal('int4') }, sub { 'octet_length(' . value('bytea', $d) . ')' })->() },
+		int8 => sub {
+			pick(
+				sub { '(' . value('int8', $d) . pick(' + ', ' - ', ' * ', ' / ', ' % ') . value(pick('int8', 'int2', 'int4'), $d) . ')' },
+				sub { 'abs(' . value('int8', $d) . ')' },
+				sub { '(- ' . value('int8', $d) . ')' },
+				sub { '(' . value('int8', $d) . pick(' & ', ' | ', ' # ') . value('int8', $d) . ')' },
+				sub { 'coalesce(' . value('int8', $d) . ', ' . value('int8', $d) . ')' },
+				sub { 'CASE WHEN ' . condition($d) . ' THEN ' . value('int8', $d) . ' ELSE ' . value('int8', $d) . ' END' },
+				sub { 'nullif(' . value('int8', $d) . ', ' . value('int8', $d) . ')' },
+				sub { 'greatest(' . value('int8', $d) . ', ' . value('int8', $d) . ')' })->();
+		},
+		int2 => sub { literal('int2') },
+		float8 => sub {
+			pick(
+				sub { '(' . value('float8', $d) . pick(' + ', ' - ', ' * ', ' / ') . value('float8', $d) . ')' },
+				sub { pick('abs', 'round', 'floor', 'ceil', 'trunc', 'sign') . '(' . value('float8', $d) . ')' },
+				sub { '(' . value('int8', $d) . ')::float8' },
+				sub { 'coalesce(' . value('float8', $d) . ', ' . value('float8', $d) . ')' })->();
+		},
+		text => sub {
+			pick(
+				sub { '(' . value('text', $d) . ' || ' . value('text', $d) . ')' },
+				sub { pick('lower', 'upper', 'trim', 'ltrim', 'rtrim', 'reverse') . '(' . value('text', $d) . ')' },
+				sub { 'substr(' . value('text', $d) . ', ' . pick(-2 .. 4) . ', ' . pick(0 .. 4) . ')' },
+				sub { 'replace(' . value('text', $d) . ', ' . value('text', $d) . ', ' . literal('text') . ')' },
+				sub { 'coalesce(' . value('text', $d) . ', ' . value('text', $d) . ')' },
+				sub { 'left(' . value('text', $d) . ', ' . pick(-1 .. 3) . ')' },
+				sub { '(' . value('int8', $d) . ')::text' })->();
+		},
+		bytea => sub { column('bytea') },
+		bool => sub { '(' . condition($d) . ')' },
+		date => sub { pick(sub { column('date') }, sub { '(' . value('timestamp', $d) . ')::date' })->() },
+		timestamp => sub { column('timestamp') },
+		numeric => sub {
+			pick(sub { '(' . value('numeric', $d) . pick(' + ', ' - ', ' * ') . value('numeric', $d) . ')' }, sub { 'round(' . value('numeric', $d) . ', 1)' })->();
+		},
+	);
+	return $form{$type}->();
+}
+
+my @types = qw(int8 int8 int8 int2 float8 float8 text text text bytea bool date timestamp numeric);
+
+sub condition
+{
+	my ($depth) = @_;
+	my $d = $depth - 1;
+	my $type = pick(@types);
+
+	if ($depth > 0 && chance(0.35))
+	{
+		my $op = pick(' AND ', ' OR ');
+		my $c = '(' . condition($d) . $op . condition($d) . ')';
+		return chance(0.2) ? "NOT $c" : $c;
+	}
+	return pick(
+		sub { value($type, $d) . pick(' = ', ' <> ', ' < ', ' <= ', ' > ', ' >= ') . value($type, $d) },
+		sub { column($type) . pick(' = ', ' < ', ' >= ') . literal($type) },
+		sub { column($type) . pick(' = ', ' <> ', ' < ', ' <= ', ' > ', ' >= ') . literal($type) },
+		sub { value($type, $d) . pick(' IS NULL', ' IS NOT NULL') },
+		sub { column($type) . pick(' IN (', ' NOT IN (') . join(', ', map { literal($type) } 1 .. pick(1 .. 4)) . ')' },
+		sub { column('int8') . ' = ANY(ARRAY[' . join(', ', map { literal('int8') } 1 .. 3) . '])' },
+		sub { column($type) . ' BETWEEN ' . literal($type) . ' AND ' . literal($type) },
+		sub { value($type, $d) . pick(' IS DISTINCT FROM ', ' IS NOT DISTINCT FROM ') . value($type, $d) },
+		sub { column('text') . pick(' LIKE ', ' NOT LIKE ', ' ILIKE ') . pick("'a%'", "'%b'", "'_'", "'%'", "'A\\%c'", "'%\x{e4}%'", "''") },
+		sub { column('bool') . pick('', ' IS TRUE', ' IS NOT TRUE', ' IS UNKNOWN', ' = true') },
+		sub { column('text') . pick(' = ', ' < ', ' >= ') . literal('text') . pick('', ' COLLATE "C"') },
+		sub { column('int8') . pick(' = ', ' < ') . column('int8') },
+		sub { column('float8') . pick(' = ', ' < ', ' > ') . column('int8') },
+		sub { 'EXISTS (SELECT 1 FROM b e WHERE e.k1 = ' . column('int8') . ')' },
+		sub { column('int8') . pick(' IN ', ' NOT IN ') . "(SELECT k1 FROM b WHERE k2 = 'x' AND k1 IS NOT NULL)" },
+	)->();
+}
+
+sub outputs
+{
+	my ($n) = @_;
+	return join(', ', map { value(pick(@types), 1) } 1 .. $n);
+}
+
+# Each maker returns [kind, query, whether rows come in one certain order].
+sub scan_query
+{
+	@from = (pick('a', 'a', 'b', 'c'));
+	return [ 'scan', "SELECT $from[0].id, " . outputs(2) . " FROM $from[0] WHERE " . condition(2), 0 ];
+}
+
+sub plain_scan_query
+{
+	@from = ('a');
+	my $type = pick(qw(int8 int8 int2 text bytea bool float8));
+	my $c = column($type) . pick(' = ', ' <> ', ' = ') . literal($type);
+	$c .= ' AND ' . column('int8') . pick(' < ', ' >= ', ' <> ') . literal('int8') if chance(0.5);
+	return [ 'plain', "SELECT id, t1 FROM a WHERE $c", 0 ];
+}
+
+sub join_query
+{
+	@from = ('a', 'b');
+	my $join = pick('JOIN', 'JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN');
+	my $on = pick('a.k1 = b.k1', 'a.id = b.id', 'a.id = b.k1', 'a.k2 = b.k2 AND a.k1 = b.k1', 'a.k1 = b.k1 AND b.i4 > 0', 'a.t1 = b.t1', 'a.t2 = b.t1');
+	my $where = chance(0.6) ? ' WHERE ' . condition(1) : '';
+	return [ 'join', "SELECT a.id, b.id, " . outputs(1) . " FROM a $join b ON $on$where", 0 ];
+}
+
+sub aggregate_query
+{
+	@from = ('a');
+	my @aggregates = ('count(*)', 'count(i4)', 'count(DISTINCT k1)', 'sum(s2)', 'sum(k1)', 'min(i4)', 'max(i4)', 'min(t1)', 'max(t2)', 'min(r8)', 'max(d1)',
+		'avg(k1)', 'sum(i4)', 'avg(s2)', 'bool_and(f1)', 'sum(n1)', 'min(ts)', 'count(*) FILTER (WHERE k1 > 3)', 'sum(k1) FILTER (WHERE f1)');
+	my $list = join(', ', map { pick(@aggregates) } 1 .. pick(1 .. 3));
+	my $where = chance(0.5) ? ' WHERE ' . pick('k1 < 5', 'id > 30', 'i4 IS NOT NULL', condition(1)) : '';
+	return [ 'aggregate', "SELECT $list FROM a$where", 0 ] if chance(0.4);
+	my $by = pick('k1', 'k2', 'f1', 't2', 'k1, k2', 's2');
+	my $having = chance(0.3) ? ' HAVING ' . pick('count(*) > 2', 'max(k1) > 3', 'sum(k1) IS NOT NULL') : '';
+	return [ 'group', "SELECT $by, $list FROM a$where GROUP BY $by$having", 0 ];
+}
+
+sub order_query
+{
+	@from = ('a');
+	my @order = map { pick('i4', 's2', 'k1', 't1', 't2', 'r8', 'f1', 'd1', 'k2', 'b1') . pick('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST') } 1 .. pick(1 .. 2);
+	my $limit = chance(0.6) ? ' LIMIT ' . pick(0, 1, 5, 1000) . (chance(0.4) ? ' OFFSET ' . pick(0, 3, 500) : '') : '';
+	my $where = chance(0.5) ? ' WHERE ' . condition(1) : '';
+	return [ 'order', "SELECT id, t1 FROM a$where ORDER BY " . join(', ', @order) . ", id$limit", 1 ];
+}
+
+sub distinct_query
+{
+	@from = ('a');
+	return [ 'distinct', 'SELECT DISTINCT ' . join(', ', map { pick('k1', 'k2', 't2', 'f1', 's2', 'r8', 'b1') } 1 .. 2) . ' FROM a WHERE ' . condition(1), 0 ];
+}
+
+my @makers = ((\&scan_query) x 4, (\&plain_scan_query) x 2, (\&join_query) x 3, (\&aggregate_query) x 2, \&order_query, \&distinct_query);
+
+# ---- comparing, within the server ----
+
+my $harness = q{
+	CREATE TABLE outcome(n int, kind text, query text, same bool, pushed bool, errors bool, detail text);
+	-- the rows as text, sorted unless their order is certain; or the error
+	CREATE FUNCTION answer(schema text, query text, ordered bool, OUT result text, OUT failed bool) LANGUAGE plpgsql AS $$
+	BEGIN
+		PERFORM set_config('search_path', schema || ', public', true);
+		EXECUTE format('SELECT coalesce(string_agg(x::text, E''\n'' %s), '''') FROM (%s) x',
+			CASE WHEN ordered THEN '' ELSE 'ORDER BY x::text COLLATE "C"' END, query) INTO result;
+		failed := false;
+	EXCEPTION WHEN OTHERS THEN
+		result := SQLSTATE || ' ' || SQLERRM;
+		failed := true;
+	END $$;
+	-- whether PostgreSQL itself filters, joins or aggregates
+	CREATE FUNCTION is_pushed(query text, kind text) RETURNS bool LANGUAGE plpgsql AS $$
+	DECLARE line text;
+	BEGIN
+		PERFORM set_config('search_path', 'f, public', true);
+		FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+			IF line ~ 'Filter:|SubPlan' THEN RETURN false; END IF;
+			IF kind = 'join' AND line ~ 'Join|Nested Loop' THEN RETURN false; END IF;
+			IF kind IN ('aggregate', 'group') AND line ~ 'Aggregate|Group' THEN RETURN false; END IF;
+			IF kind = 'order' AND line ~ 'Sort' THEN RETURN false; END IF;
+			IF kind = 'distinct' AND line ~ 'Unique|Aggregate' THEN RETURN false; END IF;
+		END LOOP;
+		RETURN true;
+	EXCEPTION WHEN OTHERS THEN RETURN NULL;
+	END $$;
+	CREATE PROCEDURE compare(n int, kind text, query text, ordered bool) LANGUAGE plpgsql AS $$
+	DECLARE l record; f record;
+	BEGIN
+		SELECT * INTO l FROM answer('l', query, ordered);
+		SELECT * INTO f FROM answer('f', query, ordered);
+		-- Which of several conditions is evaluated first is nobody's promise, so a
+		-- row that makes one of them fail may be gone before it is.
+		INSERT INTO outcome VALUES (n, kind, query, (l.failed AND NOT f.failed) OR l.result = f.result OR (l.failed AND f.failed),
+			is_pushed(query, kind), l.failed, format(E'local: %s\nforeign: %s', left(l.result, 1500), left(f.result, 1500)));
+	END $$;
+};
+
+my $node = PostgreSQL::Test::Cluster->new('main');
+$node->init(extra => [ '--locale=C', '--encoding=UTF8' ]);
+$node->append_conf('postgresql.conf', "max_parallel_workers_per_gather = 0\nlog_min_messages = fatal\njit = off\n");
+$node->start;
+$node->safe_psql('postgres', q{CREATE DATABASE icu TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'});
+
+# Shares that must at least go down; see the kinds above.
+my %bound = (scan => 0.1, plain => 0.9, join => 0.25, aggregate => 0.15, group => 0.1, order => 0.1, distinct => 0.1);
+
+for my $database ('postgres', 'icu')
+{
+	$node->safe_psql($database, qq{
+		CREATE EXTENSION vss_fdw;
+		CREATE SERVER equal FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$dir/equal.db');
+		CREATE SCHEMA f; CREATE SCHEMA l;
+		IMPORT FOREIGN SCHEMA main FROM SERVER equal INTO f;
+		CREATE TABLE l.a AS SELECT * FROM f.a; CREATE TABLE l.b AS SELECT * FROM f.b; CREATE TABLE l.c AS SELECT * FROM f.c;
+		ALTER TABLE l.a ADD PRIMARY KEY (id); ALTER TABLE l.b ADD PRIMARY KEY (id); ANALYZE l.a; ANALYZE l.b;
+		$harness});
+	is($node->safe_psql($database, q{SELECT string_agg(attname || ' ' || format_type(atttypid, atttypmod), ', ' ORDER BY attnum)
+			FROM pg_attribute WHERE attrelid = 'f.a'::regclass AND attnum > 1}),
+		join(', ', map { $_->[0] . ' ' . ($_->[2] eq 'timestamp' ? 'timestamp without time zone' : $_->[2]) } @columns),
+		"$database: the columns have the types that the queries assume");
+
+	my $script = '';
+	for my $n (1 .. $queries)
+	{
+		my ($kind, $query, $ordered) = @{ pick(@makers)->() };
+		$script .= "CALL compare($n, '$kind', \$q\$$query\$q\$, " . ($ordered ? 'true' : 'false') . ");\n";
+	}
+	utf8::encode($script);
+	$node->safe_psql($database, $script);
+
+	is($node->safe_psql($database, 'SELECT count(*) FROM outcome'), $queries, "$database: all queries ran");
+	my $wrong = $node->safe_psql($database, q{SELECT string_agg(format(E'%s %s\n%s', n, query, detail), E'\n\n' ORDER BY length(query))
+			FROM (SELECT * FROM outcome WHERE same IS NOT TRUE ORDER BY length(query) LIMIT 10) o});
+	is($wrong, '', "$database: foreign and local answers agree (EQUAL_SEED=$seed)");
+	my $failed = $node->safe_psql($database, 'SELECT round(avg(errors::int), 2) FROM outcome');
+	cmp_ok($failed, '<', 0.5, "$database: most queries have an answer (share that is an error: $failed)");
+	for my $kind (sort keys %bound)
+	{
+		my ($share, $count) = split /\|/, $node->safe_psql($database, "SELECT round(avg(pushed::int), 3), count(*) FROM outcome WHERE kind = '$kind' AND NOT errors");
+		cmp_ok($share, '>=', $bound{$kind}, "$database: $kind pushed whole in a share of $share of $count queries");
+	}
+}
+
+$node->stop;
+done_testing();
