@@ -24,6 +24,9 @@
 
 #define CODE_MAX 127
 
+/* Records begin at line boundaries: none touches a line more than it must. */
+#define CACHE_LINE 64
+
 /* Relative error allowed for the few float operations around an integer sum. */
 #define ROUNDING 1e-6f
 
@@ -35,7 +38,7 @@ hnsw_code_stride(HnswCode code, uint32_t dim)
 		case HNSW_CODE_F32:
 			return sizeof(float);
 		case HNSW_CODE_SQ8:
-			return (dim + (uint32_t) sizeof(HnswSq8Tail) + 3) & ~3u;
+			return (dim + (uint32_t) sizeof(HnswSq8Tail) + CACHE_LINE - 1) & ~(CACHE_LINE - 1u);
 	}
 	return 0;
 }
