@@ -73,6 +73,19 @@ hnsw_search_again(HnswCursor *c, const float *query, HnswError *err)
 	return HNSW_OK;
 }
 
+/* The vectors that settle() will probably want next; the hardware follows the rest of each. */
+static inline void
+prefetch_pending(const HnswCursor *c)
+{
+	for (size_t i = 0; i < 3 && i < c->pending.count; i++)
+	{
+		const char *p = (const char *) hnsw_vector(c->snapshot, c->pending.entries[i].node);
+
+		for (size_t at = 0; at < 512 && at < c->snapshot->header.dim * sizeof(float); at += 64)
+			__builtin_prefetch(p + at);
+	}
+}
+
 /* Compute the exact distance of the pending node that may be nearest. */
 static HnswStatus
 settle(HnswCursor *c)
@@ -82,6 +95,7 @@ settle(HnswCursor *c)
 	const float *vector = hnsw_vector(s, e.node);
 	double distance;
 
+	prefetch_pending(c);
 	if (!hnsw_touch(s, vector, s->header.dim * sizeof *vector))
 		return HNSW_CORRUPT;
 	distance = hnsw_reference_distance(&c->reference, vector);

@@ -85,57 +85,6 @@ node_key(const HnswCursor *c, uint32_t node, float *key)
 	return true;
 }
 
-/* Walk down to layer 1's nearest node. */
-static HnswStatus
-descend(HnswCursor *c, uint32_t *node, float *key)
-{
-	const HnswSnapshot *s = c->snapshot;
-	uint32_t m = s->header.m;
-
-	*node = 0;
-	if (!node_key(c, 0, key))
-		return HNSW_CORRUPT;
-	for (uint32_t layer = s->layers - 1; layer > 0; layer--)
-	{
-		bool moved = true;
-
-		while (moved)
-		{
-			const uint32_t *links = hnsw_links_upper(s, layer, *node);
-			uint32_t count = 0;
-			HnswStatus status;
-
-			moved = false;
-			if (!hnsw_touch(s, links, m * sizeof *links))
-				return HNSW_CORRUPT;
-			for (; count < m && links[count] != HNSW_NO_NODE; count++)
-			{
-				if (links[count] >= s->header.layer_count[layer])
-					return corrupt(c);
-				prefetch_node(c, links[count]);
-			}
-			for (uint32_t i = 0; i < count; i++)
-			{
-				float k;
-
-				if (!node_key(c, links[i], &k))
-					return HNSW_CORRUPT;
-				if (k < *key)
-				{
-					*key = k;
-					*node = links[i];
-					moved = true;
-				}
-			}
-			c->stats.nodes_visited++;
-			status = poll_interrupt(c, count);
-			if (status != HNSW_OK)
-				return status;
-		}
-	}
-	return HNSW_OK;
-}
-
 static inline void
 found(HnswCursor *c, float key, uint32_t node)
 {
@@ -148,8 +97,81 @@ found(HnswCursor *c, float key, uint32_t node)
 	}
 	if (hnsw_pool_insert(&c->pool, key, node, &dropped))
 		c->rest.entries[c->rest.count++] = (HnswHeapEntry){dropped.key, dropped.node};
-	if (c->pool.entries[c->pool.next].node == node)
-		prefetch_links(c, node);
+}
+
+/*
+ * Read a list of at most max links, all to nodes below members; those not met
+ * before go to c->links, marked and on their way into the cache.
+ */
+static HnswStatus
+unmet_links(HnswCursor *c, const uint32_t *links, size_t max, uint64_t members, uint32_t *count)
+{
+	*count = 0;
+	if (!hnsw_touch(c->snapshot, links, max * sizeof *links))
+		return HNSW_CORRUPT;
+	for (size_t i = 0; i < max && links[i] != HNSW_NO_NODE; i++)
+	{
+		if (links[i] >= members)
+			return corrupt(c);
+		if (hnsw_visited_insert(&c->visited, links[i]))
+		{
+			prefetch_node(c, links[i]);
+			c->links[(*count)++] = links[i];
+		}
+	}
+	c->stats.nodes_visited++;
+	return hnsw_heap_reserve(&c->rest, *count) ? HNSW_OK : HNSW_NOMEM;
+}
+
+/*
+ * Walk down from the entry point to layer 1's nearest node.  Every node met on
+ * the way is as good a find as on layer 0, and goes to the pool.
+ */
+static HnswStatus
+descend(HnswCursor *c)
+{
+	const HnswSnapshot *s = c->snapshot;
+	uint32_t node = 0;
+	float best;
+
+	if (!node_key(c, 0, &best))
+		return HNSW_CORRUPT;
+	if (!hnsw_heap_reserve(&c->rest, 1))
+		return HNSW_NOMEM;
+	c->stats.distances_computed++;
+	hnsw_visited_insert(&c->visited, 0);
+	found(c, best, 0);
+	for (uint32_t layer = s->layers - 1; layer > 0; layer--)
+	{
+		uint32_t from;
+
+		do
+		{
+			const uint32_t *links = hnsw_links_upper(s, layer, node);
+			uint32_t count;
+			HnswStatus status = unmet_links(c, links, s->header.m, s->header.layer_count[layer], &count);
+
+			from = node;
+			for (uint32_t i = 0; i < count && status == HNSW_OK; i++)
+			{
+				float key;
+
+				if (!node_key(c, c->links[i], &key))
+					return HNSW_CORRUPT;
+				found(c, key, c->links[i]);
+				if (key < best)
+				{
+					best = key;
+					node = c->links[i];
+				}
+			}
+			if (status == HNSW_OK)
+				status = poll_interrupt(c, count);
+			if (status != HNSW_OK)
+				return status;
+		} while (node != from);
+	}
+	return HNSW_OK;
 }
 
 /* Read a node's links and find its neighbours. */
@@ -157,24 +179,11 @@ static HnswStatus
 expand(HnswCursor *c, uint32_t node)
 {
 	const HnswSnapshot *s = c->snapshot;
-	const uint32_t *links = hnsw_links0(s, node);
-	uint32_t count = 0;
+	uint32_t count;
+	HnswStatus status = unmet_links(c, hnsw_links0(s, node), s->links0_words, s->count, &count);
 
-	if (!hnsw_touch(s, links, s->links0_words * sizeof *links))
-		return HNSW_CORRUPT;
-	for (size_t i = 0; i < s->links0_words && links[i] != HNSW_NO_NODE; i++)
-	{
-		if (links[i] >= s->count)
-			return corrupt(c);
-		if (hnsw_visited_insert(&c->visited, links[i]))
-		{
-			prefetch_node(c, links[i]);
-			c->links[count++] = links[i];
-		}
-	}
-	c->stats.nodes_visited++;
-	if (!hnsw_heap_reserve(&c->rest, count))
-		return HNSW_NOMEM;
+	if (status != HNSW_OK)
+		return status;
 	for (uint32_t i = 0; i < count; i++)
 	{
 		float key;
@@ -182,6 +191,8 @@ expand(HnswCursor *c, uint32_t node)
 		if (!node_key(c, c->links[i], &key))
 			return HNSW_CORRUPT;
 		found(c, key, c->links[i]);
+		if (c->pool.next < c->pool.count && c->pool.entries[c->pool.next].node == c->links[i])
+			prefetch_links(c, c->links[i]);
 	}
 	return poll_interrupt(c, count);
 }
@@ -195,17 +206,8 @@ begin_round(HnswCursor *c)
 	hnsw_pool_clear(&c->pool);
 	if (!c->started)
 	{
-		uint32_t node;
-		float key;
-		HnswStatus status = descend(c, &node, &key);
-
-		if (status != HNSW_OK)
-			return status;
 		c->started = true;
-		c->stats.distances_computed++;
-		hnsw_visited_insert(&c->visited, node);
-		hnsw_pool_insert(&c->pool, key, node, &dropped);
-		return HNSW_OK;
+		return descend(c);
 	}
 	hnsw_heap_build(&c->rest);
 	while (c->rest.count > 0 && !hnsw_pool_full(&c->pool))
