@@ -221,7 +221,7 @@ typedef struct VssColumn
 	/* private to types.c and bind.c */
 	Oid base; /* type, or what the domain is over */
 	int32 base_typmod;
-	Oid relid;       /* of the foreign table, InvalidOid for an expression */
+	Oid relid;           /* of the foreign table, InvalidOid for an expression */
 	Oid element;         /* of an array type, else InvalidOid */
 	int kind;            /* ValueKind of types.h: which conversion */
 	void **domain_cache; /* domain_check()'s, or NULL without a domain */

@@ -208,6 +208,28 @@ vssfdw_step(VssStatement *statement)
 	return false; /* not reached */
 }
 
+/* BEGIN and ROLLBACK frame every query: kept prepared like those. */
+static int
+exec_cached(VssConnection *conn, const char *sql)
+{
+	sqlite3_stmt *stmt = cache_take(conn, sql);
+	int rc = SQLITE_OK;
+
+	if (stmt == NULL)
+		rc = sqlite3_prepare_v3(conn->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = sqlite3_step(stmt);
+	if (rc == SQLITE_DONE)
+	{
+		cache_give(conn, stmt);
+		return SQLITE_OK;
+	}
+	/* after this the connection still has the error's message */
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW ? SQLITE_ERROR : rc;
+}
+
 int
 vssfdw_exec_quiet(VssConnection *conn, const char *sql, bool uninterruptible)
 {
@@ -216,7 +238,10 @@ vssfdw_exec_quiet(VssConnection *conn, const char *sql, bool uninterruptible)
 	/* Held-off interrupts make vssfdw_cancelled say no. */
 	if (uninterruptible)
 		HOLD_INTERRUPTS();
-	rc = sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
+	if (strchr(sql, ';') == NULL)
+		rc = exec_cached(conn, sql);
+	else
+		rc = sqlite3_exec(conn->db, sql, NULL, NULL, NULL);
 	if (uninterruptible)
 		RESUME_INTERRUPTS();
 	return rc;
