@@ -91,7 +91,7 @@ static void
 check_graph_used(sqlite3 *db)
 {
 	sqlite3_stmt *stmt;
-	BridgeStats stats;
+	BridgeStats stats = {0};
 
 	check_answers(db);
 	assert_string_equal(get_text(db, "SELECT hnsw_check('vss')"), "ok");
