@@ -196,6 +196,26 @@ fill_in(HnswSnapshot *s)
 	s->info.code = code_name((HnswCode) h->code);
 }
 
+/*
+ * Tell the kernel how the map will be read: at random.  A file that can stay in
+ * memory had better be read in huge pages, which brings it there soon and saves
+ * address translations ever after.  From one that cannot, more than what was
+ * asked for would be read in vain, every time.  Advice only: failure is nothing.
+ */
+static void
+advise(void *base, size_t size)
+{
+	long pages = sysconf(_SC_PHYS_PAGES);
+	long page_bytes = sysconf(_SC_PAGESIZE);
+
+	if (pages > 0 && page_bytes > 0 && size / (size_t) page_bytes > (size_t) pages / 2)
+		(void) madvise(base, size, MADV_RANDOM);
+#ifdef MADV_HUGEPAGE
+	else
+		(void) madvise(base, size, MADV_HUGEPAGE);
+#endif
+}
+
 HnswStatus
 hnsw_snapshot_map(int fd, const char *name, HnswSnapshot **out, HnswError *err)
 {
@@ -243,6 +263,7 @@ hnsw_snapshot_map(int fd, const char *name, HnswSnapshot **out, HnswError *err)
 		return status;
 	}
 	s->base = base;
+	advise(base, s->size);
 	if (!hnsw_fault_watch(base, s->size, &s->corrupt))
 	{
 		hnsw_snapshot_close(s);

@@ -53,14 +53,14 @@ hnsw_verify_blocks(const HnswSnapshot *snapshot, size_t first, size_t last)
 	{
 		uint64_t bit = UINT64_C(1) << (b % 64);
 
-		if (atomic_load_explicit(&s->verified[b / 64], memory_order_acquire) & bit)
+		if (atomic_load_explicit(&s->verified[b / 64], memory_order_relaxed) & bit)
 			continue;
 		if (hnsw_block_sum(s->base + b * HNSW_BLOCK, b) != sums[b - 1])
 		{
 			hnsw_set_corrupt(s);
 			return false;
 		}
-		atomic_fetch_or_explicit(&s->verified[b / 64], bit, memory_order_release);
+		atomic_fetch_or_explicit(&s->verified[b / 64], bit, memory_order_relaxed);
 	}
 	return true;
 }

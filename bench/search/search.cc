@@ -37,6 +37,7 @@ struct Options
 	size_t n = 0; /* 0: all, or the data set's own size */
 	std::string words, mnist;
 	std::string only;    /* one data set by name */
+	std::string without; /* a library by name */
 	std::string cache;   /* folder for indexes and truth */
 	std::string results; /* folder for tables */
 	std::string self;
@@ -53,7 +54,7 @@ struct Contestant
 {
 	std::unique_ptr<Library> library;
 	std::string file;
-	double build_seconds; /* CPU; 0 when it was loaded */
+	double build_seconds; /* CPU; 0 when nothing is known */
 	std::vector<Point> points;
 };
 
@@ -258,12 +259,27 @@ obtain(const Options &options, const Dataset &data, Contestant &contestant)
 	contestant.build_seconds = 0;
 	contestant.file =
 		options.cache + "/" + data.name + "-" + std::to_string(data.n) + "." + contestant.library->name();
+	std::string note = contestant.file + ".seconds";
+
 	if (!options.rebuild && contestant.library->load(contestant.file, data))
+	{
+		FILE *file = fopen(note.c_str(), "r");
+
+		if (file != nullptr && fscanf(file, "%lf", &contestant.build_seconds) != 1)
+			contestant.build_seconds = 0;
+		if (file != nullptr)
+			fclose(file);
 		return;
+	}
 	fprintf(stderr, "%s: building with %s\n", data.name.c_str(), contestant.library->name());
 	start = cpu_seconds();
 	contestant.library->build(data, M, EF_CONSTRUCTION);
 	contestant.build_seconds = cpu_seconds() - start;
+	if (FILE *file = fopen(note.c_str(), "w"); file != nullptr)
+	{
+		fprintf(file, "%f\n", contestant.build_seconds);
+		fclose(file);
+	}
 	contestant.library->save(contestant.file);
 	if (!contestant.library->load(contestant.file, data))
 		die("cannot load %s", contestant.file.c_str());
@@ -342,7 +358,7 @@ run(const Options &options, Dataset data)
 		Contestant c = {};
 
 		c.library = make();
-		if (c.library == nullptr)
+		if (c.library == nullptr || options.without == c.library->name())
 			continue;
 		obtain(options, data, c);
 		contestants.push_back(std::move(c));
@@ -380,8 +396,8 @@ main(int argc, char **argv)
 		else if (arg == "--rebuild")
 			options.rebuild = true;
 		else if (value.empty())
-			die("usage: search --cache DIR --results DIR [--words FILE] [--mnist FILE] [--only NAME] [--n N] "
-				"[--quick] [--rebuild]");
+			die("usage: search --cache DIR --results DIR [--words FILE] [--mnist FILE] [--only NAME] "
+				"[--without LIBRARY] [--n N] [--quick] [--rebuild]");
 		else
 		{
 			i++;
@@ -395,6 +411,8 @@ main(int argc, char **argv)
 				options.mnist = value;
 			else if (arg == "--only")
 				options.only = value;
+			else if (arg == "--without")
+				options.without = value;
 			else if (arg == "--n")
 				options.n = strtoull(value.c_str(), nullptr, 10);
 			else

@@ -385,7 +385,7 @@ test_cancel_everywhere(void **state)
 		free(after);
 		assert_int_equal(folder_count(".", ".tmp"), 0);
 	}
-	/* 3 MB through a 1 MiB buffer: several places to stop at. */
+	/* 4 MB through a 2 MiB buffer, and the steps before: several places to stop at. */
 	assert_true(stop > 4);
 	assert_int_equal(folder_count(".", ".tmp"), 0);
 	hnsw_builder_free(builder);
