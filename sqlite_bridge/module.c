@@ -169,7 +169,10 @@ vss_destroy(sqlite3_vtab *vtab)
 	if (rc == SQLITE_OK)
 		rc = bridge_store_drop(store, &err);
 	if (rc != SQLITE_OK)
-		return fail(vtab, &err);
+	{
+		bridge_error_clear(&err); /* nobody asks xDestroy for its words */
+		return rc;
+	}
 	/* Should the transaction roll back, the next merge makes the graph again. */
 	bridge_index_forget(index);
 	bridge_publish_unlink(&index->files);

@@ -669,7 +669,7 @@ interrupts(void **state)
 }
 
 int
-main(void)
+main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(graph_answers),
@@ -687,5 +687,7 @@ main(void)
 		cmocka_unit_test(damage_under_a_stream), /* the last: it changes the file */
 	};
 
+	if (argc > 1)
+		cmocka_set_test_filter(argv[1]);
 	return cmocka_run_group_tests(tests, setup, teardown);
 }
