@@ -91,7 +91,7 @@ try_sql(sqlite3 *db, const char *format, ...)
 static inline const char *
 get_text(sqlite3 *db, const char *format, ...)
 {
-	static char text[65536];
+	static __thread char text[65536];
 	sqlite3_stmt *stmt;
 	va_list args;
 	char *sql;
@@ -176,8 +176,8 @@ index_equals(sqlite3 *db, const char *index, const char *function, const char *q
 	{
 		MOST = 8192
 	};
-	static Near found[MOST];
-	static Near expected[MOST];
+	static __thread Near found[MOST];
+	static __thread Near expected[MOST];
 	char *sql = sqlite3_mprintf("SELECT rowid, distance FROM \"%w\"(%Q)", index, query);
 	int n = get_near(db, sql, found, MOST);
 	int m;
