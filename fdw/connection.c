@@ -42,7 +42,13 @@ vssfdw_cancelled(void *arg)
 	 * While interrupts are held off, as in an abort, they could not be served
 	 * after we return: then the work (a ROLLBACK) must finish.
 	 */
-	return InterruptPending && (QueryCancelPending || ProcDiePending) && INTERRUPTS_CAN_BE_PROCESSED();
+	if (!InterruptPending || !INTERRUPTS_CAN_BE_PROCESSED())
+		return false;
+#if PG_VERSION_NUM >= 170000
+	if (TransactionTimeoutPending)
+		return true;
+#endif
+	return QueryCancelPending || ProcDiePending;
 }
 
 static int

@@ -213,8 +213,11 @@ uninstall(void)
 	if (!installed || sigaction(SIGBUS, NULL, &current) != 0 || !is_ours(&current))
 		return;
 	sigaction(SIGBUS, &previous, NULL);
-	/* With another's handler between two of ours, its copy of us remains. */
-	installed = memcmp(&previous, &oldest, sizeof(previous)) != 0;
+	/*
+	 * With another's handler between two of ours, its copy of us remains.  Not
+	 * memcmp: sigaction() fills only part of sa_mask.
+	 */
+	installed = previous.sa_sigaction != oldest.sa_sigaction || previous.sa_flags != oldest.sa_flags;
 }
 
 /* ---------- registry ---------- */
