@@ -5,6 +5,7 @@
  * Elements live in chunks of doubling size, so that a pointer to one stays
  * good while other threads append, and memory that is not used yet is at most
  * as much as is used (and untouched, so the system has not handed it out).
+ * Elements whose size is a multiple of 64 begin at cache lines.
  *
  * Growing needs the owner's lock.  Whoever learns an index by way of a lock or
  * an acquire load may reach the element without one.
@@ -15,8 +16,6 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define GROW_FIRST_BITS 10
 #define GROW_CHUNKS (33 - GROW_FIRST_BITS)
@@ -38,33 +37,7 @@ hnsw_grow_at(const HnswGrow *g, uint32_t index)
 }
 
 /* Make room for indexes below count.  New elements are zero. */
-static inline bool
-hnsw_grow_reserve(HnswGrow *g, uint64_t count)
-{
-	while (g->capacity < count)
-	{
-		uint64_t place = (uint64_t) g->capacity + (1u << GROW_FIRST_BITS);
-		int chunk = 63 - __builtin_clzll(place) - GROW_FIRST_BITS;
-		size_t elements = (size_t) 1 << (chunk + GROW_FIRST_BITS);
-
-		/* calloc of a large block is fresh pages of the system: no time, no memory yet */
-		g->chunks[chunk] = calloc(elements, g->size);
-		if (g->chunks[chunk] == NULL)
-			return false;
-		g->capacity += elements;
-	}
-	return true;
-}
-
-static inline void
-hnsw_grow_free(HnswGrow *g)
-{
-	for (int i = 0; i < GROW_CHUNKS; i++)
-	{
-		free(g->chunks[i]);
-		g->chunks[i] = NULL;
-	}
-	g->capacity = 0;
-}
+bool hnsw_grow_reserve(HnswGrow *g, uint64_t count);
+void hnsw_grow_free(HnswGrow *g);
 
 #endif /* HNSW_GROW_H */

@@ -14,6 +14,9 @@
 /* How many of a crowd of equal vectors are asked for their other neighbours. */
 #define CROWD_SAMPLE 8
 
+/* Records asked for before they are needed; see search.c. */
+#define PREFETCH_AHEAD 4
+
 /* Copy a node's links under its lock. */
 uint32_t
 hnsw_copy_links(const HnswBuilder *b, uint32_t id, uint32_t layer, uint32_t *links)
@@ -55,6 +58,18 @@ prefetch_node(const HnswBuilder *b, uint32_t id)
 		__builtin_prefetch(p + i);
 }
 
+/* The list of a node that will probably be read next. */
+static inline void
+prefetch_list(const HnswBuilder *b, uint32_t id, uint32_t layer)
+{
+	const char *p = (const char *) hnsw_node(b, id);
+
+	if (layer > 0)
+		return;
+	for (size_t i = 0; i < b->nodes.size && i < 256; i += 64)
+		__builtin_prefetch(p + i);
+}
+
 /*
  * Links of a node that were not visited yet, now marked, into s->links.  Nodes
  * younger than the visited set are left out.
@@ -67,10 +82,7 @@ unvisited_links(const HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t laye
 
 	for (uint32_t i = 0; i < count; i++)
 		if (s->links[i] < s->visited.nodes && hnsw_visited_insert(&s->visited, s->links[i]))
-		{
 			s->links[kept++] = s->links[i];
-			prefetch_node(b, s->links[i]);
-		}
 	return kept;
 }
 
@@ -91,12 +103,20 @@ hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer
 	{
 		uint32_t count = unvisited_links(b, s, at.node, layer);
 
+		for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
+			prefetch_node(b, s->links[i]);
 		for (uint32_t i = 0; i < count; i++)
 		{
-			float key = probe_key(b, s, s->links[i]);
+			float key;
 
-			if (hnsw_pool_accepts(&s->pool, key))
-				hnsw_pool_insert(&s->pool, key, s->links[i], &dropped);
+			if (i + PREFETCH_AHEAD < count)
+				prefetch_node(b, s->links[i + PREFETCH_AHEAD]);
+			key = probe_key(b, s, s->links[i]);
+			if (!hnsw_pool_accepts(&s->pool, key))
+				continue;
+			hnsw_pool_insert(&s->pool, key, s->links[i], &dropped);
+			if (s->pool.next < s->pool.count && s->pool.entries[s->pool.next].node == s->links[i])
+				prefetch_list(b, s->links[i], layer);
 		}
 	}
 }
