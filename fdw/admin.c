@@ -250,7 +250,7 @@ vss_exec(PG_FUNCTION_ARGS)
 	}
 	else
 	{
-		vssfdw_drain(conn);
+		vssfdw_drain(conn, false);
 		vssfdw_begin_write(conn);
 	}
 

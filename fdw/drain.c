@@ -29,10 +29,25 @@ typedef struct VssDrained
 	int64 count, capacity, next;
 } VssDrained;
 
-static void
-drain(void *arg)
+/* Whether the scan has rows to come that a write could disturb. */
+static bool
+is_exposed(ForeignScanState *node, bool unbegun)
 {
-	ForeignScanState *node = arg;
+	VssScanState *state = node->fdw_state;
+
+	if (state->drained != NULL || state->statement == NULL)
+		return false;
+	if (state->knn != NULL)
+		return vssfdw_knn_is_running(state);
+	if (sqlite3_stmt_busy(state->statement->stmt))
+		return true;
+	/* one that depends on an outer row is begun anew for each, and cannot be foreseen */
+	return unbegun && !state->started && !state->done && bms_is_empty(node->ss.ps.plan->allParam);
+}
+
+static void
+fetch_all(ForeignScanState *node)
+{
 	VssScanState *state = node->fdw_state;
 	TupleTableSlot *scan_slot = node->ss.ss_ScanTupleSlot;
 	MemoryContext old = MemoryContextSwitchTo(state->context);
@@ -75,6 +90,13 @@ drain(void *arg)
 	MemoryContextSwitchTo(old);
 	CurrentResourceOwner = owner;
 	state->drained = drained;
+}
+
+static void
+drain(void *arg, bool unbegun)
+{
+	if (is_exposed(arg, unbegun))
+		fetch_all(arg);
 }
 
 void

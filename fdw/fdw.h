@@ -181,11 +181,11 @@ typedef struct VssStatement
 
 	/*
 	 * A statement that is read while others may write sets drain: it is called
-	 * before the connection's next write, while rows may be left, and must
-	 * fetch them all and rewind the statement.  (SQLite leaves undefined what a
+	 * before the connection's next write and must fetch all rows that are left
+	 * and rewind the statement, also of one not begun yet if unbegun is set.  (SQLite leaves undefined what a
 	 * reader sees of rows changed under it; PostgreSQL promises the snapshot.)
 	 */
-	void (*drain)(void *arg);
+	void (*drain)(void *arg, bool unbegun);
 	void *drain_arg;
 
 	/* private to statement.c */
@@ -195,8 +195,8 @@ typedef struct VssStatement
 } VssStatement;
 
 VssStatement *vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context);
-/* Call drain of every statement that is in the middle of its rows. */
-void vssfdw_drain(VssConnection *conn);
+/* Call drain of every statement. */
+void vssfdw_drain(VssConnection *conn, bool unbegun);
 /* Reset for another run; bindings stay. */
 void vssfdw_rewind(VssStatement *statement);
 void vssfdw_done(VssStatement *statement);

@@ -428,6 +428,14 @@ vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *sl
 }
 
 bool
+vssfdw_knn_is_running(VssScanState *state)
+{
+	const VssStatement *current = state->knn->current;
+
+	return current != NULL && current->stmt != NULL && sqlite3_stmt_busy(current->stmt);
+}
+
+bool
 vssfdw_knn_satisfied(VssScanState *state)
 {
 	return state->knn->bound > 0 && state->knn->given_count >= state->knn->bound;

@@ -60,6 +60,8 @@ typedef struct VssModify
 	AttrNumber *key_attnos;
 	VssColumn *keys;
 
+	struct VssModify *moved; /* of an UPDATE: how rows of other partitions come in, or NULL */
+
 	MemoryContext row_context; /* reset for every row */
 	int batch_size;
 } VssModify;
@@ -192,9 +194,13 @@ is_generated(const VssTableInfo *info, const char *name)
 	return false;
 }
 
-/* The columns that get a value, in order of attribute number. */
+/*
+ * The columns that get a value, in order of attribute number.  named: those
+ * that the command names, offset as system columns demand; NULL for all.  A
+ * column that SQLite computes takes none, and naming it is an error.
+ */
 static List *
-target_attributes(Relation rel, const VssTableInfo *info, CmdType operation, Bitmapset *updated)
+target_attributes(Relation rel, const VssTableInfo *info, Bitmapset *named)
 {
 	List *targets = NIL;
 
@@ -205,18 +211,23 @@ target_attributes(Relation rel, const VssTableInfo *info, CmdType operation, Bit
 
 		if (attribute->attisdropped || attribute->attgenerated)
 			continue;
-		if (operation == CMD_UPDATE && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, updated))
+		if (named != NULL && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, named))
 			continue;
 		vssfdw_column_init(&column, rel, a);
 		if (!is_generated(info, column.name))
 			targets = lappend_int(targets, a);
+		else if (named != NULL)
+			ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
+							errmsg("cannot write column \"%s\" of foreign table \"%s\"",
+								   NameStr(attribute->attname), RelationGetRelationName(rel)),
+							errdetail("SQLite computes its values.")));
 	}
 	return targets;
 }
 
-/* The columns whose stored values PostgreSQL wants back. */
+/* The columns of relation relid whose stored values PostgreSQL wants back. */
 static List *
-returned_attributes(Relation rel, CmdType operation, List *returning, List *check_options)
+returned_attributes(Relation rel, Index relid, CmdType operation, List *returning, List *check_options)
 {
 	TriggerDesc *triggers = rel->trigdesc;
 	Bitmapset *used = NULL;
@@ -225,8 +236,8 @@ returned_attributes(Relation rel, CmdType operation, List *returning, List *chec
 
 	all = triggers != NULL && ((operation == CMD_INSERT && triggers->trig_insert_after_row) ||
 							   (operation == CMD_UPDATE && triggers->trig_update_after_row));
-	pull_varattnos((Node *) returning, 1, &used);
-	pull_varattnos((Node *) check_options, 1, &used);
+	pull_varattnos((Node *) returning, relid, &used);
+	pull_varattnos((Node *) check_options, relid, &used);
 	all |= bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
 	if (returning == NIL && check_options == NIL && !all)
 		return NIL;
@@ -326,18 +337,14 @@ build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targe
 }
 
 static List *
-plan_modify(Relation rel, CmdType operation, Bitmapset *updated, List *returning, List *check_options,
-			bool do_nothing)
+plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *named, List *returning,
+			List *check_options, bool do_nothing)
 {
 	VssConnection *conn;
 	const VssTableInfo *info = table_info(rel, &conn);
-	List *targets = operation == CMD_DELETE ? NIL : target_attributes(rel, info, operation, updated);
-	List *returned = returned_attributes(rel, operation, returning, check_options);
+	List *targets = operation == CMD_DELETE ? NIL : target_attributes(rel, info, named);
+	List *returned = returned_attributes(rel, relid, operation, returning, check_options);
 
-	if (operation == CMD_UPDATE && targets == NIL)
-		ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
-						errmsg("SQLite computes every column that UPDATE of foreign table \"%s\" sets",
-							   RelationGetRelationName(rel))));
 	if (do_nothing && info->is_virtual)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("virtual table \"%s\" does not support ON CONFLICT DO NOTHING", info->name)));
@@ -345,30 +352,49 @@ plan_modify(Relation rel, CmdType operation, Bitmapset *updated, List *returning
 					  returned);
 }
 
+/*
+ * The columns that an INSERT or UPDATE names; NULL for all, where a trigger may
+ * set the others.  An INSERT leaves the rest to SQLite's own defaults.
+ */
+static Bitmapset *
+named_attributes(PlannerInfo *root, Relation rel, CmdType operation, Index result_relation)
+{
+	TriggerDesc *triggers = rel->trigdesc;
+	Bitmapset *named;
+	ListCell *lc;
+
+	if (operation == CMD_UPDATE)
+		return triggers != NULL && triggers->trig_update_before_row
+				   ? NULL
+				   : get_rel_all_updated_cols(root, find_base_rel(root, result_relation));
+	if (operation != CMD_INSERT || root->parse->resultRelation != result_relation ||
+		(triggers != NULL && triggers->trig_insert_before_row))
+		return NULL;
+	/* so that DEFAULT VALUES is not taken for all */
+	named = bms_make_singleton(0);
+	foreach (lc, root->parse->targetList)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, lc);
+
+		if (!entry->resjunk)
+			named = bms_add_member(named, entry->resno - FirstLowInvalidHeapAttributeNumber);
+	}
+	return named;
+}
+
 static List *
 vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation, int subplan_index)
 {
 	RangeTblEntry *rte = planner_rt_fetch(result_relation, root);
 	Relation rel = table_open(rte->relid, NoLock);
-	Bitmapset *updated = NULL;
 	List *private;
 
 	if (plan->onConflictAction != ONCONFLICT_NONE && plan->onConflictAction != ONCONFLICT_NOTHING)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
 							   RelationGetRelationName(rel))));
-	if (plan->operation == CMD_UPDATE)
-	{
-		updated = get_rel_all_updated_cols(root, find_base_rel(root, result_relation));
-		/* a trigger may change columns that the command does not name */
-		if (rel->trigdesc != NULL && rel->trigdesc->trig_update_before_row)
-		{
-			for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
-				updated = bms_add_member(updated, a - FirstLowInvalidHeapAttributeNumber);
-		}
-	}
 	private = plan_modify(
-		rel, plan->operation, updated,
+		rel, result_relation, plan->operation, named_attributes(root, rel, plan->operation, result_relation),
 		plan->returningLists != NIL ? list_nth(plan->returningLists, subplan_index) : NIL,
 		plan->withCheckOptionLists != NIL ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL,
 		plan->onConflictAction == ONCONFLICT_NOTHING);
@@ -462,13 +488,8 @@ vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
 	Relation rel = target->ri_RelationDesc;
 	bool do_nothing = false;
 	List *returning = NIL;
+	VssModify *insert;
 
-	if (plan != NULL && target->ri_RangeTableIndex != 0 && plan->operation == CMD_UPDATE &&
-		target->ri_FdwState != NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot move rows into foreign partition \"%s\", which the same UPDATE changes",
-						RelationGetRelationName(rel))));
 	if (plan != NULL)
 	{
 		if (plan->onConflictAction != ONCONFLICT_NONE && plan->onConflictAction != ONCONFLICT_NOTHING)
@@ -480,8 +501,13 @@ vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
 		if (plan->returningLists != NIL)
 			returning = list_make1(makeVar(1, 0, RECORDOID, -1, InvalidOid, 0));
 	}
-	target->ri_FdwState = begin_modify(state->ps.state, target, CMD_INSERT, NULL,
-									   plan_modify(rel, CMD_INSERT, NULL, returning, NIL, do_nothing));
+	insert = begin_modify(state->ps.state, target, CMD_INSERT, NULL,
+						  plan_modify(rel, 1, CMD_INSERT, NULL, returning, NIL, do_nothing));
+	/* rows may move into a partition that the same UPDATE changes */
+	if (target->ri_FdwState != NULL)
+		((VssModify *) target->ri_FdwState)->moved = insert;
+	else
+		target->ri_FdwState = insert;
 }
 
 static void
@@ -536,14 +562,12 @@ store_returned(VssModify *modify, TupleTableSlot *slot, const char *table, Memor
  * ignored, or a trigger that refused or removed the row.
  */
 static TupleTableSlot *
-write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
-	VssModify *modify = target->ri_FdwState;
 	MemoryContext old;
 	bool written;
 
 	vssfdw_begin_write(modify->conn);
-	vssfdw_drain(modify->conn);
 	MemoryContextReset(modify->row_context);
 	old = MemoryContextSwitchTo(modify->row_context);
 	vssfdw_rewind(modify->statement);
@@ -572,6 +596,26 @@ write_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTabl
 	return written ? slot : NULL;
 }
 
+/* UPDATE and DELETE */
+static TupleTableSlot *
+vssExecForeignChange(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	VssModify *modify = target->ri_FdwState;
+
+	vssfdw_drain(modify->conn, false);
+	return write_row(modify, target, slot, plan_slot);
+}
+
+static TupleTableSlot *
+vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	VssModify *modify = target->ri_FdwState;
+
+	/* a row that moves here must not be met again when this partition's turn comes */
+	vssfdw_drain(modify->conn, modify->moved != NULL);
+	return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);
+}
+
 static TupleTableSlot **
 vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot **slots,
 						  TupleTableSlot **plan_slots, int *count)
@@ -581,7 +625,7 @@ vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot 
 	for (int i = 0; i < *count; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
-		if (write_row(estate, target, slots[i], plan_slots[i]) != NULL)
+		if (vssExecForeignInsert(estate, target, slots[i], plan_slots[i]) != NULL)
 			written++;
 	}
 	*count = written;
@@ -606,21 +650,21 @@ vssGetForeignModifyBatchSize(ResultRelInfo *target)
 }
 
 static void
-end_modify(ResultRelInfo *target)
+end_modify(VssModify *modify)
 {
-	VssModify *modify = target->ri_FdwState;
-
 	if (modify == NULL)
 		return;
+	end_modify(modify->moved);
 	vssfdw_done(modify->statement);
 	vssfdw_release(modify->hold);
-	target->ri_FdwState = NULL;
 }
 
 static void
 vssEndForeignModify(EState *estate, ResultRelInfo *target)
 {
-	end_modify(target);
+	/* called for the rows that move in and for the command; the first time ends both */
+	end_modify(target->ri_FdwState);
+	target->ri_FdwState = NULL;
 }
 
 static void
@@ -641,9 +685,9 @@ vssfdw_modify_routine(FdwRoutine *routine)
 	routine->IsForeignRelUpdatable = vssIsForeignRelUpdatable;
 	routine->PlanForeignModify = vssPlanForeignModify;
 	routine->BeginForeignModify = vssBeginForeignModify;
-	routine->ExecForeignInsert = write_row;
-	routine->ExecForeignUpdate = write_row;
-	routine->ExecForeignDelete = write_row;
+	routine->ExecForeignInsert = vssExecForeignInsert;
+	routine->ExecForeignUpdate = vssExecForeignChange;
+	routine->ExecForeignDelete = vssExecForeignChange;
 	routine->ExecForeignBatchInsert = vssExecForeignBatchInsert;
 	routine->GetForeignModifyBatchSize = vssGetForeignModifyBatchSize;
 	routine->EndForeignModify = vssEndForeignModify;

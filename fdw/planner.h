@@ -365,6 +365,8 @@ VssKnnScan *vssfdw_knn_begin(ForeignScanState *node, List *private);
 /* Prepare what may follow state->statement; not under EXPLAIN alone. */
 void vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state);
 bool vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot);
+/* Whether a statement is in the middle of its rows. */
+bool vssfdw_knn_is_running(VssScanState *state);
 /* Whether as many rows were given as the plan reads at most. */
 bool vssfdw_knn_satisfied(VssScanState *state);
 void vssfdw_knn_rescan(VssScanState *state);

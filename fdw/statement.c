@@ -165,7 +165,7 @@ vssfdw_done(VssStatement *statement)
 }
 
 void
-vssfdw_drain(VssConnection *conn)
+vssfdw_drain(VssConnection *conn, bool unbegun)
 {
 	dlist_iter iter;
 
@@ -173,8 +173,8 @@ vssfdw_drain(VssConnection *conn)
 	{
 		VssStatement *statement = dlist_container(VssStatement, node, iter.cur);
 
-		if (statement->drain != NULL && sqlite3_stmt_busy(statement->stmt))
-			statement->drain(statement->drain_arg);
+		if (statement->drain != NULL && (unbegun || sqlite3_stmt_busy(statement->stmt)))
+			statement->drain(statement->drain_arg, unbegun);
 	}
 }
 

@@ -44,7 +44,7 @@ vssExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
 		VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
 
 		vssfdw_begin_write(conn);
-		vssfdw_drain(conn);
+		vssfdw_drain(conn, false);
 		run(conn, psprintf("DELETE FROM main.%s", vssfdw_quote_identifier(table)));
 		if (restart_seqs)
 		{
