@@ -596,12 +596,25 @@ write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleT
 	return written ? slot : NULL;
 }
 
+/*
+ * PostgreSQL moves no row out of a foreign partition and does not look whether
+ * one that is written there belongs there.
+ */
+static void
+check_partition(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
+{
+	if (target->ri_RelationDesc->rd_rel->relispartition)
+		ExecPartitionCheck(target, slot, estate, true);
+}
+
 /* UPDATE and DELETE */
 static TupleTableSlot *
 vssExecForeignChange(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	VssModify *modify = target->ri_FdwState;
 
+	if (modify->operation == CMD_UPDATE)
+		check_partition(estate, target, slot);
 	vssfdw_drain(modify->conn, false);
 	return write_row(modify, target, slot, plan_slot);
 }
@@ -611,6 +624,7 @@ vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 {
 	VssModify *modify = target->ri_FdwState;
 
+	check_partition(estate, target, slot);
 	/* a row that moves here must not be met again when this partition's turn comes */
 	vssfdw_drain(modify->conn, modify->moved != NULL);
 	return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);

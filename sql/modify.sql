@@ -189,6 +189,7 @@ UPDATE parted SET v = v * 10 RETURNING tableoid::regclass, id, v;
 UPDATE parted SET region = 'south' WHERE id = 3 RETURNING tableoid::regclass, id;
 UPDATE parted SET region = 'east' WHERE id = 4;
 SELECT tableoid::regclass, * FROM parted ORDER BY id;
+INSERT INTO part_north VALUES (9, 'south', 9);
 DELETE FROM parted WHERE v > 20 RETURNING id;
 
 -- the index follows, and the next statement of the same transaction sees it
@@ -226,9 +227,9 @@ ROLLBACK;
 BEGIN;
 DELETE FROM child;
 PREPARE TRANSACTION 'x';
-ROLLBACK;
 
 SET client_min_messages = warning;
 DROP SCHEMA modify CASCADE;
+RESET search_path;
 DROP SERVER modify CASCADE;
 DROP SERVER modify2 CASCADE;
