@@ -35,7 +35,7 @@ struct Options
 	bool quick = false;
 	bool rebuild = false;
 	size_t n = 0; /* 0: all, or the data set's own size */
-	std::string words, mnist;
+	std::string words;
 	std::string only;    /* one data set by name */
 	std::string without; /* a library by name */
 	std::string cache;   /* folder for indexes and truth */
@@ -396,7 +396,7 @@ main(int argc, char **argv)
 		else if (arg == "--rebuild")
 			options.rebuild = true;
 		else if (value.empty())
-			die("usage: search --cache DIR --results DIR [--words FILE] [--mnist FILE] [--only NAME] "
+			die("usage: search --cache DIR --results DIR [--words FILE] [--only NAME] "
 				"[--without LIBRARY] [--n N] [--quick] [--rebuild]");
 		else
 		{
@@ -407,8 +407,6 @@ main(int argc, char **argv)
 				options.results = value;
 			else if (arg == "--words")
 				options.words = value;
-			else if (arg == "--mnist")
-				options.mnist = value;
 			else if (arg == "--only")
 				options.only = value;
 			else if (arg == "--without")
@@ -426,8 +424,6 @@ main(int argc, char **argv)
 
 	if (!options.words.empty() && wanted("words"))
 		run(options, load_fvecs("words", options.words, HNSW_COSINE, size(1000000, 50000), q));
-	if (!options.mnist.empty() && wanted("mnist"))
-		run(options, load_fvecs("mnist", options.mnist, HNSW_L2, size(1000000, 10000), q));
 	if (wanted("synthetic384"))
 		run(options, make_synthetic(size(100000, 20000), q, 384));
 	return 0;
