@@ -51,14 +51,25 @@ vssfdw_cancelled(void *arg)
 	return QueryCancelPending || ProcDiePending;
 }
 
+int64
+vssfdw_clock(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * INT64CONST(1000) + now.tv_nsec / 1000000;
+}
+
 static int
 progress_callback(void *arg)
 {
-	return vssfdw_cancelled(NULL);
+	const VssConnection *conn = arg;
+
+	return vssfdw_cancelled(NULL) || (conn->give_up_at != 0 && vssfdw_clock() >= conn->give_up_at);
 }
 
 /* When the wait that busy_callback is in began. */
-static struct timespec busy_since;
+static int64 busy_since;
 
 /*
  * Called again and again while another process holds the lock; 0 gives up.
@@ -67,15 +78,13 @@ static int
 busy_callback(void *arg, int count)
 {
 	const VssConnection *conn = arg;
-	struct timespec now;
+	int64 now = vssfdw_clock();
 	int64 waited;
 	int64 nap;
 
-	clock_gettime(CLOCK_MONOTONIC, &now);
 	if (count == 0)
 		busy_since = now;
-	waited =
-		(now.tv_sec - busy_since.tv_sec) * INT64CONST(1000) + (now.tv_nsec - busy_since.tv_nsec) / 1000000;
+	waited = now - busy_since;
 	if (vssfdw_cancelled(NULL) || waited >= conn->options->busy_timeout)
 		return 0;
 	nap = Min(Min(count + 1, BUSY_NAP_MS), conn->options->busy_timeout - waited);

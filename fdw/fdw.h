@@ -119,6 +119,7 @@ typedef struct VssConnection
 
 	/* The rest is private to connection.c, transaction.c, statement.c, catalog.c. */
 	bool lost;             /* SQLite ended the transaction by itself */
+	int64 give_up_at;      /* milliseconds of vssfdw_clock(): interrupt SQLite then; 0: never */
 	MemoryContext memory;  /* of servername and options */
 	dlist_head holds;      /* of VssHold */
 	dlist_head statements; /* of VssStatement handed out */
@@ -130,6 +131,9 @@ typedef struct VssConnection
 
 /* Open or reuse.  Checks privileges on the file; begins nothing. */
 VssConnection *vssfdw_connect(Oid serverid);
+
+/* Milliseconds of a clock that only goes forward. */
+int64 vssfdw_clock(void);
 
 /* True when PostgreSQL wants the running query to stop; callable anywhere, any thread. */
 bool vssfdw_cancelled(void *arg);

@@ -15,13 +15,18 @@
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "fdw/remote.h"
 
-/* Rows looked at to learn how a column without a telling type is stored. */
+/*
+ * Rows looked at to learn how a column without a telling type is stored, and
+ * for how long: a view may take for ever to give its first.
+ */
 #define SAMPLE_ROWS 1000
+#define SAMPLE_MS 500
 
 typedef struct ImportState
 {
@@ -364,6 +369,7 @@ sample_columns(ImportState *state, const char *table, List *columns, bool strict
 	VssStatement *statement;
 	ListCell *lc;
 	int n = 0;
+	int rc;
 
 	initStringInfo(&sql);
 	initStringInfo(&list);
@@ -386,7 +392,11 @@ sample_columns(ImportState *state, const char *table, List *columns, bool strict
 					 SAMPLE_ROWS);
 
 	statement = vssfdw_prepare(state->conn, sql.data, CurrentMemoryContext);
-	if (vssfdw_step(statement))
+	state->conn->give_up_at = vssfdw_clock() + SAMPLE_MS;
+	rc = sqlite3_step(statement->stmt);
+	state->conn->give_up_at = 0;
+	CHECK_FOR_INTERRUPTS();
+	if (rc == SQLITE_ROW)
 	{
 		n = 0;
 		foreach (lc, columns)
@@ -397,6 +407,8 @@ sample_columns(ImportState *state, const char *table, List *columns, bool strict
 				column->sample = column_string(statement, n++);
 		}
 	}
+	else if (rc != SQLITE_INTERRUPT)
+		vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, sql.data);
 	vssfdw_done(statement);
 }
 

@@ -117,10 +117,13 @@ sidecars_are_shared(const struct stat *file, const struct stat *folder)
 static void
 check_sidecars(const char *servername, const VssServerOptions *options, const struct stat *file, bool wal)
 {
-	char *folder_name = pstrdup(options->database);
+	/* SQLite follows symbolic links: its files lie beside the file itself. */
+	char *real = realpath(options->database, NULL);
+	char *folder_name = pstrdup(real != NULL ? real : options->database);
 	struct stat folder;
 	bool writes_file;
 
+	free(real);
 	get_parent_directory(folder_name);
 	if (folder_name[0] == '\0')
 		strcpy(folder_name, "/");

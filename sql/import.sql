@@ -73,6 +73,10 @@ SELECT c.relname, t.ftoptions FROM pg_foreign_table t JOIN pg_class c ON c.oid =
 SELECT * FROM import_hnsw.docs;
 SELECT * FROM import_hnsw.hand;
 SELECT rowid, embedding FROM import_hnsw.hand_vss;
+-- a view that gives no row for ever is imported nevertheless
+\! sqlite3 /tmp/vss_fdw_regress/import2.db "CREATE VIEW silent AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r WHERE n < 0"
+IMPORT FOREIGN SCHEMA main LIMIT TO (silent) FROM SERVER import2 INTO import_hnsw;
+SELECT name, type FROM import_columns WHERE "table" = 'silent';
 -- types are named so that they are found whatever the search path
 CREATE SCHEMA import_path;
 SET search_path = import_path;

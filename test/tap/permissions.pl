@@ -131,7 +131,7 @@ chmod 0755, $own;
 
 SKIP:
 {
-	skip 'a second operating-system user needs root', 24 unless $is_root && defined $owner_uid;
+	skip 'a second operating-system user needs root', 26 unless $is_root && defined $owner_uid;
 
 	# Make a database of the owner's: WAL or not, with this mode, in this folder.
 	my $make = sub {
@@ -159,6 +159,11 @@ SKIP:
 	($out, $err) = read_through_server($file, "read_only 'true'");
 	like($err, qr/42501: refusing to open/, 'read_only does not help a WAL database');
 	$owner_writes->($file, 'after the second refusal');
+
+	symlink $file, "$own/link.db";
+	($out, $err) = read_through_server("$own/link.db");
+	like($err, qr/42501: refusing to open/, 'nor does a symbolic link in another folder');
+	is_deeply([ glob("$base/trap/*") ], [$file], 'nothing was left beside the file it leads to');
 
 	# that this is no theory: sqlite3 as the server's user locks the owner out
 	my $victim = $make->(folder('victim', $owner_uid, $owner_gid, 0777), 0644, 1);
