@@ -28,8 +28,8 @@
 /* Elements of a vector that cost as much as one operator call. */
 #define ELEMENTS_PER_OPERATOR 64.0
 
-/* Likewise when they are parsed from text. */
-#define PARSED_PER_OPERATOR 8.0
+/* Likewise when they are parsed from text: two operator calls for each. */
+#define PARSED_PER_OPERATOR 0.5
 
 /* The attribute that clause compares (column = value, or <, ... when range) with something else, or 0. */
 static AttrNumber
@@ -264,4 +264,18 @@ vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *inde
 	run = candidates * (DISTANCES_PER_CANDIDATE * distance + lookup + conds);
 	run += matching * (fetch_cost(baserel) + baserel->baserestrictcost.per_tuple);
 	*total = *startup + run;
+}
+
+void
+vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, Cost *startup,
+				  Cost *total)
+{
+	VssRel *rel = VSS_REL(baserel);
+	/* the vectors lie in the mapped file, one after another */
+	Cost distance = cpu_operator_cost * (1 + index->dim / ELEMENTS_PER_OPERATOR);
+	Cost lookup = cpu_operator_cost * 2 * log2(rel->tuples + 1) + random_page_cost / 64;
+	double found = Min(baserel->rows, rel->tuples);
+
+	*startup = rel->server->fdw_startup_cost + baserel->baserestrictcost.startup + rel->tuples * distance;
+	*total = *startup + found * (lookup + fetch_cost(baserel) + baserel->baserestrictcost.per_tuple);
 }

@@ -105,7 +105,8 @@ vector_sql(VssDeparse *context, const VssIndexInfo *index)
  * hand-written triggers do, it is computed from the row itself.
  */
 static void
-deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds, bool prefilter)
+deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds, bool prefilter,
+			   bool bounded)
 {
 	StringInfo buf = context->buf;
 	char *rowid = rowid_sql(context, index);
@@ -124,6 +125,8 @@ deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, Li
 					 VSS_PARAM_STRATEGY, VSS_PARAM_STATS);
 	put_from(context);
 	appendStringInfo(buf, " ON %s = k.rowid", rowid);
+	if (bounded)
+		appendStringInfo(buf, " AND k.distance <= ?%d", VSS_PARAM_BOUND);
 	if (prefilter)
 	{
 		appendStringInfo(buf, " WHERE k.rowid IN (SELECT %s FROM ", rowid);
@@ -166,12 +169,12 @@ deparse_tail(VssDeparse *context, const VssIndexInfo *index, List *columns, List
 
 void
 vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns,
-				   List *conds)
+				   List *conds, bool bounded)
 {
 	if (which == VSS_KNN_TAIL)
 		deparse_tail(context, index, columns, conds);
 	else
-		deparse_stream(context, index, columns, conds, which == VSS_KNN_PREFILTER);
+		deparse_stream(context, index, columns, conds, which == VSS_KNN_PREFILTER, bounded);
 }
 
 /* ---------- joins, and what is done to their rows ---------- */

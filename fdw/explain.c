@@ -32,12 +32,12 @@ metric_name(BridgeMetric metric)
 
 /* k of the predicate when it is known now, else that it comes with execution, or that rows stream. */
 static void
-explain_k(ForeignScan *plan, bool predicate, ExplainState *es)
+explain_k(ForeignScan *plan, bool predicate, bool ordered, ExplainState *es)
 {
 	Const *k = list_nth(plan->fdw_exprs, 1);
 
 	if (!predicate)
-		ExplainPropertyText("K", "stream", es);
+		ExplainPropertyText("K", ordered ? "stream" : "all within the bound", es);
 	else if (!IsA(k, Const))
 		ExplainPropertyText("K", "parameter", es);
 	else if (k->constisnull)
@@ -90,7 +90,7 @@ explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
 
 	ExplainPropertyText("Index", strVal(list_nth(knn, VSS_KNN_INDEX)), es);
 	ExplainPropertyText("Metric", metric_name(intVal(list_nth(knn, VSS_KNN_METRIC))), es);
-	explain_k(plan, boolVal(list_nth(knn, VSS_KNN_PREDICATE)), es);
+	explain_k(plan, boolVal(list_nth(knn, VSS_KNN_PREDICATE)), boolVal(list_nth(knn, VSS_KNN_ORDERED)), es);
 	explain_ef(plan, knn, es);
 	ExplainPropertyText("Strategy", report.strategy != NULL ? report.strategy : planned_strategy(knn), es);
 	if (!es->analyze)

@@ -28,18 +28,23 @@
 
 #include <math.h>
 
+#include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/float.h"
 #include "utils/memutils.h"
 
 #include "fdw/planner.h"
 
 /* A stream is not given up before so many rows. */
-#define MIN_PULL 200
+#define MIN_PULL 100
 
-/* A row pulled from a stream costs as much as so many rows of a table scan. */
-#define SCANNED_PER_PULLED 40
+/*
+ * A stream is given up after this share of the rows: soon the library would
+ * measure all nodes to go on, and scanning the table for the conditions is as cheap.
+ */
+#define SCANNED_PER_PULLED 250
 
 /* Rowids already given. */
 typedef struct RowidEntry
@@ -75,10 +80,12 @@ struct VssKnnScan
 	BridgeMetric metric;
 	int64 index_ef;
 	double limit;
-	double bound;
+	double most; /* rows that are read at the very most, 0: unknown */
 	double rows;
 	int distance_place; /* in the scan tuple, from 0; -1: not wanted */
 	bool predicate;
+	bool ordered;
+	bool bounded; /* statements have a bound of the distance */
 	bool use_prefilter;
 	bool declared;
 	const char *prefilter_sql; /* NULL without */
@@ -86,6 +93,7 @@ struct VssKnnScan
 	ExprState *query;
 	ExprState *k;
 	ExprState *ef;
+	ExprState *bound;
 
 	/* statements, prepared with the scan */
 	VssStatement *prefilter;
@@ -94,6 +102,8 @@ struct VssKnnScan
 	/* of the present scan */
 	Phase phase;
 	VssStatement *current;
+	double farthest;         /* the bound */
+	bool farthest_is_nan;    /* then it bounds nothing: NaN is greater than all */
 	const VssVector *vector; /* in the bound values' context; NULL: SQL NULL */
 	rowids_hash *given;      /* NULL while nothing needs it */
 	int64 given_count;
@@ -151,10 +161,11 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	knn->metric = intVal(list_nth(private, VSS_KNN_METRIC));
 	knn->index_ef = intVal(list_nth(private, VSS_KNN_EF));
 	knn->limit = floatVal(list_nth(private, VSS_KNN_LIMIT));
-	knn->bound = floatVal(list_nth(private, VSS_KNN_BOUND));
+	knn->most = floatVal(list_nth(private, VSS_KNN_BOUND));
 	knn->rows = floatVal(list_nth(private, VSS_KNN_ROWS));
 	knn->distance_place = intVal(list_nth(private, VSS_KNN_DISTANCE_SLOT)) - 1;
 	knn->predicate = boolVal(list_nth(private, VSS_KNN_PREDICATE));
+	knn->ordered = boolVal(list_nth(private, VSS_KNN_ORDERED));
 	knn->use_prefilter = boolVal(list_nth(private, VSS_KNN_USE_PREFILTER));
 	knn->declared = boolVal(list_nth(private, VSS_KNN_DECLARED));
 	knn->prefilter_sql = sql_or_null(private, VSS_KNN_PREFILTER_SQL);
@@ -162,6 +173,8 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	knn->query = init_expr(plan, node, 0);
 	knn->k = init_expr(plan, node, 1);
 	knn->ef = init_expr(plan, node, 2);
+	knn->bound = init_expr(plan, node, 3);
+	knn->bounded = exprType(list_nth(plan->fdw_exprs, 3)) != VOIDOID;
 	knn->counted = true;
 	return knn;
 }
@@ -283,11 +296,16 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	bind_strategy(statement, phase == PHASE_PREFILTER);
 	check_bind(statement,
 			   sqlite3_bind_pointer(stmt, VSS_PARAM_STATS, &knn->stats, BRIDGE_STATS_POINTER, NULL));
+	if (knn->bounded)
+		check_bind(statement, sqlite3_bind_double(stmt, VSS_PARAM_BOUND, knn->farthest));
 	vssfdw_bind_params(node, state, statement);
 
 	if (phase == PHASE_STREAM && knn->prefilter != NULL && vssfdw_knn_strategy == VSS_STRATEGY_AUTO)
 		knn->stats.pull_limit = (int64) Max(MIN_PULL, knn->rows / SCANNED_PER_PULLED);
-	if (knn->given == NULL && !knn->predicate && (!knn->declared || knn->stats.pull_limit > 0))
+	else if (knn->bounded && knn->ordered)
+		/* without a limit the module measures all distances, lest it miss one within the bound */
+		knn->stats.pull_limit = PG_INT64_MAX;
+	if (knn->given == NULL && !knn->predicate && (!knn->declared || knn->prefilter != NULL))
 		knn->given = rowids_create(state->context, 64, NULL);
 
 	knn->phase = phase;
@@ -299,7 +317,8 @@ start_tail(ForeignScanState *node, VssScanState *state)
 {
 	VssKnnScan *knn = state->knn;
 
-	if (knn->tail == NULL)
+	/* NaN and NULL are not within a bound */
+	if (knn->tail == NULL || (knn->bounded && !knn->farthest_is_nan))
 	{
 		knn->phase = PHASE_DONE;
 		return;
@@ -328,6 +347,22 @@ start(ForeignScanState *node, VssScanState *state)
 
 		knn->vector = (VssVector *) PG_DETOAST_DATUM_COPY(value);
 		MemoryContextSwitchTo(old);
+	}
+
+	if (knn->bounded)
+	{
+		bool no_bound;
+
+		value = ExecEvalExprSwitchContext(knn->bound, node->ss.ps.ps_ExprContext, &no_bound);
+		if (no_bound)
+		{
+			knn->phase = PHASE_DONE;
+			return;
+		}
+		knn->farthest = DatumGetFloat8(value);
+		knn->farthest_is_nan = isnan(knn->farthest);
+		if (knn->farthest_is_nan)
+			knn->farthest = get_float8_infinity();
 	}
 
 	if (knn->predicate)
@@ -438,7 +473,7 @@ vssfdw_knn_is_running(VssScanState *state)
 bool
 vssfdw_knn_satisfied(VssScanState *state)
 {
-	return state->knn->bound > 0 && state->knn->given_count >= state->knn->bound;
+	return state->knn->most > 0 && state->knn->given_count >= state->knn->most;
 }
 
 void

@@ -19,6 +19,7 @@
 #include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/appendinfo.h"
@@ -180,13 +181,61 @@ wants_nearest(PlannerInfo *root)
 
 /* ---------- paths ---------- */
 
+/*
+ * A condition distance < bound (<=, or turned around) that stays with
+ * PostgreSQL, but lets the search end, or measure, in the index.  Of an index
+ * kept by hand-written triggers it is not sure that its distances are the rows'.
+ */
+static bool
+match_range(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, Distance *distance, Expr **expr,
+			Expr **bound)
+{
+	OpExpr *op = (OpExpr *) clause;
+	int strategy;
+	int side;
+
+	if (!IsA(clause, OpExpr) || list_length(op->args) != 2)
+		return false;
+	strategy = get_op_opfamily_strategy(op->opno, VSS_FLOAT_BTREE_FAM);
+	if (strategy == BTLessStrategyNumber || strategy == BTLessEqualStrategyNumber)
+		side = 0;
+	else if (strategy == BTGreaterStrategyNumber || strategy == BTGreaterEqualStrategyNumber)
+		side = 1;
+	else
+		return false;
+	*expr = list_nth(op->args, side);
+	*bound = list_nth(op->args, 1 - side);
+	return exprType((Node *) *bound) == FLOAT8OID && vssfdw_is_bindable(root, baserel, *bound) &&
+		   match_distance(root, baserel, *expr, distance) && distance->index->declared;
+}
+
+/* The bound that some condition sets to this very distance, or NULL. */
+static Expr *
+find_bound(PlannerInfo *root, RelOptInfo *baserel, Expr *distance)
+{
+	ListCell *cell;
+
+	foreach (cell, VSS_REL(baserel)->local_conds)
+	{
+		Distance found;
+		Expr *expr;
+		Expr *bound;
+
+		if (match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &found, &expr, &bound) &&
+			equal(expr, distance))
+			return bound;
+	}
+	return NULL;
+}
+
 static List *
-path_private(const Distance *distance, Expr *expr, Expr *k, Expr *ef, bool prefilter)
+path_private(const Distance *distance, Expr *expr, Expr *k, Expr *ef, Expr *bound, bool prefilter)
 {
 	List *result = list_make5(makeString(distance->index->name), makeInteger(distance->attnum), expr,
 							  distance->query, k);
 
 	result = lappend(result, ef);
+	result = lappend(result, bound);
 	return lappend(result, makeBoolean(prefilter));
 }
 
@@ -212,9 +261,36 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 		Cost total;
 
 		vssfdw_cost_knn(root, baserel, distance.index, limit, prefilter, &startup, &total);
-		add_path(baserel, (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total,
-													list_make1(pathkey), baserel->lateral_relids,
-													path_private(&distance, expr, NULL, NULL, prefilter)));
+		add_path(baserel,
+				 (Path *) vssfdw_make_path(
+					 root, baserel, baserel->rows, startup, total, list_make1(pathkey),
+					 baserel->lateral_relids,
+					 path_private(&distance, expr, NULL, NULL, find_bound(root, baserel, expr), prefilter)));
+	}
+}
+
+void
+vssfdw_add_range_path(PlannerInfo *root, RelOptInfo *baserel)
+{
+	VssRel *rel = VSS_REL(baserel);
+	ListCell *cell;
+
+	if (rel->info->indexes == NIL)
+		return;
+	foreach (cell, rel->local_conds)
+	{
+		Distance distance;
+		Expr *expr;
+		Expr *bound;
+		Cost startup;
+		Cost total;
+
+		if (!match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &distance, &expr, &bound))
+			continue;
+		vssfdw_cost_range(root, baserel, distance.index, &startup, &total);
+		add_path(baserel, (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, NIL,
+													baserel->lateral_relids,
+													path_private(&distance, expr, NULL, NULL, bound, false)));
 	}
 }
 
@@ -290,94 +366,5 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 	baserel->rows = clamp_row_est(Min(baserel->rows, wanted * baserel->rows / rel->tuples));
 	add_path(baserel, (Path *) vssfdw_make_path(
 						  root, baserel, baserel->rows, startup, total, pathkeys, baserel->lateral_relids,
-						  path_private(&distance, expr, lthird(func->args), ef, false)));
-}
-
-/* ---------- the distance as a column of the scan ---------- */
-
-typedef struct UseContext
-{
-	RelOptInfo *baserel;
-	AttrNumber attnum;
-	Expr *distance;
-} UseContext;
-
-/* Whether the column occurs outside the distance. */
-static bool
-uses_column(Node *node, UseContext *context)
-{
-	if (node == NULL || equal(node, context->distance))
-		return false;
-	if (IsA(node, Var))
-	{
-		Var *var = (Var *) node;
-
-		return var->varno == context->baserel->relid && var->varlevelsup == 0 &&
-			   (var->varattno == context->attnum || var->varattno == 0);
-	}
-	return expression_tree_walker(node, uses_column, context);
-}
-
-bool
-vssfdw_knn_vector_unused(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *distance,
-						 AttrNumber attnum)
-{
-	UseContext context = {.baserel = baserel, .attnum = attnum, .distance = distance};
-	AppendRelInfo *child = root->append_rel_array != NULL ? root->append_rel_array[baserel->relid] : NULL;
-	List *tlist = root->processed_tlist;
-	bool computed = false;
-	ListCell *cell;
-	int only;
-
-	/* in joins the distance is computed from the vector, above the join */
-	if (!bms_get_singleton_member(root->all_baserels, &only) || root->parse->hasTargetSRFs)
-		return false;
-	if (child != NULL)
-	{
-		if (child->parent_relid != only)
-			return false;
-		tlist = (List *) adjust_appendrel_attrs(root, (Node *) tlist, 1, &child);
-	}
-	else if (baserel->relid != only)
-		return false;
-	foreach (cell, tlist)
-		computed |= equal(lfirst_node(TargetEntry, cell)->expr, distance);
-	return computed && !uses_column((Node *) tlist, &context) && !uses_column((Node *) local_exprs, &context);
-}
-
-static bool
-collect_vars(List **vars, RelOptInfo *baserel, Node *node)
-{
-	ListCell *cell;
-	List *found =
-		pull_var_clause(node, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS | PVC_RECURSE_PLACEHOLDERS);
-
-	foreach (cell, found)
-	{
-		Var *var = lfirst(cell);
-
-		if (!IsA(var, Var) || var->varno != baserel->relid)
-			continue;
-		if (var->varattno <= 0)
-			return false;
-		*vars = list_append_unique(*vars, var);
-	}
-	return true;
-}
-
-List *
-vssfdw_knn_scan_tlist(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *local_exprs, Expr *distance)
-{
-	List *vars = NIL;
-	List *result;
-
-	/* EvalPlanQual's rows have the layout of the table */
-	if (root->parse->commandType != CMD_SELECT || root->rowMarks != NIL)
-		return NIL;
-	if (!collect_vars(&vars, baserel, (Node *) tlist) ||
-		!collect_vars(&vars, baserel, (Node *) baserel->reltarget->exprs) ||
-		!collect_vars(&vars, baserel, (Node *) local_exprs))
-		return NIL;
-	result = add_to_flat_tlist(NIL, vars);
-	return lappend(result, makeTargetEntry(copyObject(distance), list_length(result) + 1, NULL, false));
+						  path_private(&distance, expr, lthird(func->args), ef, NULL, false)));
 }

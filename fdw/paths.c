@@ -11,6 +11,7 @@
 
 #include "access/sysattr.h"
 #include "access/table.h"
+#include "catalog/pg_type.h"
 #include "foreign/fdwapi.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -341,6 +342,7 @@ vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 												baserel->lateral_relids, NIL));
 	add_lookup_paths(root, baserel);
 	vssfdw_add_knn_paths(root, baserel);
+	vssfdw_add_range_path(root, baserel);
 }
 
 /* ---------- the plan ---------- */
@@ -363,154 +365,6 @@ needed_columns(const VssRel *rel)
 	return result;
 }
 
-/* Where in scan_tlist each column is (its attribute number without such a list). */
-static List *
-column_places(RelOptInfo *baserel, List *columns, List *scan_tlist)
-{
-	List *result = NIL;
-	ListCell *cell;
-
-	if (scan_tlist == NIL)
-		return columns;
-	foreach (cell, columns)
-	{
-		ListCell *target;
-		int place = 0;
-
-		foreach (target, scan_tlist)
-		{
-			TargetEntry *entry = lfirst_node(TargetEntry, target);
-
-			if (IsA(entry->expr, Var) && ((Var *) entry->expr)->varno == baserel->relid &&
-				((Var *) entry->expr)->varattno == lfirst_int(cell))
-				place = entry->resno;
-		}
-		result = lappend_int(result, place);
-	}
-	return result;
-}
-
-/* A column that is in no place of the scan's rows need not be fetched. */
-static List *
-drop_unplaced(List *columns, List *scan_tlist, RelOptInfo *baserel)
-{
-	List *places = column_places(baserel, columns, scan_tlist);
-	List *result = NIL;
-	ListCell *column;
-	ListCell *place;
-
-	forboth(column, columns, place, places)
-	{
-		if (lfirst_int(place) != 0)
-			result = lappend_int(result, lfirst_int(column));
-	}
-	return result;
-}
-
-static char *
-deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns, List *conds)
-{
-	resetStringInfo(context->buf);
-	vssfdw_deparse_knn(context, which, index, columns, conds);
-	return pstrdup(context->buf->data);
-}
-
-/*
- * How many rows of a scan ordered by distance the plan reads at most, 0 when
- * that is not certain: other sort keys make an incremental sort read ahead, set
- * returning functions and row locks drop rows.
- */
-static double
-certain_bound(PlannerInfo *root)
-{
-	Query *parse = root->parse;
-	Const *count = (Const *) parse->limitCount;
-	Const *offset = (Const *) parse->limitOffset;
-	double bound;
-
-	if (count == NULL || !IsA(count, Const) || count->constisnull || parse->limitOption != LIMIT_OPTION_COUNT)
-		return 0;
-	if (offset != NULL && !IsA(offset, Const))
-		return 0;
-	if (list_length(root->query_pathkeys) != 1 || parse->hasTargetSRFs || root->rowMarks != NIL)
-		return 0;
-	bound = DatumGetInt64(count->constvalue);
-	if (offset != NULL && !offset->constisnull)
-		bound += DatumGetInt64(offset->constvalue);
-	return bound;
-}
-
-/* SQL, columns and KNN part of fdw_private for a path that asks an index; fdw_exprs into *exprs. */
-static List *
-plan_knn(PlannerInfo *root, RelOptInfo *baserel, List *path, List *columns, List *scan_tlist,
-		 List *remote_exprs, List *local_exprs, List **exprs)
-{
-	VssRel *rel = VSS_REL(baserel);
-	StringInfoData buf;
-	VssDeparse context = {.root = root, .rel = baserel, .buf = &buf, .first_param = VSS_PARAM_FIRST};
-	const VssIndexInfo *index = NULL;
-	const char *name = strVal(list_nth(path, VSS_KNN_PATH_INDEX));
-	Expr *k = list_nth(path, VSS_KNN_PATH_K);
-	Expr *ef = list_nth(path, VSS_KNN_PATH_EF);
-	Expr *distance = list_nth(path, VSS_KNN_PATH_DISTANCE);
-	bool predicate = k != NULL;
-	bool prefilter = boolVal(list_nth(path, VSS_KNN_PATH_PREFILTER));
-	double limit = 0;
-	double bound = 0;
-	int slot = 0;
-	char *sql;
-	char *prefilter_sql = "";
-	char *tail_sql = "";
-	List *knn;
-	ListCell *cell;
-
-	foreach (cell, rel->info->indexes)
-	{
-		if (strcmp(((VssIndexInfo *) lfirst(cell))->name, name) == 0)
-			index = lfirst(cell);
-	}
-	if (index == NULL)
-		elog(ERROR, "hnsw index \"%s\" disappeared while planning", name);
-
-	initStringInfo(&buf);
-	sql = deparse_knn(&context, VSS_KNN_STREAM, index, columns, remote_exprs);
-	if (!predicate)
-	{
-		if (remote_exprs != NIL)
-			prefilter_sql = deparse_knn(&context, VSS_KNN_PREFILTER, index, columns, remote_exprs);
-		tail_sql = deparse_knn(&context, VSS_KNN_TAIL, index, columns, remote_exprs);
-		if (local_exprs == NIL && bms_equal(root->all_baserels, baserel->relids) && root->limit_tuples > 0)
-		{
-			limit = root->limit_tuples;
-			bound = certain_bound(root);
-		}
-	}
-	if (scan_tlist != NIL && distance != NULL)
-	{
-		TargetEntry *entry = tlist_member(distance, scan_tlist);
-
-		slot = entry != NULL ? entry->resno : 0;
-	}
-
-	knn = list_make5(makeString(index->name), makeInteger(index->metric), makeInteger(index->dim),
-					 makeInteger(index->ef_search), makeFloat(psprintf("%.0f", limit)));
-	knn = lappend(knn, makeFloat(psprintf("%.0f", bound)));
-	knn = lappend(knn, makeFloat(psprintf("%.0f", rel->tuples)));
-	knn = lappend(knn, makeInteger(slot));
-	knn = lappend(knn, makeBoolean(predicate));
-	knn = lappend(knn, makeBoolean(prefilter));
-	knn = lappend(knn, makeBoolean(index->declared));
-	knn = lappend(knn, makeString(prefilter_sql));
-	knn = lappend(knn, makeString(tail_sql));
-
-	if (k == NULL)
-		k = (Expr *) makeNullConst(INT8OID, -1, InvalidOid);
-	if (ef == NULL)
-		ef = (Expr *) makeNullConst(INT4OID, -1, InvalidOid);
-	*exprs = list_concat(list_make3(list_nth(path, VSS_KNN_PATH_QUERY), k, ef), context.params);
-	return list_make4(makeString(sql), column_places(baserel, columns, scan_tlist), knn, makeString(""));
-}
-
 static List *
 plan_scan(PlannerInfo *root, RelOptInfo *baserel, List *columns, List *remote_exprs, List **exprs)
 {
@@ -528,7 +382,6 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 				  List *tlist, List *scan_clauses, Plan *outer_plan)
 {
 	VssRel *rel = VSS_REL(baserel);
-	List *path = best_path->fdw_private;
 	List *remote_exprs = NIL;
 	List *local_exprs = NIL;
 	List *scan_tlist = NIL;
@@ -556,21 +409,19 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 			local_exprs = lappend(local_exprs, restrict_info->clause);
 	}
 
-	if (path != NIL)
+	if (best_path->fdw_private != NIL)
 	{
-		Expr *distance = list_nth(path, VSS_KNN_PATH_DISTANCE);
+		VssKnnPlan plan = {.root = root,
+						   .baserel = baserel,
+						   .path = best_path,
+						   .tlist = tlist,
+						   .columns = columns,
+						   .remote_exprs = remote_exprs,
+						   .local_exprs = local_exprs};
 
-		if (distance != NULL)
-			scan_tlist = vssfdw_knn_scan_tlist(root, baserel, tlist, local_exprs, distance);
-		if (scan_tlist != NIL)
-		{
-			AttrNumber vector = intVal(list_nth(path, VSS_KNN_PATH_COLUMN));
-
-			columns = drop_unplaced(columns, scan_tlist, baserel);
-			if (vssfdw_knn_vector_unused(root, baserel, local_exprs, distance, vector))
-				columns = list_delete_int(columns, vector);
-		}
-		private = plan_knn(root, baserel, path, columns, scan_tlist, remote_exprs, local_exprs, &exprs);
+		private = vssfdw_plan_knn(&plan);
+		scan_tlist = plan.scan_tlist;
+		exprs = plan.exprs;
 	}
 	else
 	private = plan_scan(root, baserel, columns, remote_exprs, &exprs);

@@ -1,10 +1,12 @@
 /*
  * planner.h
- *		What the planning and scanning files share: paths.c, cost.c,
- *		shippable.c, deparse.c, knn_path.c, scan.c, knn.c and explain.c.
+ *		What the planning and scanning files share: paths.c,
+ *		knn_path.c, join_path.c, knn_plan.c, remote_plan.c, unique.c, cost.c,
+ *		shippable.c, deparse.c, deparse_select.c, scan.c, knn.c and explain.c.
  *
  * The split is by question: which ways are there to read a relation (paths.c,
- * knn_path.c), what do they cost (cost.c), which conditions mean the same in
+ * knn_path.c, join_path.c), which plans do they become (paths.c, knn_plan.c,
+ * remote_plan.c), what do they cost (cost.c), which conditions mean the same in
  * SQLite (shippable.c), how are they spelled (deparse.c), how are rows fetched
  * (scan.c, knn.c), what does EXPLAIN say (explain.c).
  */
@@ -107,6 +109,7 @@ enum VssKnnPathItem
 	VSS_KNN_PATH_QUERY,    /* Expr: q */
 	VSS_KNN_PATH_K,        /* Expr of the predicate, or NULL */
 	VSS_KNN_PATH_EF,       /* Expr of the predicate, or NULL */
+	VSS_KNN_PATH_BOUND,    /* Expr: only distances up to this are wanted, or NULL */
 	VSS_KNN_PATH_PREFILTER /* Boolean: collect the matching rowids first */
 };
 
@@ -121,29 +124,37 @@ const VssIndexInfo *vssfdw_column_index(const VssRel *rel, AttrNumber attnum, Br
 /* Add the paths ordered by distance that the query has a use for. */
 void vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel);
 
+/* Add the path that measures all distances in the index, for a condition distance < x. */
+void vssfdw_add_range_path(PlannerInfo *root, RelOptInfo *baserel);
+
 /* Add the one path there is for a relation with a vss_knn predicate. */
 void vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel);
 
 /* Whether clause is vss_knn(column of this relation, ...), raising an error when its form is not supported. */
 bool vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *clause);
 
-/*
- * The target list of rows that carry the distance beside what the plan needs,
- * or NIL where PostgreSQL must compute it again (row marks, system columns).
- */
-List *vssfdw_knn_scan_tlist(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *local_exprs,
-							Expr *distance);
-
-/*
- * Whether, given that target list, nobody looks at the vector column itself:
- * the query consists of this relation and computes its distance alone.
- */
-bool vssfdw_knn_vector_unused(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *distance,
-							  AttrNumber attnum);
-
 /* create_foreignscan_path of all versions. */
 ForeignPath *vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
 							  List *pathkeys, Relids required_outer, List *private);
+
+/* ---------- knn_plan.c ---------- */
+
+typedef struct VssKnnPlan
+{
+	PlannerInfo *root;
+	RelOptInfo *baserel;
+	ForeignPath *path;
+	List *tlist;
+	List *columns; /* attribute numbers that must be fetched */
+	List *remote_exprs;
+	List *local_exprs;
+	/* set by vssfdw_plan_knn */
+	List *scan_tlist; /* NIL: rows have the table's layout */
+	List *exprs;      /* fdw_exprs */
+} VssKnnPlan;
+
+/* Returns fdw_private. */
+List *vssfdw_plan_knn(VssKnnPlan *plan);
 
 /* ---------- join_path.c ---------- */
 
@@ -182,6 +193,10 @@ void vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, dou
 /* Cost of a stream of the index, all rows of it; prefilter: matching rowids are collected first. */
 void vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, double limit,
 					 bool prefilter, Cost *startup, Cost *total);
+
+/* Cost of measuring every vector of the index, and fetching the rows that are near enough. */
+void vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, Cost *startup,
+					   Cost *total);
 
 /* ---------- shippable.c ---------- */
 
@@ -224,6 +239,7 @@ enum VssKnnParam
 	VSS_PARAM_EF,
 	VSS_PARAM_STRATEGY,
 	VSS_PARAM_STATS,
+	VSS_PARAM_BOUND,
 	VSS_PARAM_FIRST
 };
 
@@ -262,7 +278,7 @@ typedef enum VssKnnSql
 } VssKnnSql;
 
 void vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns,
-						List *conds);
+						List *conds, bool bounded);
 
 /* " FROM ... WHERE ..." of a base relation or join, with all conditions that go down. */
 void vssfdw_deparse_rows(VssDeparse *context, RelOptInfo *rel);
@@ -290,6 +306,7 @@ enum VssKnnItem
 	VSS_KNN_ROWS,          /* Float: rows of the table, for the switch to the prefilter */
 	VSS_KNN_DISTANCE_SLOT, /* Integer: place of the distance in the scan tuple, 0: not there */
 	VSS_KNN_PREDICATE,     /* Boolean: the rows are those of a vss_knn predicate */
+	VSS_KNN_ORDERED,       /* Boolean: the query wants the nearest few, not all within the bound */
 	VSS_KNN_USE_PREFILTER, /* Boolean: begin with the prefilter */
 	VSS_KNN_DECLARED,      /* Boolean: VssIndexInfo.declared, index and table cannot differ */
 	VSS_KNN_PREFILTER_SQL, /* String, "" without */
@@ -297,10 +314,11 @@ enum VssKnnItem
 };
 
 /*
- * fdw_exprs of a KNN scan begin with q, k and ef (NULL constants where not
- * given); the conditions' parameters follow.
+ * fdw_exprs of a KNN scan begin with q, k, ef and the bound of the distance
+ * (NULL pointers cannot be: where not given, a NULL constant of type void);
+ * the conditions' parameters follow.
  */
-#define VSS_KNN_EXPRS 3
+#define VSS_KNN_EXPRS 4
 
 /* One value to bind, evaluated anew for each scan. */
 typedef struct VssScanParam

@@ -97,6 +97,43 @@ EXECUTE p('[3,0,0,0,0,0,0,0]', 70, 'tag3');
 EXECUTE p(NULL, 70, 'tag3');
 SELECT count(*) FROM local_docs WHERE n < 700 AND tag = 'tag3';
 
+RESET plan_cache_mode;
+
+-- all rows within a distance: exact, measured in the index, with or without an order
+CREATE FUNCTION within(condition text, OUT k text, OUT rows bigint, OUT same boolean) LANGUAGE plpgsql AS $$
+DECLARE
+	plan jsonb;
+	f text[];
+	l text[];
+BEGIN
+	EXECUTE 'EXPLAIN (FORMAT JSON) SELECT id FROM docs WHERE ' || condition INTO plan;
+	k := jsonb_path_query_first(plan, 'strict $.** ? (@."Metric" != "")')->>'K';
+	EXECUTE 'SELECT array_agg(q::text ORDER BY q::text) FROM (SELECT id, embedding <=> ''[3,0,0,0,0,0,0,0]'' AS d FROM docs WHERE '
+		|| condition || ') AS q' INTO f;
+	EXECUTE 'SELECT array_agg(q::text ORDER BY q::text) FROM (SELECT id, embedding <=> ''[3,0,0,0,0,0,0,0]'' AS d FROM local_docs WHERE '
+		|| condition || ') AS q' INTO l;
+	rows := coalesce(cardinality(l), 0);
+	same := f IS NOT DISTINCT FROM l;
+END $$;
+SELECT w.*, condition FROM unnest(ARRAY['embedding <=> ''[3,0,0,0,0,0,0,0]'' < 0.05',
+	'embedding <=> ''[3,0,0,0,0,0,0,0]'' <= 0.05 AND n < 1000', '0.05 > (embedding <=> ''[3,0,0,0,0,0,0,0]'')',
+	'embedding <=> ''[3,0,0,0,0,0,0,0]'' < -1', 'embedding <=> ''[3,0,0,0,0,0,0,0]'' < ''nan''',
+	'embedding <=> ''[3,0,0,0,0,0,0,0]'' <= ''nan''', 'embedding <=> ''[3,0,0,0,0,0,0,0]'' > 1.9',
+	'embedding <=> ''[0,0,0,0,0,0,0,0]'' < 0.5', 'embedding <=> ''[3,0,0,0,0,0,0,0]'' < (SELECT 0.05)',
+	'embedding <=> ''[3,0,0,0,0,0,0,0]'' < n', 'NOT embedding <=> ''[3,0,0,0,0,0,0,0]'' < 0.05',
+	'embedding <=> ''[3,0,0,0,0,0,0,0]'' < 0.05 OR n = 1', 'embedding <-> ''[3,0,0,0,0,0,0,0]'' < 0.5']) AS condition,
+	within(condition) AS w;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM docs WHERE embedding <=> '[3,0,0,0,0,0,0,0]' < 0.05 AND n < 1000;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM docs WHERE embedding <=> '[3,0,0,0,0,0,0,0]' < 0.05
+	ORDER BY embedding <=> '[3,0,0,0,0,0,0,0]' LIMIT 5;
+-- the bound ends a stream that would otherwise be read to its end
+SET vss_fdw.knn_strategy = exact;
+SELECT count(*) FROM (SELECT id FROM docs WHERE embedding <=> '[3,0,0,0,0,0,0,0]' < 0.02
+	ORDER BY embedding <=> '[3,0,0,0,0,0,0,0]' LIMIT 5000) AS s;
+SELECT count(*) FROM local_docs WHERE embedding <=> '[3,0,0,0,0,0,0,0]' < 0.02;
+RESET vss_fdw.knn_strategy;
+
+DROP FUNCTION within;
 DROP SERVER knn_filter CASCADE;
 DROP TABLE local_docs;
 DROP FUNCTION try, strategy;
