@@ -12,7 +12,6 @@
 
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
-#include "utils/formatting.h"
 #include "utils/memutils.h"
 
 #include "fdw/remote.h"
@@ -111,108 +110,6 @@ single_integer(VssConnection *conn, const char *sql)
 	return value;
 }
 
-/* ---------- declared types ---------- */
-
-/* Rules of "Determination Of Column Affinity" in SQLite's manual, in their order. */
-static VssAffinity
-affinity_of(const char *declared, bool strict)
-{
-	char *upper = asc_toupper(declared, strlen(declared));
-
-	if (strict && strcmp(upper, "ANY") == 0)
-		return VSS_AFFINITY_BLOB;
-	if (strstr(upper, "INT"))
-		return VSS_AFFINITY_INTEGER;
-	if (strstr(upper, "CHAR") || strstr(upper, "CLOB") || strstr(upper, "TEXT"))
-		return VSS_AFFINITY_TEXT;
-	if (upper[0] == '\0' || strstr(upper, "BLOB"))
-		return VSS_AFFINITY_BLOB;
-	if (strstr(upper, "REAL") || strstr(upper, "FLOA") || strstr(upper, "DOUB"))
-		return VSS_AFFINITY_REAL;
-	return VSS_AFFINITY_NUMERIC;
-}
-
-/*
- * SQLite enforces neither lengths nor precisions nor ranges of declared types,
- * so the PostgreSQL types are the wide ones: what is stored can be read.
- */
-const char *
-vssfdw_type_for_declared(const char *declared, bool strict)
-{
-	static const struct
-	{
-		const char *name;
-		const char *type;
-	} names[] = {
-		{"BOOL", "boolean"},
-		{"BOOLEAN", "boolean"},
-		{"DATE", "date"},
-		{"TIME", "time without time zone"},
-		{"TIMETZ", "time with time zone"},
-		{"TIME WITH TIME ZONE", "time with time zone"},
-		{"DATETIME", "timestamp without time zone"},
-		{"TIMESTAMP", "timestamp without time zone"},
-		{"TIMESTAMP WITHOUT TIME ZONE", "timestamp without time zone"},
-		{"TIMESTAMPTZ", "timestamp with time zone"},
-		{"TIMESTAMP WITH TIME ZONE", "timestamp with time zone"},
-		{"INTERVAL", "interval"},
-		{"UUID", "uuid"},
-		{"GUID", "uuid"},
-		{"UNIQUEIDENTIFIER", "uuid"},
-		{"JSON", "json"},
-		{"JSONB", "jsonb"},
-		{"BYTEA", "bytea"},
-		{"BINARY", "bytea"},
-		{"VARBINARY", "bytea"},
-		{"IMAGE", "bytea"},
-		{"INET", "inet"},
-		{"CIDR", "cidr"},
-		{"MACADDR", "macaddr"},
-		{"STRING", "text"},
-	};
-	StringInfoData name;
-	int depth = 0;
-
-	/* The name without "(10, 2)" and with single blanks. */
-	initStringInfo(&name);
-	for (const char *p = declared; *p != '\0'; p++)
-	{
-		if (*p == '(')
-			depth++;
-		else if (*p == ')')
-			depth--;
-		else if (depth <= 0)
-		{
-			char c = pg_ascii_toupper((unsigned char) *p);
-
-			if (c == ' ' && (name.len == 0 || name.data[name.len - 1] == ' '))
-				continue;
-			appendStringInfoChar(&name, c);
-		}
-	}
-	while (name.len > 0 && name.data[name.len - 1] == ' ')
-		name.data[--name.len] = '\0';
-
-	for (int i = 0; i < lengthof(names); i++)
-		if (strcmp(name.data, names[i].name) == 0)
-			return names[i].type;
-
-	switch (affinity_of(name.data, strict))
-	{
-		case VSS_AFFINITY_INTEGER:
-			return "bigint";
-		case VSS_AFFINITY_TEXT:
-			return "text";
-		case VSS_AFFINITY_REAL:
-			return "double precision";
-		case VSS_AFFINITY_NUMERIC:
-			return "numeric";
-		case VSS_AFFINITY_BLOB:
-			break;
-	}
-	return name.len == 0 || strict ? (strcmp(name.data, "BLOB") == 0 ? "bytea" : "text") : "bytea";
-}
-
 /* ---------- one table ---------- */
 
 static bool
@@ -268,7 +165,7 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 		column->declared = column_text(statement, 1);
 		if (column->declared == NULL)
 			column->declared = pstrdup("");
-		column->affinity = affinity_of(column->declared, info->strict);
+		column->affinity = vssfdw_affinity(column->declared, info->strict);
 		column->not_null = sqlite3_column_int(statement->stmt, 2) != 0;
 		column->generated = sqlite3_column_int(statement->stmt, 4) != 0;
 		info->columns = lappend(info->columns, column);

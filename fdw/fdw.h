@@ -246,9 +246,6 @@ Datum vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int 
 /* Bind a PostgreSQL value to parameter i (1-based) in the form the column stores. */
 void vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value, bool isnull);
 
-/* The PostgreSQL type that a declared SQLite type maps to, as import spells it. */
-const char *vssfdw_type_for_declared(const char *declared, bool strict);
-
 /* ---------- catalog.c: what the SQLite file says of itself ---------- */
 
 typedef struct VssIndexInfo
@@ -321,6 +318,22 @@ List *vssfdw_indexes(VssConnection *conn);
 
 /* SQLite identifier and literal quoting, palloc'd. */
 char *vssfdw_quote_identifier(const char *name);
+
+/* ---------- declared.c ---------- */
+
+VssAffinity vssfdw_affinity(const char *declared, bool strict);
+
+/* The PostgreSQL type that a declared SQLite type maps to, as import spells it. */
+const char *vssfdw_type_for_declared(const char *declared, bool strict);
+
+/* Dimensions of a type declared as a vector, -1 where it names none; 0: no vector. */
+int vssfdw_declared_dimension(const char *declared);
+
+/*
+ * A column's default as PostgreSQL's SQL of the same meaning for a column of
+ * this type, palloc'd; NULL where there is none.
+ */
+char *vssfdw_translated_default(const char *sql, const char *type);
 
 /* ---------- import.c ---------- */
 

@@ -330,28 +330,6 @@ read_columns(ImportState *state, const char *table)
 	return columns;
 }
 
-/* VECTOR(384), VSS_VECTOR(384), F32_BLOB(384): declared as vectors by their names. */
-static int
-declared_dimension(const char *declared)
-{
-	static const char *const names[] = {"vss_vector", "vector", "f32_blob", "float32"};
-
-	for (int i = 0; i < lengthof(names); i++)
-	{
-		size_t length = strlen(names[i]);
-
-		if (pg_strncasecmp(declared, names[i], length) == 0)
-		{
-			const char *rest = declared + length + strspn(declared + length, " ");
-			int dim = *rest == '(' ? atoi(rest + 1) : -1;
-
-			if (*rest == '\0' || *rest == '(')
-				return dim >= 1 && dim <= BRIDGE_MAX_DIM ? dim : -1;
-		}
-	}
-	return 0;
-}
-
 /* Types whose stored form cannot be told from the declaration. */
 static bool
 wants_sample(const ImportColumn *column, const char *type)
@@ -423,7 +401,7 @@ mark_vectors(List *columns, const VssTableInfo *info)
 	{
 		ImportColumn *column = lfirst(lc);
 
-		column->dim = declared_dimension(column->declared);
+		column->dim = vssfdw_declared_dimension(column->declared);
 		foreach (lc2, info->indexes)
 		{
 			const VssIndexInfo *index = lfirst(lc2);
@@ -478,83 +456,6 @@ column_type(const ImportState *state, const ImportColumn *column, bool strict, c
 	return type;
 }
 
-/* ---------- defaults ---------- */
-
-/*
- * A default that means the same in PostgreSQL: numbers, strings, booleans and
- * the current time where the column's type makes it the same value.  NULL for
- * all else; SQLite then has a default that PostgreSQL does not know.
- */
-static char *
-translated_default(const char *sql, const char *type)
-{
-	size_t length;
-	const char *p = sql;
-	bool is_number = false;
-
-	if (sql == NULL)
-		return NULL;
-	length = strlen(sql);
-	while (length > 1 && sql[0] == '(' && sql[length - 1] == ')')
-	{
-		char *inner = pnstrdup(sql + 1, length - 2);
-
-		if (strpbrk(inner, "()") != NULL)
-			return NULL;
-		sql = p = inner;
-		length = strlen(sql);
-	}
-
-	if (sql[0] == '\'' && length > 1 && sql[length - 1] == '\'')
-	{
-		/* One literal: every quote inside is doubled. */
-		for (const char *q = sql + 1; q < sql + length - 1; q++)
-			if (*q == '\'' && *++q != '\'')
-				return NULL;
-		if (strchr(sql, '\\') != NULL || strcmp(type, "bytea") == 0 || strncmp(type, "time", 4) == 0 ||
-			strcmp(type, "date") == 0)
-			return NULL;
-		return pstrdup(sql);
-	}
-	if (pg_strcasecmp(sql, "TRUE") == 0 || pg_strcasecmp(sql, "FALSE") == 0)
-	{
-		if (strcmp(type, "boolean") == 0)
-			return pstrdup(sql);
-		return strcmp(type, "bigint") == 0 ? pstrdup(pg_strcasecmp(sql, "TRUE") == 0 ? "1" : "0") : NULL;
-	}
-	if (pg_strcasecmp(sql, "CURRENT_TIMESTAMP") == 0)
-	{
-		if (strcmp(type, "timestamp with time zone") == 0)
-			return pstrdup("date_trunc('second', now())");
-		if (strcmp(type, "timestamp without time zone") == 0)
-			return pstrdup("date_trunc('second', now() AT TIME ZONE 'UTC')");
-		if (strcmp(type, "text") == 0)
-			return pstrdup("to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')");
-		return NULL;
-	}
-	if (pg_strcasecmp(sql, "CURRENT_DATE") == 0)
-		return strcmp(type, "date") == 0 ? pstrdup("((now() AT TIME ZONE 'UTC')::date)") : NULL;
-
-	if (*p == '-' || *p == '+')
-		p++;
-	for (; *p != '\0'; p++)
-	{
-		if (isdigit((unsigned char) *p))
-			is_number = true;
-		else if (strchr(".eE+-", *p) == NULL)
-			return NULL;
-	}
-	if (!is_number)
-		return NULL;
-	if (strcmp(type, "boolean") == 0)
-		return strcmp(sql, "0") == 0 ? pstrdup("false") : strcmp(sql, "1") == 0 ? pstrdup("true") : NULL;
-	if (strcmp(type, "bigint") == 0)
-		return strpbrk(sql, ".eE") == NULL ? pstrdup(sql) : NULL;
-	if (strcmp(type, "double precision") == 0 || strcmp(type, "numeric") == 0)
-		return pstrdup(sql);
-	return NULL;
-}
-
 /* ---------- one table ---------- */
 
 static void
@@ -570,7 +471,7 @@ append_column(StringInfo command, ImportState *state, const ImportColumn *column
 	StringInfoData options;
 	const char *stored;
 	const char *type = column_type(state, column, info->strict, &stored);
-	char *default_sql = column->generated ? NULL : translated_default(column->default_sql, type);
+	char *default_sql = column->generated ? NULL : vssfdw_translated_default(column->default_sql, type);
 	bool is_rowid = info->rowid_alias != NULL && strcmp(info->rowid_alias, column->name) == 0;
 
 	initStringInfo(&options);
