@@ -3,7 +3,7 @@
  *		Recall@10 against exact search, cost and speed, by ef_search, on all
  *		341,479 word vectors at the default build settings.
  *
- *	recall_words FILE.f32 GRAPH [QUERIES]
+ *	recall_words FILE.fvecs GRAPH [QUERIES]
  *
  * Queries are sums of two words far apart in frequency, so none is a stored
  * vector.  GRAPH is made where it is missing and used again.  Prints TSV; the
@@ -48,16 +48,27 @@ read_vectors(const char *path)
 {
 	FILE *file = fopen(path, "rb");
 	long size;
+	struct
+	{
+		int32_t dim;
+		float x[DIM];
+	} record;
 
 	if (!file)
-		die(path, "cannot be opened; bench/fetch-words makes it");
+		die(path, "cannot be opened; bench/data/fetch-words makes it");
 	fseek(file, 0, SEEK_END);
 	size = ftell(file);
 	rewind(file);
-	count = (size_t) size / (sizeof(float) * DIM);
-	vectors = malloc((size_t) size);
-	if (!vectors || count < 100000 || fread(vectors, sizeof(float) * DIM, count, file) != count)
+	count = (size_t) size / sizeof(record);
+	vectors = malloc(count * sizeof(float) * DIM);
+	if (!vectors || count < 100000)
 		die(path, "is not the words data set");
+	for (size_t i = 0; i < count; i++)
+	{
+		if (fread(&record, sizeof(record), 1, file) != 1 || record.dim != DIM)
+			die(path, "is not the words data set");
+		memcpy(vectors + i * DIM, record.x, sizeof(record.x));
+	}
 	fclose(file);
 }
 
@@ -138,7 +149,7 @@ main(int argc, char **argv)
 	double start;
 
 	if (argc < 3)
-		die("usage", "recall_words FILE.f32 GRAPH [QUERIES]");
+		die("usage", "recall_words FILE.fvecs GRAPH [QUERIES]");
 	read_vectors(argv[1]);
 	query_count = argc > 3 ? (size_t) atol(argv[3]) : 500;
 	queries = malloc(sizeof(float) * DIM * query_count);

@@ -156,6 +156,28 @@ operator_sql(Oid opno, VssClass class)
 	}
 }
 
+/* The operator with its operands exchanged. */
+static const char *
+mirrored(const char *operator)
+{
+	switch (operator[0])
+	{
+		case '<':
+			return operator[1] == '=' ? ">=" : operator[1] == '>' ? "<>" : ">";
+		case '>':
+			return operator[1] == '=' ? "<=" : "<";
+		default:
+			return operator;
+	}
+}
+
+/* Whether expr reads columns of the scan, rather than being a value to bind. */
+static bool
+reads_columns(VssDeparse *context, void *expr)
+{
+	return bms_overlap(pull_varnos(context->root, expr), VSS_REL(context->rel)->relids);
+}
+
 static void
 put_comparison(VssDeparse *context, const char *operator, List * args)
 {
@@ -318,8 +340,17 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 		{
 			OpExpr *op = (OpExpr *) expr;
 			VssClass class = vssfdw_expr_class(context->root, context->rel, linitial(op->args));
+			const char *operator= operator_sql(op->opno, class);
 
-			put_comparison(context, operator_sql(op->opno, class), op->args);
+			/*
+			 * The column on the left: which way round a join clause comes
+			 * differs between versions of PostgreSQL.
+			 */
+			if (!reads_columns(context, linitial(op->args)) && reads_columns(context, lsecond(op->args)))
+				put_comparison(context, mirrored(operator),
+							   list_make2(lsecond(op->args), linitial(op->args)));
+			else
+				put_comparison(context, operator, op->args);
 		}
 		break;
 
