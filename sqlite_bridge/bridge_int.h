@@ -279,6 +279,7 @@ bool bridge_token_parse(const char *text, uint8_t token[HNSW_TOKEN_BYTES]);
 typedef struct BridgeConnection BridgeConnection;
 typedef struct BridgeTable BridgeTable;
 typedef struct BridgeMerger BridgeMerger; /* thread.c's */
+typedef struct BridgeNames BridgeNames;   /* names.c's */
 
 typedef struct BridgeSearcher BridgeSearcher; /* graph.c's */
 
@@ -349,6 +350,8 @@ struct BridgeConnection
 	BridgeIndex *indexes;
 	BridgeMerger *merger; /* NULL: no merge thread was started */
 	sqlite3_stmt *poll;   /* asks SQLite before 3.41 whether it is interrupted */
+	BridgeNames *names;   /* the last name looked up, or NULL */
+	bool stepping;        /* poll or names' statement is being run: not to be finalized */
 };
 
 /*
@@ -373,20 +376,10 @@ bool bridge_cancelled(void *connection);
 void bridge_cancelled_end(BridgeConnection *connection);
 
 /*
- * The index by name: "table", "schema.table", or NULL where the database has
- * one.  Connects its virtual table if need be, so that index->connected is
- * set.  The result is the registry's; it stays valid as long as the virtual
- * table is connected.  Errors list the candidates.
+ * Step and reset a statement of the connection's own.  Compiling it anew may
+ * disconnect the last table, which must not take it away meanwhile.
  */
-int bridge_find_index(BridgeConnection *connection, const char *name, BridgeIndex **out, BridgeError *err);
-
-/* The entry of a table that is connected already. */
-int bridge_find_connected(BridgeConnection *connection, const char *schema, const char *table,
-						  BridgeIndex **out, BridgeError *err);
-
-/* Only the names, without connecting; both sqlite3_free. */
-int bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
-					 BridgeError *err);
+int bridge_step_own(BridgeConnection *connection, sqlite3_stmt *stmt);
 
 /* The store of a connected index, valid within the present call of SQLite. */
 BridgeStore *bridge_index_store(BridgeIndex *index);
@@ -407,6 +400,27 @@ int bridge_index_adopt(BridgeIndex *index, HnswSnapshot *graph, const uint8_t to
 
 /* Drop cached snapshots and delta (after a merge, a rebuild, a drop). */
 void bridge_index_forget(BridgeIndex *index);
+
+/* ---------- names.c ---------- */
+
+/*
+ * The index by name: "table", "schema.table", or NULL where the database has
+ * one.  Connects its virtual table if need be, so that index->connected is
+ * set.  The result is the registry's; it stays valid as long as the virtual
+ * table is connected.  Errors list the candidates.
+ */
+int bridge_find_index(BridgeConnection *connection, const char *name, BridgeIndex **out, BridgeError *err);
+
+/* The entry of a table that is connected already. */
+int bridge_find_connected(BridgeConnection *connection, const char *schema, const char *table,
+						  BridgeIndex **out, BridgeError *err);
+
+/* Only the names, without connecting; both sqlite3_free. */
+int bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
+					 BridgeError *err);
+
+/* Finalizes its statement. */
+void bridge_names_forget(BridgeConnection *connection);
 
 /* ---------- delta.c ---------- */
 
@@ -604,7 +618,7 @@ struct BridgeTable
 	BridgeConnection *connection;
 	BridgeStore *store;
 	BridgeIndex *index;
-	int64_t changes;	/* in the present transaction */
+	int64_t changes;    /* in the present transaction */
 	int64_t *conflicts; /* rowids that REPLACE may remove; see above */
 	size_t conflict_count, conflict_capacity;
 };

@@ -5,8 +5,9 @@
  *	CREATE TABLE x(distance REAL, vec HIDDEN, k HIDDEN, ef HIDDEN, "table" HIDDEN)
  *
  * The same scan as that of the table it is asked about.  A statement on that
- * table is kept prepared for as long as a cursor may read it: it makes SQLite connect the
- * table, notice changes of the schema, and keep the table object alive.
+ * table, the guard, is kept prepared for as long as a cursor may read it: it
+ * makes SQLite connect the table, notice changes of the schema, and keep the
+ * table object alive.  A guard that is free waits for the next cursor.
  */
 #include "sqlite_bridge/bridge_int.h"
 
@@ -31,20 +32,35 @@ static const BridgeColumns columns = {.distance = COLUMN_DISTANCE,
 									  .strategy = -1,
 									  .stats = -1};
 
+/* A statement on schema.table; all NULL before the first search. */
+typedef struct Guard
+{
+	sqlite3_stmt *stmt;
+	char *schema, *table;
+} Guard;
+
 typedef struct KnnTable
 {
 	sqlite3_vtab base;
 	BridgeConnection *connection;
+	Guard idle;
 } KnnTable;
 
 typedef struct KnnCursor
 {
 	sqlite3_vtab_cursor base;
 	BridgeQuery query;
-	char *asked; /* the table argument that index was found by; NULL: none given */
-	char *schema, *table;
-	sqlite3_stmt *guard; /* on schema.table; NULL before the first search */
+	Guard guard;
 } KnnCursor;
+
+static void
+guard_free(Guard *guard)
+{
+	sqlite3_finalize(guard->stmt);
+	sqlite3_free(guard->schema);
+	sqlite3_free(guard->table);
+	memset(guard, 0, sizeof(*guard));
+}
 
 static int
 fail(sqlite3_vtab *vtab, BridgeError *err)
@@ -80,6 +96,7 @@ knn_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_v
 static int
 knn_disconnect(sqlite3_vtab *vtab)
 {
+	guard_free(&((KnnTable *) vtab)->idle);
 	sqlite3_free(vtab);
 	return SQLITE_OK;
 }
@@ -104,75 +121,73 @@ knn_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 }
 
 /* The scan first: it reads what the guard keeps alive. */
-static void
-forget_table(KnnCursor *cursor)
-{
-	bridge_query_finish(&cursor->query);
-	sqlite3_finalize(cursor->guard);
-	cursor->guard = NULL;
-	sqlite3_free(cursor->asked);
-	sqlite3_free(cursor->schema);
-	sqlite3_free(cursor->table);
-	cursor->asked = cursor->schema = cursor->table = NULL;
-}
-
 static int
 knn_close(sqlite3_vtab_cursor *base)
 {
 	KnnCursor *cursor = (KnnCursor *) base;
+	KnnTable *table = (KnnTable *) base->pVtab;
 
-	forget_table(cursor);
 	bridge_query_free(&cursor->query);
+	guard_free(&table->idle);
+	table->idle = cursor->guard;
 	sqlite3_free(cursor);
 	return SQLITE_OK;
 }
 
+/* Have cursor->guard be one on this table; takes over the names. */
 static int
-find_table(KnnCursor *cursor, BridgeConnection *connection, const char *name, BridgeError *err)
+take_guard(KnnCursor *cursor, char *schema, char *table, BridgeError *err)
 {
+	KnnTable *knn = (KnnTable *) cursor->base.pVtab;
+	Guard *guard = &cursor->guard;
 	char *sql;
-	int rc;
+	int rc = SQLITE_OK;
 
-	forget_table(cursor);
-	rc = bridge_find_name(connection, name, &cursor->schema, &cursor->table, err);
-	if (rc != SQLITE_OK)
-		return rc;
-	sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE 0", cursor->schema, cursor->table);
-	if (sql == NULL || (name != NULL && (cursor->asked = sqlite3_mprintf("%s", name)) == NULL))
-		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
-	else
+	if (guard->stmt == NULL)
 	{
-		rc = sqlite3_prepare_v2(connection->db, sql, -1, &cursor->guard, NULL);
-		if (rc != SQLITE_OK)
-			rc = bridge_error_db(err, connection->db, "vss_knn: table %s", cursor->table);
+		*guard = knn->idle;
+		memset(&knn->idle, 0, sizeof(knn->idle));
 	}
+	if (guard->stmt != NULL && strcmp(guard->schema, schema) == 0 && strcmp(guard->table, table) == 0)
+	{
+		sqlite3_free(schema);
+		sqlite3_free(table);
+		return SQLITE_OK;
+	}
+	guard_free(guard);
+	guard->schema = schema;
+	guard->table = table;
+	sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE 0", schema, table);
+	if (sql == NULL)
+		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
+	else if (sqlite3_prepare_v2(knn->connection->db, sql, -1, &guard->stmt, NULL) != SQLITE_OK)
+		rc = bridge_error_db(err, knn->connection->db, "vss_knn: table %s", table);
 	sqlite3_free(sql);
 	return rc;
 }
 
 /* Running the guard starts the read transaction, and reconnects the table if the schema moved. */
 static int
-enter_table(KnnCursor *cursor, BridgeConnection *connection, const char *name, BridgeIndex **index,
-			BridgeError *err)
+enter_table(KnnCursor *cursor, const char *name, BridgeIndex **index, BridgeError *err)
 {
-	bool same =
-		cursor->guard != NULL &&
-		(name == NULL ? cursor->asked == NULL : cursor->asked != NULL && strcmp(name, cursor->asked) == 0);
-	int rc = same ? SQLITE_OK : find_table(cursor, connection, name, err);
+	BridgeConnection *connection = ((KnnTable *) cursor->base.pVtab)->connection;
+	char *schema, *table;
+	int rc = bridge_find_name(connection, name, &schema, &table, err);
 
+	if (rc == SQLITE_OK)
+		rc = take_guard(cursor, schema, table, err);
 	if (rc != SQLITE_OK)
 		return rc;
-	sqlite3_step(cursor->guard);
-	if (sqlite3_reset(cursor->guard) != SQLITE_OK)
-		return bridge_error_db(err, connection->db, "vss_knn: table %s", cursor->table);
-	return bridge_find_connected(connection, cursor->schema, cursor->table, index, err);
+	sqlite3_step(cursor->guard.stmt);
+	if (sqlite3_reset(cursor->guard.stmt) != SQLITE_OK)
+		return bridge_error_db(err, connection->db, "vss_knn: table %s", cursor->guard.table);
+	return bridge_find_connected(connection, cursor->guard.schema, cursor->guard.table, index, err);
 }
 
 static int
 knn_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc, sqlite3_value **argv)
 {
 	KnnCursor *cursor = (KnnCursor *) base;
-	BridgeConnection *connection = ((KnnTable *) base->pVtab)->connection;
 	sqlite3_value *name_value = bridge_plan_value(plan, PLAN_TABLE, argv);
 	const char *name = name_value == NULL ? NULL : (const char *) sqlite3_value_text(name_value);
 	BridgeIndex *index;
@@ -180,7 +195,7 @@ knn_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
 	int rc;
 
 	bridge_query_finish(&cursor->query);
-	rc = enter_table(cursor, connection, name, &index, &err);
+	rc = enter_table(cursor, name, &index, &err);
 	if (rc == SQLITE_OK)
 		rc = bridge_query_start(&cursor->query, index, plan, argv, &err);
 	return rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
@@ -214,7 +229,7 @@ knn_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 	else if (column == COLUMN_EF)
 		sqlite3_result_int(context, cursor->query.ef);
 	else if (column == COLUMN_TABLE)
-		sqlite3_result_text(context, cursor->table, -1, SQLITE_TRANSIENT);
+		sqlite3_result_text(context, cursor->guard.table, -1, SQLITE_TRANSIENT);
 	return SQLITE_OK;
 }
 

@@ -70,9 +70,22 @@ is_interrupted(BridgeConnection *connection)
 		sqlite3_prepare_v3(connection->db, "SELECT 1", -1, SQLITE_PREPARE_PERSISTENT, &connection->poll,
 						   NULL) != SQLITE_OK)
 		return false;
-	stopped = sqlite3_step(connection->poll) == SQLITE_INTERRUPT;
-	sqlite3_reset(connection->poll);
+	stopped = bridge_step_own(connection, connection->poll) == SQLITE_INTERRUPT;
+	bridge_cancelled_end(connection);
 	return stopped;
+}
+
+int
+bridge_step_own(BridgeConnection *connection, sqlite3_stmt *stmt)
+{
+	bool before = connection->stepping;
+	int rc;
+
+	connection->stepping = true;
+	sqlite3_step(stmt);
+	rc = sqlite3_reset(stmt);
+	connection->stepping = before;
+	return rc;
 }
 
 bool
@@ -92,11 +105,14 @@ bridge_cancelled(void *arg)
 void
 bridge_cancelled_end(BridgeConnection *connection)
 {
+	if (connection->stepping)
+		return;
 	for (BridgeIndex *index = connection->indexes; index != NULL; index = index->next)
 		if (index->connected != NULL)
 			return;
 	sqlite3_finalize(connection->poll);
 	connection->poll = NULL;
+	bridge_names_forget(connection);
 }
 
 /* ---------- indexes ---------- */
@@ -209,178 +225,6 @@ bridge_index_forget(BridgeIndex *index)
 	index->delta = NULL;
 	bridge_searcher_free(index->searcher);
 	index->searcher = NULL;
-}
-
-/* ---------- names ---------- */
-
-/* Candidates of a name, for choice and for the error. */
-typedef struct Search
-{
-	const char *name; /* NULL: any */
-	char *schema, *table;
-	int matches;
-	sqlite3_str *list; /* all that match, or all there are */
-	sqlite3_str *known;
-} Search;
-
-/* name is "table" or "schema.table"; SQLite folds ASCII case in names. */
-static bool
-name_matches(const char *name, const char *schema, const char *table)
-{
-	size_t length = strlen(schema);
-
-	if (sqlite3_stricmp(name, table) == 0)
-		return true;
-	return sqlite3_strnicmp(name, schema, (int) length) == 0 && name[length] == '.' &&
-		   sqlite3_stricmp(name + length + 1, table) == 0;
-}
-
-static int
-search_schema(BridgeConnection *connection, const char *schema, Search *search, BridgeError *err)
-{
-	char *sql = sqlite3_mprintf("SELECT name, sql FROM \"%w\".sqlite_schema "
-								"WHERE type = 'table' AND rootpage = 0 AND sql LIKE 'CREATE VIRTUAL%%'",
-								schema);
-	sqlite3_stmt *stmt = NULL;
-	int rc;
-
-	if (sql == NULL)
-		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	rc = sqlite3_prepare_v2(connection->db, sql, -1, &stmt, NULL);
-	sqlite3_free(sql);
-	if (rc != SQLITE_OK)
-		return bridge_error_db(err, connection->db, "hnsw: looking for tables");
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		const char *table = (const char *) sqlite3_column_text(stmt, 0);
-
-		if (table == NULL || !bridge_is_index_sql((const char *) sqlite3_column_text(stmt, 1)))
-			continue;
-		sqlite3_str_appendf(search->known, "%s%s.%s", sqlite3_str_length(search->known) > 0 ? ", " : "",
-							schema, table);
-		if (search->name != NULL && !name_matches(search->name, schema, table))
-			continue;
-		sqlite3_str_appendf(search->list, "%s%s.%s", search->matches > 0 ? ", " : "", schema, table);
-		if (search->matches++ == 0)
-		{
-			search->schema = sqlite3_mprintf("%s", schema);
-			search->table = sqlite3_mprintf("%s", table);
-			if (search->schema == NULL || search->table == NULL)
-			{
-				rc = SQLITE_NOMEM;
-				break;
-			}
-		}
-	}
-	if (rc == SQLITE_NOMEM)
-		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
-	else if (rc != SQLITE_DONE)
-		rc = bridge_error_db(err, connection->db, "hnsw: looking for tables");
-	else
-		rc = SQLITE_OK;
-	sqlite3_finalize(stmt);
-	return rc;
-}
-
-static int
-search_all(BridgeConnection *connection, Search *search, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(connection->db, "PRAGMA database_list", -1, &stmt, NULL);
-
-	if (rc != SQLITE_OK)
-		return bridge_error_db(err, connection->db, "hnsw: looking for tables");
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		const char *schema = (const char *) sqlite3_column_text(stmt, 1);
-
-		if (schema != NULL && search_schema(connection, schema, search, err) != SQLITE_OK)
-			break;
-	}
-	if (err->code == SQLITE_OK && rc != SQLITE_DONE)
-		bridge_error_db(err, connection->db, "hnsw: looking for tables");
-	sqlite3_finalize(stmt);
-	return err->code;
-}
-
-int
-bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
-				 BridgeError *err)
-{
-	Search search = {.name = name};
-	char *list, *known;
-	int rc;
-
-	*schema = *table = NULL;
-	search.list = sqlite3_str_new(connection->db);
-	search.known = sqlite3_str_new(connection->db);
-	rc = search_all(connection, &search, err);
-	list = sqlite3_str_finish(search.list);
-	known = sqlite3_str_finish(search.known);
-	if (rc == SQLITE_OK && search.matches == 0)
-	{
-		if (known == NULL)
-			rc = bridge_error(
-				err, SQLITE_ERROR,
-				"no hnsw table in this database; make one with CREATE VIRTUAL TABLE ... USING hnsw(dim = N)");
-		else
-			rc = bridge_error(err, SQLITE_ERROR, "no hnsw table \"%s\"; there are: %s", name, known);
-	}
-	else if (rc == SQLITE_OK && search.matches > 1)
-		rc = bridge_error(err, SQLITE_ERROR, "%s of several hnsw tables is meant? Name one of: %s",
-						  name == NULL ? "which" : "the name is not unique: which", list == NULL ? "" : list);
-	sqlite3_free(list);
-	sqlite3_free(known);
-	if (rc != SQLITE_OK)
-	{
-		sqlite3_free(search.schema);
-		sqlite3_free(search.table);
-		return rc;
-	}
-	*schema = search.schema;
-	*table = search.table;
-	return SQLITE_OK;
-}
-
-int
-bridge_find_connected(BridgeConnection *connection, const char *schema, const char *table, BridgeIndex **out,
-					  BridgeError *err)
-{
-	*out = NULL;
-	for (BridgeIndex *index = connection->indexes; index != NULL; index = index->next)
-		if (index->connected != NULL && sqlite3_stricmp(index->schema, schema) == 0 &&
-			sqlite3_stricmp(index->table, table) == 0)
-		{
-			*out = index;
-			return SQLITE_OK;
-		}
-	return bridge_error(err, SQLITE_ERROR, "table %s.%s is not an hnsw table of this connection", schema,
-						table);
-}
-
-int
-bridge_find_index(BridgeConnection *connection, const char *name, BridgeIndex **out, BridgeError *err)
-{
-	char *schema, *table, *sql;
-	sqlite3_stmt *stmt = NULL;
-	int rc = bridge_find_name(connection, name, &schema, &table, err);
-
-	*out = NULL;
-	if (rc != SQLITE_OK)
-		return rc;
-	/* Naming the table in a statement is what makes SQLite connect it. */
-	sql = sqlite3_mprintf("SELECT 1 FROM \"%w\".\"%w\" WHERE 0", schema, table);
-	if (sql == NULL)
-		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
-	else if (sqlite3_prepare_v2(connection->db, sql, -1, &stmt, NULL) != SQLITE_OK)
-		rc = bridge_error_db(err, connection->db, "table %s", table);
-	else
-		rc = bridge_find_connected(connection, schema, table, out, err);
-	sqlite3_finalize(stmt);
-	sqlite3_free(sql);
-	sqlite3_free(schema);
-	sqlite3_free(table);
-	return rc;
 }
 
 /* ---------- snapshots ---------- */

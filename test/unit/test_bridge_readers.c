@@ -350,6 +350,68 @@ reconnects(void **state)
 	remove_folder(folder);
 }
 
+/* The table that vss_knn and hnsw_add choose follows every change of any schema. */
+static void
+names_follow_schemas(void **state)
+{
+	char *folder = make_folder();
+	sqlite3 *a = open_database(folder, "a.db", NULL);
+	sqlite3 *b = open_database(folder, "a.db", NULL);
+	sqlite3 *c = open_database(folder, "c.db", NULL);
+	sqlite3_stmt *stmt;
+
+#define MAKE                                                                                                 \
+	"CREATE VIRTUAL TABLE %s USING hnsw(dim = 1, metric = l2); INSERT INTO %s(rowid, embedding) VALUES "     \
+	"(%d, '[1]')"
+#define FOUND(expected)                                                                                      \
+	do                                                                                                       \
+	{                                                                                                        \
+		assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);                                                    \
+		assert_int_equal(sqlite3_column_int(stmt, 0), expected);                                             \
+		sqlite3_reset(stmt);                                                                                 \
+		assert_int_equal(get_number(a, "SELECT hnsw_add(rowid, '[1]') FROM vss_knn('[1]', 1)"), expected);   \
+	} while (0)
+#define AMBIGUOUS()                                                                                          \
+	do                                                                                                       \
+	{                                                                                                        \
+		assert_int_equal(sqlite3_step(stmt), SQLITE_ERROR);                                                  \
+		assert_non_null(strstr(sqlite3_errmsg(a), "several hnsw tables"));                                   \
+		sqlite3_reset(stmt);                                                                                 \
+		assert_int_equal(try_sql(a, "SELECT hnsw_add(1, '[1]')"), SQLITE_ERROR);                             \
+	} while (0)
+
+	run_sql(a, "PRAGMA journal_mode = WAL");
+	run_sql(a, MAKE, "one", "one", 1);
+	run_sql(c, MAKE, "two", "two", 2);
+	assert_int_equal(sqlite3_prepare_v2(a, "SELECT rowid FROM vss_knn('[1]', 1)", -1, &stmt, NULL),
+					 SQLITE_OK);
+	FOUND(1);
+	FOUND(1);
+	run_sql(a, "ATTACH '%s/c.db' AS c", folder);
+	AMBIGUOUS();
+	run_sql(a, "DROP TABLE one");
+	FOUND(2);
+	run_sql(b, MAKE, "three", "three", 3); /* another connection, another database than the one in use */
+	AMBIGUOUS();
+	run_sql(c, "DROP TABLE two");
+	FOUND(3);
+	run_sql(a, MAKE, "temp.four", "four", 4);
+	AMBIGUOUS();
+	run_sql(b, "DROP TABLE three");
+	FOUND(4);
+	run_sql(a, "DROP TABLE four; DETACH c");
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ERROR);
+	assert_non_null(strstr(sqlite3_errmsg(a), "no hnsw table"));
+	sqlite3_finalize(stmt);
+	close_database(a);
+	close_database(b);
+	close_database(c);
+	remove_folder(folder);
+#undef MAKE
+#undef FOUND
+#undef AMBIGUOUS
+}
+
 /* ---------- memory ---------- */
 
 static void
@@ -437,6 +499,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(old_view_during_merges),
 		cmocka_unit_test(changes_under_a_scan),
 		cmocka_unit_test(reconnects),
+		cmocka_unit_test(names_follow_schemas),
 		cmocka_unit_test(queries_leak_nothing),
 		cmocka_unit_test(random_play_wal),
 		cmocka_unit_test(random_play_rollback_journal),
