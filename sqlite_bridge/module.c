@@ -126,8 +126,7 @@ vss_create(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vt
 	rc = bridge_files_locate(db, argv[1], argv[2], params.path, &files, &err);
 	if (rc == SQLITE_OK && files.path != NULL)
 		rc = bridge_merge_check_path(db, argv[1], argv[2], files.path, &err);
-	if (rc == SQLITE_OK)
-		bridge_files_free(&files);
+	bridge_files_free(&files);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_create(db, argv[1], argv[2], &params, &err);
 	if (rc == SQLITE_OK && params.content != NULL)
