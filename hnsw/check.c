@@ -130,7 +130,7 @@ check_row(Check *c, uint32_t node, uint32_t layer, const uint32_t *links, uint32
 
 	for (uint32_t i = 0; i < slots; i++)
 	{
-		uint32_t to = links[i];
+		uint32_t to = hnsw_read_link(&links[i]);
 
 		if (to == HNSW_NO_NODE)
 		{
@@ -218,14 +218,15 @@ check_order(Check *c)
 
 	for (uint32_t i = 0; i < s->count && step(c); i++)
 	{
+		uint32_t node = hnsw_read_link(&order[i]);
 		int64_t label;
 
-		if (order[i] >= s->count)
+		if (node >= s->count)
 		{
-			finding(c, "order, place %u: node %u, but there are %u", i, order[i], s->count);
+			finding(c, "order, place %u: node %u, but there are %u", i, node, s->count);
 			continue;
 		}
-		label = *hnsw_label(s, order[i]);
+		label = *hnsw_label(s, node);
 		if (have_last && label == last)
 			finding(c, "order, place %u: label %lld a second time", i, (long long) label);
 		else if (have_last && label < last)
@@ -263,10 +264,12 @@ check_reachable(Check *c, uint32_t *queue, uint64_t *met)
 
 			if (layer == 0 && !step(c))
 				return;
-			for (uint32_t i = 0; i < slots && links[i] != HNSW_NO_NODE; i++)
+			for (uint32_t i = 0; i < slots; i++)
 			{
-				uint32_t to = links[i];
+				uint32_t to = hnsw_read_link(&links[i]);
 
+				if (to == HNSW_NO_NODE)
+					break;
 				if (to >= s->header.layer_count[layer] || met[to / 64] >> (to % 64) & 1)
 					continue;
 				met[to / 64] |= UINT64_C(1) << (to % 64);

@@ -129,6 +129,16 @@ hnsw_touch(const HnswSnapshot *snapshot, const void *p, size_t length)
 }
 
 /*
+ * Read a link once: somebody may write to the file between the check of a
+ * number and its use, so both must see the same value.
+ */
+static inline uint32_t
+hnsw_read_link(const uint32_t *link)
+{
+	return *(const volatile uint32_t *) link;
+}
+
+/*
  * Places of a node's records.  The caller has bounds-checked node (and, for
  * upper links, node < layer_count[layer]) and calls hnsw_touch before it reads.
  */

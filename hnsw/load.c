@@ -19,14 +19,18 @@ static bool
 copy_list(uint32_t *list, const uint32_t *links, uint32_t max, uint64_t members, uint32_t self)
 {
 	list[0] = 0;
-	for (uint32_t i = 0; i < max && links[i] != HNSW_NO_NODE; i++)
+	for (uint32_t i = 0; i < max; i++)
 	{
-		if (links[i] >= members || links[i] == self)
+		uint32_t to = hnsw_read_link(&links[i]);
+
+		if (to == HNSW_NO_NODE)
+			break;
+		if (to >= members || to == self)
 			return false;
-		for (uint32_t j = 0; j < i; j++)
-			if (links[j] == links[i])
+		for (uint32_t j = 1; j <= list[0]; j++)
+			if (list[j] == to)
 				return false;
-		list[++list[0]] = links[i];
+		list[++list[0]] = to;
 	}
 	return true;
 }

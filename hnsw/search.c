@@ -116,12 +116,16 @@ unmet_links(HnswCursor *c, const uint32_t *links, size_t max, uint64_t members, 
 	*count = 0;
 	if (!hnsw_touch(c->snapshot, links, max * sizeof *links))
 		return HNSW_CORRUPT;
-	for (size_t i = 0; i < max && links[i] != HNSW_NO_NODE; i++)
+	for (size_t i = 0; i < max; i++)
 	{
-		if (links[i] >= members)
+		uint32_t to = hnsw_read_link(&links[i]);
+
+		if (to == HNSW_NO_NODE)
+			break;
+		if (to >= members)
 			return corrupt(c);
-		if (hnsw_visited_insert(&c->visited, links[i]))
-			c->links[(*count)++] = links[i];
+		if (hnsw_visited_insert(&c->visited, to))
+			c->links[(*count)++] = to;
 	}
 	c->stats.nodes_visited++;
 	return hnsw_heap_reserve(&c->rest, *count) ? HNSW_OK : HNSW_NOMEM;

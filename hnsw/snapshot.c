@@ -331,7 +331,7 @@ hnsw_snapshot_find(const HnswSnapshot *s, int64_t label, uint32_t *node)
 
 		if (!hnsw_touch(s, &order[middle], sizeof(*order)))
 			return HNSW_CORRUPT;
-		candidate = order[middle];
+		candidate = hnsw_read_link(&order[middle]);
 		if (candidate >= s->count)
 		{
 			hnsw_set_corrupt(s);

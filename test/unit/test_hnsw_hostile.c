@@ -16,9 +16,11 @@
 #include <fcntl.h>
 #include <float.h>
 #include <math.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support_file.h"
@@ -532,6 +534,13 @@ test_huge_counts(void **state)
 	unlink("huge.hnsw");
 }
 
+/* A multiple of 4 in [first, last). */
+static uint64_t
+place_in(uint64_t *random, uint64_t first, uint64_t last)
+{
+	return first + sample_random(random) % ((last - first) / 4) * 4;
+}
+
 /* Random bytes over random places, sums fitted: a small fuzzer that always runs. */
 static void
 test_random_content(void **state)
@@ -555,6 +564,58 @@ test_random_content(void **state)
 	free(bytes);
 }
 
+/* Somebody writes into the file all the time, between the check of a value and its use. */
+static void
+test_written_while_searched(void **state)
+{
+	const char *path = "moving.hnsw";
+	HnswSnapshot *snapshot;
+	HnswError err;
+	pid_t writer;
+	int fd;
+
+	file_write(path, sound.bytes, sound.size);
+	fd = open(path, O_RDWR);
+	assert_true(fd >= 0);
+	fflush(NULL);
+	writer = fork();
+	assert_true(writer >= 0);
+	if (writer == 0)
+	{
+		uint64_t random = 1;
+		uint64_t first = sound.header.section_offset[HNSW_LINKS0];
+		uint64_t last = sound.header.section_offset[HNSW_CODES];
+
+		/* The right value and a wrong one in turn, links above all. */
+		for (;;)
+		{
+			uint64_t place = place_in(&random, first, last);
+			uint32_t wrong = (uint32_t) sample_random(&random);
+
+			if (pwrite(fd, &wrong, sizeof(wrong), (off_t) place) != sizeof(wrong) ||
+				pwrite(fd, sound.bytes + place, sizeof(wrong), (off_t) place) != sizeof(wrong))
+				_exit(1);
+		}
+	}
+	for (int round = 0; round < 300; round++)
+	{
+		HnswHit hits[K];
+		HnswStatus status;
+
+		assert_int_equal(hnsw_snapshot_open(path, &snapshot, &err), HNSW_OK);
+		/* Verified while it stood still, as after a long life; then only bounds protect. */
+		memset((void *) snapshot->verified, 0xff, (snapshot->size / HNSW_BLOCK / 64 + 1) * sizeof(uint64_t));
+		for (int i = 0; i < QUERIES; i++)
+			sample_search(snapshot, sound.queries + i * DIM, 40, K, hits, &status);
+		hnsw_snapshot_close(snapshot);
+		if (round % 30 == 0)
+			use_in_every_way(path);
+	}
+	kill(writer, SIGKILL);
+	assert_int_equal(waitpid(writer, NULL, 0), writer);
+	close(fd);
+}
+
 int
 main(void)
 {
@@ -563,7 +624,7 @@ main(void)
 		cmocka_unit_test(test_exchanged_blocks), cmocka_unit_test(test_every_length),
 		cmocka_unit_test(test_planted_values),   cmocka_unit_test(test_rings_and_islands),
 		cmocka_unit_test(test_crafted_headers),  cmocka_unit_test(test_huge_counts),
-		cmocka_unit_test(test_random_content),
+		cmocka_unit_test(test_random_content),   cmocka_unit_test(test_written_while_searched),
 	};
 
 	return cmocka_run_group_tests(tests, setup, teardown);
