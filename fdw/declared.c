@@ -5,9 +5,8 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "lib/stringinfo.h"
+#include "utils/builtins.h"
 #include "utils/formatting.h"
 
 #include "fdw/fdw.h"
@@ -134,77 +133,118 @@ vssfdw_declared_dimension(const char *declared)
 	return 0;
 }
 
+/* Digits of a plain number, [+-]digits[.digits][e[+-]digits]; 0 for anything else. */
+static int
+plain_number(const char *text, bool *integer)
+{
+	const char *p = text + (*text == '-' || *text == '+');
+	int whole = (int) strspn(p, "0123456789");
+	int fraction = 0;
+
+	p += whole;
+	*integer = *p == '\0';
+	if (*p == '.')
+	{
+		fraction = (int) strspn(p + 1, "0123456789");
+		p += 1 + fraction;
+	}
+	if (whole + fraction > 0 && (*p == 'e' || *p == 'E'))
+	{
+		int exponent;
+
+		p += 1 + (p[1] == '-' || p[1] == '+');
+		exponent = (int) strspn(p, "0123456789");
+		if (exponent < 1 || exponent > 2)
+			return 0;
+		p += exponent;
+	}
+	return *p == '\0' ? whole + fraction : 0;
+}
+
+static char *
+number_default(const char *number, const char *type)
+{
+	bool integer;
+	int digits = plain_number(number, &integer);
+
+	if (digits == 0)
+		return NULL;
+	if (strcmp(type, "boolean") == 0)
+		return strcmp(number, "0") == 0   ? pstrdup("false")
+			   : strcmp(number, "1") == 0 ? pstrdup("true")
+										  : NULL;
+	if (strcmp(type, "bigint") == 0)
+		return integer && digits <= 18 ? pstrdup(number) : NULL;
+	if (strcmp(type, "double precision") == 0 || strcmp(type, "numeric") == 0)
+		return pstrdup(number);
+	return NULL;
+}
+
+/* The text of one string literal, or NULL for anything else. */
+static char *
+literal_text(const char *sql)
+{
+	StringInfoData text;
+	const char *p = sql;
+
+	if (*p++ != '\'')
+		return NULL;
+	initStringInfo(&text);
+	for (;; p++)
+	{
+		if (*p == '\0')
+			return NULL;
+		if (*p == '\'' && *++p != '\'')
+			return *p == '\0' ? text.data : NULL;
+		appendStringInfoChar(&text, *p);
+	}
+}
+
+static char *
+time_default(const char *keyword, const char *type)
+{
+	static const struct
+	{
+		const char *keyword;
+		const char *type;
+		const char *sql;
+	} times[] = {
+		{"CURRENT_TIMESTAMP", "timestamp with time zone", "date_trunc('second', now())"},
+		{"CURRENT_TIMESTAMP", "timestamp without time zone",
+		 "date_trunc('second', now() AT TIME ZONE 'UTC')"},
+		{"CURRENT_TIMESTAMP", "text", "to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')"},
+		{"CURRENT_DATE", "date", "((now() AT TIME ZONE 'UTC')::date)"},
+	};
+
+	for (int i = 0; i < lengthof(times); i++)
+		if (pg_strcasecmp(times[i].keyword, keyword) == 0 && strcmp(times[i].type, type) == 0)
+			return pstrdup(times[i].sql);
+	return NULL;
+}
+
 /*
- * A default that means the same in PostgreSQL: numbers, strings, booleans and
- * the current time where the column's type makes it the same value.  NULL for
- * all else; SQLite then has a default that PostgreSQL does not know.
+ * Nothing is copied that has not been understood: the text comes from the
+ * database and becomes part of a command that the importing user runs.
  */
 char *
 vssfdw_translated_default(const char *sql, const char *type)
 {
 	size_t length;
-	const char *p = sql;
-	bool is_number = false;
+	char *text;
 
 	if (sql == NULL)
 		return NULL;
-	length = strlen(sql);
-	while (length > 1 && sql[0] == '(' && sql[length - 1] == ')')
-	{
-		char *inner = pnstrdup(sql + 1, length - 2);
+	for (length = strlen(sql); length > 1 && sql[0] == '(' && sql[length - 1] == ')'; length -= 2)
+		sql = pnstrdup(sql + 1, length - 2);
 
-		if (strpbrk(inner, "()") != NULL)
-			return NULL;
-		sql = p = inner;
-		length = strlen(sql);
-	}
-
-	if (sql[0] == '\'' && length > 1 && sql[length - 1] == '\'')
-	{
-		/* One literal: every quote inside is doubled. */
-		for (const char *q = sql + 1; q < sql + length - 1; q++)
-			if (*q == '\'' && *++q != '\'')
-				return NULL;
-		if (strchr(sql, '\\') != NULL || strcmp(type, "bytea") == 0 || strncmp(type, "time", 4) == 0 ||
-			strcmp(type, "date") == 0)
-			return NULL;
-		return pstrdup(sql);
-	}
-	if (pg_strcasecmp(sql, "TRUE") == 0 || pg_strcasecmp(sql, "FALSE") == 0)
-	{
-		if (strcmp(type, "boolean") == 0)
-			return pstrdup(sql);
-		return strcmp(type, "bigint") == 0 ? pstrdup(pg_strcasecmp(sql, "TRUE") == 0 ? "1" : "0") : NULL;
-	}
-	if (pg_strcasecmp(sql, "CURRENT_TIMESTAMP") == 0)
-	{
-		if (strcmp(type, "timestamp with time zone") == 0)
-			return pstrdup("date_trunc('second', now())");
-		if (strcmp(type, "timestamp without time zone") == 0)
-			return pstrdup("date_trunc('second', now() AT TIME ZONE 'UTC')");
-		if (strcmp(type, "text") == 0)
-			return pstrdup("to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS')");
-		return NULL;
-	}
-	if (pg_strcasecmp(sql, "CURRENT_DATE") == 0)
-		return strcmp(type, "date") == 0 ? pstrdup("((now() AT TIME ZONE 'UTC')::date)") : NULL;
-
-	if (*p == '-' || *p == '+')
-		p++;
-	for (; *p != '\0'; p++)
-	{
-		if (isdigit((unsigned char) *p))
-			is_number = true;
-		else if (strchr(".eE+-", *p) == NULL)
-			return NULL;
-	}
-	if (!is_number)
-		return NULL;
-	if (strcmp(type, "boolean") == 0)
-		return strcmp(sql, "0") == 0 ? pstrdup("false") : strcmp(sql, "1") == 0 ? pstrdup("true") : NULL;
-	if (strcmp(type, "bigint") == 0)
-		return strpbrk(sql, ".eE") == NULL ? pstrdup(sql) : NULL;
-	if (strcmp(type, "double precision") == 0 || strcmp(type, "numeric") == 0)
-		return pstrdup(sql);
-	return NULL;
+	/* A number in quotes becomes one where the column has numeric affinity. */
+	text = literal_text(sql);
+	if (text != NULL)
+		return strcmp(type, "text") == 0 ? quote_literal_cstr(text) : number_default(text, type);
+	if (pg_strcasecmp(sql, "TRUE") == 0)
+		return number_default("1", type);
+	if (pg_strcasecmp(sql, "FALSE") == 0)
+		return number_default("0", type);
+	text = time_default(sql, type);
+	return text != NULL ? text : number_default(sql, type);
 }

@@ -13,6 +13,8 @@ RESET client_min_messages;
 \! sqlite3 /tmp/vss_fdw_regress/import.db "CREATE TABLE a23456789_123456789_123456789_123456789_123456789_123456789_123456789_one(x INT, b23456789_123456789_123456789_123456789_123456789_123456789_123456789_one INT, b23456789_123456789_123456789_123456789_123456789_123456789_123456789_two INT); CREATE TABLE a23456789_123456789_123456789_123456789_123456789_123456789_123456789_two(x INT)"
 \! sqlite3 /tmp/vss_fdw_regress/import.db "INSERT INTO keyed VALUES ('a', 1, 'x'), ('b', 2, 'x'); CREATE VIEW good_view AS SELECT c, count(*) AS n, max(b) AS top FROM keyed GROUP BY c; CREATE VIEW bad_view AS SELECT * FROM \"gone\"; CREATE VIRTUAL TABLE notes USING fts5(title, body); CREATE TABLE notes_data_own(id INT); CREATE TABLE vec_tags(id INT)"
 \! sqlite3 /tmp/vss_fdw_regress/import.db ".dbconfig defensive off" "PRAGMA writable_schema = on" "INSERT INTO sqlite_schema VALUES ('table', 'vec', 'vec', 0, 'CREATE VIRTUAL TABLE vec USING vec0(embedding float[3])')" "CREATE TABLE vec_chunks(x)" "CREATE TABLE vec_rowids(x)" "CREATE TABLE vec_vector_chunks00(x)" "ANALYZE keyed"
+-- defaults that PostgreSQL would not take, or would take for something else
+\! sqlite3 /tmp/vss_fdw_regress/import.db "CREATE TABLE odd_defaults(i1 INTEGER DEFAULT '', i2 INTEGER DEFAULT '7', i3 INTEGER DEFAULT 99999999999999999999, i4 INTEGER DEFAULT (1+1), i5 INTEGER DEFAULT 1e3, i6 INTEGER DEFAULT TRUE, r1 REAL DEFAULT -1.5e-3, r2 REAL DEFAULT '.5', r3 REAL DEFAULT 1e999, b1 BOOLEAN DEFAULT 'yes', b2 BOOLEAN DEFAULT 2, d1 DATE DEFAULT 'now', j1 JSON DEFAULT '{', t1 TEXT DEFAULT 'a\\b', t2 TEXT DEFAULT '''', t3 TEXT DEFAULT ('x' || 'y'), t4 TEXT DEFAULT \"); DROP TABLE users; --\", t5 TEXT DEFAULT ('); DROP TABLE users; --'), t6 TEXT DEFAULT 5)"
 \! chmod 666 /tmp/vss_fdw_regress/import.db
 CREATE SERVER import FOREIGN DATA WRAPPER vss_fdw OPTIONS (database :'db');
 CREATE SCHEMA import_all;
@@ -29,7 +31,8 @@ SELECT name, type, "null", options FROM import_columns WHERE schema = 'import_al
 SELECT name, type, "null", options FROM import_columns WHERE schema = 'import_all'::regnamespace AND "table" = 'strict_types' ORDER BY n;
 SELECT name, type, "null", options FROM import_columns WHERE schema = 'import_all'::regnamespace AND "table" = 'forms' ORDER BY n;
 SELECT name, type, "null", "default" FROM import_columns WHERE schema = 'import_all'::regnamespace AND "table" = 'defaults' ORDER BY n;
-SELECT "table", name, type, "null", options FROM import_columns WHERE schema = 'import_all'::regnamespace AND "table" NOT IN ('types', 'strict_types', 'forms', 'defaults') ORDER BY "table" COLLATE "C", n;
+SELECT name, type, "default" FROM import_columns WHERE schema = 'import_all'::regnamespace AND "table" = 'odd_defaults' ORDER BY n;
+SELECT "table", name, type, "null", options FROM import_columns WHERE schema = 'import_all'::regnamespace AND "table" NOT IN ('types', 'strict_types', 'forms', 'defaults', 'odd_defaults') ORDER BY "table" COLLATE "C", n;
 SELECT c.relname, t.ftoptions FROM pg_foreign_table t JOIN pg_class c ON c.oid = t.ftrelid WHERE c.relnamespace = 'import_all'::regnamespace ORDER BY c.relname COLLATE "C";
 -- and they can be read
 SELECT * FROM import_all.forms;
@@ -47,7 +50,7 @@ IMPORT FOREIGN SCHEMA main LIMIT TO (sqlite_stat1) FROM SERVER import INTO impor
 DROP SCHEMA import_some CASCADE;
 CREATE SCHEMA import_some;
 SET client_min_messages = error;
-IMPORT FOREIGN SCHEMA public EXCEPT (types, strict_types, FORMS, defaults, notes, vec_tags, notes_data_own, a23456789_123456789_123456789_123456789_123456789_123456789_123456789_one) FROM SERVER import INTO import_some;
+IMPORT FOREIGN SCHEMA public EXCEPT (types, strict_types, FORMS, defaults, odd_defaults, notes, vec_tags, notes_data_own, a23456789_123456789_123456789_123456789_123456789_123456789_123456789_one) FROM SERVER import INTO import_some;
 RESET client_min_messages;
 SELECT relname FROM pg_class WHERE relnamespace = 'import_some'::regnamespace ORDER BY relname COLLATE "C";
 
