@@ -21,7 +21,10 @@
  *		content, content_rowid, content_vector (NULL without a source table),
  *		declared (1: content=, 0: recognised from triggers),
  *		missing_sql (NULL, or the triggers a hand-written set lacks)
- *	SELECT hnsw_save(['index']), hnsw_rebuild, hnsw_check, hnsw_info
+ *	SELECT hnsw_save(['index' [, when]]), hnsw_rebuild, hnsw_check, hnsw_info
+ *		when: 'due' does nothing (NULL) where no merge is due or another one
+ *		is running; 'damaged' likewise, but verifies the graph file first.
+ *	SELECT hnsw_recall(k [, samples [, 'index' [, ef]]])
  */
 #ifndef BRIDGE_H
 #define BRIDGE_H
@@ -34,6 +37,16 @@
 #define BRIDGE_MAX_DIM 16000
 #define BRIDGE_STATS_POINTER "vss_stats"
 
+/* An index that a merge would help, as a search or a commit found it. */
+typedef struct BridgeMergeDue
+{
+	const char *index;      /* its name in the main database; valid during the call */
+	uint64_t id;            /* stays through renames */
+	uint64_t device, inode; /* of the database file */
+	bool damaged;           /* the present graph file proved damaged */
+	uint64_t graph;         /* changes with each merge that this connection sees; 0: no graph seen */
+} BridgeMergeDue;
+
 /* What the host offers; copied by bridge_attach. */
 typedef struct BridgeHost
 {
@@ -45,6 +58,12 @@ typedef struct BridgeHost
 	bool (*cancelled)(void *arg);
 	/* Told how far a merge is, from the calling thread.  May be NULL. */
 	void (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
+	/*
+	 * Told by every search and commit that a merge of an index in the main
+	 * database's file is due, for hosts that see to it themselves (with
+	 * `hnsw_save(index, 'due')` elsewhere).  May be NULL.
+	 */
+	void (*merge_due)(void *arg, const BridgeMergeDue *due);
 	void *arg;
 	bool embedding;    /* offer get_embedding, embed_config and embed_table */
 	bool merge_thread; /* merge automatically on a thread of the connection */

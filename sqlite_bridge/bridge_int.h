@@ -710,6 +710,7 @@ typedef struct BridgeMergeTask
 	int lock_ms;    /* how long to wait for another merge */
 	bool rebuild;   /* start from the truth whatever there is */
 	bool if_due;    /* end at once where a merge is not worth while */
+	bool verify;    /* with if_due: a graph that is not sound is reason enough */
 	bool distrusts; /* the graph of this token proved damaged */
 	uint8_t distrusted[HNSW_TOKEN_BYTES];
 
@@ -730,6 +731,7 @@ typedef struct BridgeMergeResult
 {
 	bool merged;      /* a new graph was published */
 	bool incremental; /* made from the previous one */
+	bool locked_out;  /* nothing was done: another merge of the index runs */
 	uint64_t nodes;   /* in the current graph */
 	int64_t seq;
 	char *warning; /* sqlite3_free; or NULL */
@@ -803,7 +805,7 @@ int bridge_merge_register(BridgeConnection *connection, BridgeError *err);
 
 /*
  * index->merge_due was set and a statement ends or a transaction commits: start the thread
- * of the connection if the host wants one.  Cheap; never waits.
+ * of the connection if the host wants one, or tell the host.  Cheap; never waits.
  */
 void bridge_merge_request(BridgeIndex *index);
 
@@ -875,7 +877,7 @@ int bridge_sources_find(sqlite3 *db, const char *schema, const char *index, bool
 						int *count, BridgeError *err);
 void bridge_sources_free(BridgeSource *sources, int count);
 
-/* ---------- check.c, info.c, indexes.c ---------- */
+/* ---------- check.c, recall.c, info.c, indexes.c ---------- */
 
 /*
  * Make all that follows read one snapshot of the database, until *stmt is
@@ -884,6 +886,7 @@ void bridge_sources_free(BridgeSource *sources, int count);
 int bridge_hold_view(BridgeStore *store, sqlite3_stmt **stmt, BridgeError *err);
 
 int bridge_check_register(BridgeConnection *connection, BridgeError *err);
+int bridge_recall_register(BridgeConnection *connection, BridgeError *err);
 int bridge_info_register(BridgeConnection *connection, BridgeError *err);
 /* The hnsw tables of a schema by name.  Free with bridge_index_names_free. */
 int bridge_index_names(sqlite3 *db, const char *schema, char ***out, int *count, BridgeError *err);

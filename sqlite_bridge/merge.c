@@ -142,14 +142,15 @@ is_due(BridgeStore *store, const BridgeState *state, HnswSnapshot *current, bool
 
 /*
  * Whether the graph is sound, where nothing else makes the merge read it.  An
- * automatic merge trusts it: who finds a damaged block asks again with `rebuild`.
+ * automatic merge trusts it, unless somebody came across a damaged block.
  */
 static int
 verify(BridgeMergeTask *task, HnswSnapshot *graph, bool *sound, BridgeError *err)
 {
 	HnswTask work = bridge_merge_work(task, BRIDGE_READING);
 	uint64_t problems = 0;
-	HnswStatus status = task->if_due ? HNSW_OK : hnsw_snapshot_check(graph, &work, NULL, NULL, &problems);
+	HnswStatus status =
+		task->if_due && !task->verify ? HNSW_OK : hnsw_snapshot_check(graph, &work, NULL, NULL, &problems);
 
 	*sound = problems == 0 && status != HNSW_CORRUPT;
 	if (status != HNSW_OK && status != HNSW_CORRUPT)
@@ -206,6 +207,7 @@ merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state
 		{
 			hnsw_snapshot_close(current);
 			current = NULL;
+			due = true;
 		}
 	}
 	if (rc == SQLITE_OK && due)
@@ -327,8 +329,11 @@ bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *resu
 	memset(result, 0, sizeof(*result));
 	rc = open_connection(task, vfs, &db, err);
 	if (rc == SQLITE_OK)
+	{
 		rc = bridge_lock_take(task->files, task->file_mode, task->file_group, task->lock_ms, task->cancelled,
 							  task->arg, &lock, err);
+		result->locked_out = rc == SQLITE_BUSY;
+	}
 	if (rc == SQLITE_OK)
 		rc = bridge_store_open(db, "main", task->table, &store, err);
 	if (rc == SQLITE_OK && store->id != task->id)

@@ -1,8 +1,13 @@
 /*
  * save.c
- *		hnsw_save([table]) and hnsw_rebuild([table]): merges on request.
+ *		hnsw_save([table [, when]]) and hnsw_rebuild([table]): merges on request.
  *
- * Both wait for the merge and return how many vectors the graph holds.  They
+ * Both wait for the merge and return how many vectors the graph holds.
+ * hnsw_save(table, 'due') does what the merge thread would do: nothing, and
+ * NULL, where no merge is due or where somebody is at it already; 'damaged'
+ * is the same after somebody found the graph file damaged, and so verifies it.
+ *
+ * They
  * run it on a second connection, so the caller's must not hold a transaction
  * that this one would wait for.  They are DIRECTONLY: nothing in a schema may
  * start such work.
@@ -124,11 +129,20 @@ merge_file(BridgeConnection *connection, const BridgeIndex *index, BridgeMergeTa
 	return rc;
 }
 
+typedef enum Occasion
+{
+	NOW,
+	IF_DUE,
+	IF_DAMAGED, /* or due */
+	REBUILD
+} Occasion;
+
 static int
-merge(BridgeConnection *connection, const char *name, bool rebuild, BridgeMergeResult *result,
+merge(BridgeConnection *connection, const char *name, Occasion occasion, BridgeMergeResult *result,
 	  BridgeError *err)
 {
 	Caller caller = {.connection = connection, .thread = pthread_self()};
+	bool rebuild = occasion == REBUILD;
 	BridgeMergeTask task = {0};
 	BridgeIndex *index;
 	int rc = bridge_find_index(connection, name, &index, err);
@@ -146,13 +160,17 @@ merge(BridgeConnection *connection, const char *name, bool rebuild, BridgeMergeR
 	task.host_mode = connection->host.file_mode;
 	task.threads = connection->host.build_threads;
 	task.busy_ms = BUSY_MS;
-	task.lock_ms = LOCK_MS;
+	task.if_due = occasion == IF_DUE || occasion == IF_DAMAGED;
+	task.verify = occasion == IF_DAMAGED;
+	task.lock_ms = task.if_due ? 0 : LOCK_MS;
 	task.rebuild = rebuild;
 	task.distrusts = index->rejected;
 	memcpy(task.distrusted, index->rejected_token, HNSW_TOKEN_BYTES);
 	task.cancelled = caller_cancelled;
 	task.progress = connection->host.progress != NULL ? report_progress : NULL;
 	task.arg = &caller;
+	if (index->files.path == NULL && task.if_due)
+		return SQLITE_OK; /* nobody merges these but on request */
 	if (index->files.path == NULL)
 		rc = bridge_merge_memory(&task, index, result, err);
 	else
@@ -162,21 +180,46 @@ merge(BridgeConnection *connection, const char *name, bool rebuild, BridgeMergeR
 	return rc;
 }
 
+/* The second argument of hnsw_save. */
+static int
+read_occasion(sqlite3_value *value, Occasion *occasion, BridgeError *err)
+{
+	const char *when = (const char *) sqlite3_value_text(value);
+
+	if (when != NULL && sqlite3_stricmp(when, "due") == 0)
+		*occasion = IF_DUE;
+	else if (when != NULL && sqlite3_stricmp(when, "damaged") == 0)
+		*occasion = IF_DAMAGED;
+	else
+		return bridge_error(err, SQLITE_ERROR, "the second argument must be 'due' or 'damaged', not %s",
+							when ? when : "NULL");
+	return SQLITE_OK;
+}
+
 static void
-run(sqlite3_context *context, const char *function, int argc, sqlite3_value **argv, bool rebuild)
+run(sqlite3_context *context, const char *function, int argc, sqlite3_value **argv, Occasion occasion)
 {
 	BridgeMergeResult result = {0};
 	BridgeError err = {0};
 	const char *name = argc > 0 ? (const char *) sqlite3_value_text(argv[0]) : NULL;
-	int rc = merge(sqlite3_user_data(context), name, rebuild, &result, &err);
+	int rc = argc > 1 ? read_occasion(argv[1], &occasion, &err) : SQLITE_OK;
+	bool optional = rc == SQLITE_OK && (occasion == IF_DUE || occasion == IF_DAMAGED);
 
+	if (rc == SQLITE_OK)
+		rc = merge(sqlite3_user_data(context), name, occasion, &result, &err);
 	if (result.warning != NULL)
 		sqlite3_log(SQLITE_WARNING, "%s: %s", function, result.warning);
 	sqlite3_free(result.warning);
 	if (rc == SQLITE_OK)
 	{
 		bridge_error_clear(&err);
-		sqlite3_result_int64(context, (sqlite3_int64) result.nodes);
+		if (result.merged || !optional)
+			sqlite3_result_int64(context, (sqlite3_int64) result.nodes);
+		return;
+	}
+	if (optional && result.locked_out)
+	{
+		bridge_error_clear(&err);
 		return;
 	}
 	bridge_error_prefix(&err, "%s", function);
@@ -186,31 +229,37 @@ run(sqlite3_context *context, const char *function, int argc, sqlite3_value **ar
 static void
 save_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-	run(context, "hnsw_save", argc, argv, false);
+	run(context, "hnsw_save", argc, argv, NOW);
 }
 
 static void
 rebuild_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-	run(context, "hnsw_rebuild", argc, argv, true);
+	run(context, "hnsw_rebuild", argc, argv, REBUILD);
 }
 
 int
 bridge_merge_register(BridgeConnection *connection, BridgeError *err)
 {
-	for (int arguments = 0; arguments <= 1; arguments++)
+	static const struct
 	{
-		const int flags = SQLITE_UTF8 | SQLITE_DIRECTONLY;
-		int rc = sqlite3_create_function_v2(connection->db, "hnsw_save", arguments, flags,
-											bridge_connection_hold(connection), save_function, NULL, NULL,
-											bridge_connection_release);
+		const char *name;
+		int arguments;
+		void (*function)(sqlite3_context *, int, sqlite3_value **);
+	} functions[] = {{"hnsw_save", 0, save_function},
+					 {"hnsw_save", 1, save_function},
+					 {"hnsw_save", 2, save_function},
+					 {"hnsw_rebuild", 0, rebuild_function},
+					 {"hnsw_rebuild", 1, rebuild_function}};
 
-		if (rc == SQLITE_OK)
-			rc = sqlite3_create_function_v2(connection->db, "hnsw_rebuild", arguments, flags,
-											bridge_connection_hold(connection), rebuild_function, NULL, NULL,
-											bridge_connection_release);
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+	{
+		int rc = sqlite3_create_function_v2(
+			connection->db, functions[i].name, functions[i].arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY,
+			bridge_connection_hold(connection), functions[i].function, NULL, NULL, bridge_connection_release);
+
 		if (rc != SQLITE_OK)
-			return bridge_error_db(err, connection->db, "registering hnsw_save");
+			return bridge_error_db(err, connection->db, "registering %s", functions[i].name);
 	}
 	return SQLITE_OK;
 }

@@ -185,6 +185,25 @@ own_merger(BridgeConnection *connection)
 	return merger;
 }
 
+/* Nothing but the host's own memory is touched by what is called here. */
+static void
+tell_host(BridgeIndex *index)
+{
+	const BridgeHost *host = &index->connection->host;
+	BridgeMergeDue due = {.index = index->table,
+						  .id = index->id,
+						  .device = index->files.device,
+						  .inode = index->files.inode,
+						  .damaged = index->rejected};
+
+	if (sqlite3_stricmp(index->schema, "main") != 0)
+		return;
+	if (index->snapshot != NULL)
+		memcpy(&due.graph, index->snapshot->token, sizeof(due.graph));
+	host->merge_due(host->arg, &due);
+	index->merge_due = false; /* searches say so again while it is true */
+}
+
 void
 bridge_merge_request(BridgeIndex *index)
 {
@@ -193,8 +212,11 @@ bridge_merge_request(BridgeIndex *index)
 	bool running;
 	bool published;
 
-	if (!connection->host.merge_thread || index->files.path == NULL || !sqlite3_threadsafe() ||
-		sqlite3_db_readonly(connection->db, index->schema) == 1 || (merger = own_merger(connection)) == NULL)
+	if (index->files.path == NULL || sqlite3_db_readonly(connection->db, index->schema) == 1)
+		return;
+	if (connection->host.merge_due != NULL)
+		tell_host(index);
+	if (!connection->host.merge_thread || !sqlite3_threadsafe() || (merger = own_merger(connection)) == NULL)
 		return;
 	pthread_mutex_lock(&merger->mutex);
 	running = merger->report.running;
