@@ -15,7 +15,7 @@
 #define CROWD_SAMPLE 8
 
 /* Records asked for before they are needed; see search.c. */
-#define PREFETCH_AHEAD 4
+#define PREFETCH_AHEAD 8
 
 /* Copy a node's links under its lock. */
 uint32_t

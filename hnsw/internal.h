@@ -55,10 +55,19 @@ typedef enum HnswSectionKind
 	HNSW_SECTIONS
 } HnswSectionKind;
 
+/*
+ * Code records, by kind; their length is hnsw_code_stride().  Vectors of
+ * fewer than 32 dimensions have HNSW_CODE_F32, others HNSW_CODE_SQ8.
+ *
+ *	F32		a float32: 1/length for cosine, else 1; the vectors are traversed
+ *	SQ8		dim int8 from -127 to 127, then three float32: the scale (element is
+ *			about scale * code; for cosine, the element of the vector brought
+ *			to length one), the length of what the codes lost, the square of
+ *			the vector's length; zeros up to a multiple of 64 bytes
+ */
 typedef enum HnswCode
 {
-	HNSW_CODE_F32 =
-		0, /* a float32 a node: 1/length for cosine, else 1; the vectors themselves are traversed */
+	HNSW_CODE_F32 = 0,
 	HNSW_CODE_SQ8 = 1
 } HnswCode;
 
