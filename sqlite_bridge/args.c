@@ -332,24 +332,54 @@ bridge_params_free(BridgeParams *params)
 	params->path = params->content = params->content_rowid = params->content_vector = NULL;
 }
 
+/*
+ * Step over one word or quoted name; *start and *length are what is in it,
+ * doubled quotes as they stand.  False where there is none.
+ */
+static bool
+skip_word(const char **cursor, const char **start, size_t *length)
+{
+	const char *p = *cursor;
+	char close = *p == '[' ? ']' : *p;
+
+	if (close == '\'' || close == '"' || close == '`' || close == ']')
+	{
+		*start = ++p;
+		while (*p != '\0' && (*p != close || (close != ']' && p[1] == close)))
+			p += *p == close ? 2 : 1;
+		if (*p == '\0')
+			return false;
+		*length = (size_t) (p - *start);
+		*cursor = p + 1;
+		return true;
+	}
+	*start = p;
+	while (is_word(*p))
+		p++;
+	*length = (size_t) (p - *start);
+	*cursor = p;
+	return *length > 0;
+}
+
 /* SQLite stores "CREATE VIRTUAL TABLE name USING module...", name as typed. */
 bool
 bridge_is_index_sql(const char *sql)
 {
 	static const char *const words[] = {"CREATE", "VIRTUAL", "TABLE", NULL, "USING", "hnsw"};
-	bool matches = true;
 
 	if (sql == NULL)
 		return false;
-	for (size_t i = 0; matches && i < sizeof(words) / sizeof(words[0]); i++)
+	for (size_t i = 0; i < sizeof(words) / sizeof(words[0]); i++)
 	{
-		bool missing;
-		char *word;
+		const char *start;
+		size_t length;
 
 		sql = skip_blank(sql);
-		word = read_word(&sql, false, &missing);
-		matches = word != NULL && (words[i] == NULL || sqlite3_stricmp(word, words[i]) == 0);
-		sqlite3_free(word);
+		if (!skip_word(&sql, &start, &length))
+			return false;
+		if (words[i] != NULL &&
+			(length != strlen(words[i]) || sqlite3_strnicmp(start, words[i], (int) length) != 0))
+			return false;
 	}
-	return matches;
+	return true;
 }

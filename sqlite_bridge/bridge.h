@@ -14,7 +14,10 @@
  *		'prefilter', 'exact'.  stats: NULL or a BridgeStats bound with
  *		sqlite3_bind_pointer(stmt, i, stats, BRIDGE_STATS_POINTER, NULL).
  *		Trailing arguments may be left out.  `rowid IN (SELECT ...)` is used
- *		as a prefilter.
+ *		as a prefilter (a list of one constant is an equality to SQLite, and
+ *		with k is checked afterwards; a subquery never is).  A query of NULL, or
+ *		under cosine of length zero, has no rows; neither have stored vectors of
+ *		that kind: a host that wants them last in order adds them itself.
  *	SELECT * FROM hnsw_indexes
  *		one row an hnsw table and recognised source:
  *		schema, name, dim, metric, m, ef_construction, ef_search,

@@ -433,9 +433,46 @@ vss_savepoint(sqlite3_vtab *vtab, int savepoint)
 	return SQLITE_OK;
 }
 
-/* Version 4, with xIntegrity, came with SQLite 3.44; what is not there stays zero. */
+#if SQLITE_VERSION_NUMBER >= 3044000
+/* PRAGMA integrity_check and quick_check: what hnsw_check finds. */
+static int
+vss_integrity(sqlite3_vtab *vtab, const char *schema, const char *name, int flags, char **message)
+{
+	BridgeStore *store = ((BridgeTable *) vtab)->store;
+	sqlite3_stmt *stmt = NULL;
+	char *sql;
+	int rc;
+
+	if (flags != 0)
+		return SQLITE_OK; /* quick_check reads no vectors */
+	sql = sqlite3_mprintf("SELECT hnsw_check('%q.%q')", schema, name);
+	if (sql == NULL)
+		return SQLITE_NOMEM;
+	rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
+	sqlite3_free(sql);
+	if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+	{
+		const char *findings = (const char *) sqlite3_column_text(stmt, 0);
+
+		if (findings != NULL && strcmp(findings, "ok") != 0)
+			*message = sqlite3_mprintf("%s: %s", name, findings);
+	}
+	rc = sqlite3_finalize(stmt);
+	if ((rc & 0xff) == SQLITE_NOMEM || (rc & 0xff) == SQLITE_INTERRUPT)
+		return rc;
+	if (rc != SQLITE_OK && *message == NULL)
+		*message = sqlite3_mprintf("%s: %s", name, sqlite3_errmsg(store->db));
+	return SQLITE_OK;
+}
+#endif
+
 static const sqlite3_module vss_module = {
+#if SQLITE_VERSION_NUMBER >= 3044000
+	.iVersion = 4,
+	.xIntegrity = vss_integrity,
+#else
 	.iVersion = 3,
+#endif
 	.xCreate = vss_create,
 	.xConnect = vss_connect,
 	.xBestIndex = vss_best_index,

@@ -60,8 +60,14 @@ search_schema(BridgeConnection *connection, const char *schema, Search *search, 
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
 	{
 		const char *table = (const char *) sqlite3_column_text(stmt, 0);
+		const char *text = (const char *) sqlite3_column_text(stmt, 1);
 
-		if (table == NULL || !bridge_is_index_sql((const char *) sqlite3_column_text(stmt, 1)))
+		if (table == NULL || text == NULL)
+		{
+			rc = SQLITE_NOMEM;
+			break;
+		}
+		if (!bridge_is_index_sql(text))
 			continue;
 		sqlite3_str_appendf(search->known, "%s%s.%s", sqlite3_str_length(search->known) > 0 ? ", " : "",
 							schema, table);
@@ -101,7 +107,9 @@ search_all(BridgeConnection *connection, Search *search, BridgeError *err)
 	{
 		const char *schema = (const char *) sqlite3_column_text(stmt, 1);
 
-		if (schema != NULL && search_schema(connection, schema, search, err) != SQLITE_OK)
+		if (schema == NULL)
+			bridge_error(err, SQLITE_NOMEM, "out of memory");
+		if (schema == NULL || search_schema(connection, schema, search, err) != SQLITE_OK)
 			break;
 	}
 	if (err->code == SQLITE_OK && rc != SQLITE_DONE)
@@ -121,6 +129,9 @@ search_name(BridgeConnection *connection, const char *name, char **schema, char 
 	search.list = sqlite3_str_new(connection->db);
 	search.known = sqlite3_str_new(connection->db);
 	rc = search_all(connection, &search, err);
+	if (rc == SQLITE_OK &&
+		(sqlite3_str_errcode(search.list) != SQLITE_OK || sqlite3_str_errcode(search.known) != SQLITE_OK))
+		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
 	list = sqlite3_str_finish(search.list);
 	known = sqlite3_str_finish(search.known);
 	if (rc == SQLITE_OK && search.matches == 0)

@@ -810,13 +810,18 @@ bridge_store_change(BridgeStore *store, int64_t rowid, const float *vector, Brid
 		return rc;
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
+	{
 		seq = sqlite3_column_int64(stmt, 0);
-	else if (rc == SQLITE_DONE)
-		rc = bridge_error(err, SQLITE_CORRUPT_VTAB, "hnsw: %s_config has no counter", store->table);
-	if (err->code == SQLITE_OK)
 		rc = finish(store, stmt, err);
+	}
 	else
+	{
+		if (rc == SQLITE_DONE)
+			rc = bridge_error(err, SQLITE_CORRUPT_VTAB, "hnsw: %s_config has no counter", store->table);
+		else
+			rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
 		sqlite3_reset(stmt);
+	}
 	if (rc == SQLITE_OK)
 		rc = statement(store, BRIDGE_STMT_DELTA_PUT, &stmt, err);
 	if (rc != SQLITE_OK)
