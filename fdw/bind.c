@@ -32,7 +32,7 @@ check_bind(VssStatement *statement, int rc)
 		vssfdw_report(ERROR, rc, statement->conn->db, statement->conn->servername, statement->sql);
 }
 
-/* length in bytes, the server's encoding; SQLite takes a copy. */
+/* length in bytes, the server's encoding; lives as long as the value. */
 static int
 bind_text(VssStatement *statement, int i, const char *text, int length)
 {
@@ -40,7 +40,7 @@ bind_text(VssStatement *statement, int i, const char *text, int length)
 
 	if (utf8 != text)
 		length = (int) strlen(utf8);
-	return sqlite3_bind_text64(statement->stmt, i, utf8, length, SQLITE_TRANSIENT, SQLITE_UTF8);
+	return sqlite3_bind_text64(statement->stmt, i, utf8, length, SQLITE_STATIC, SQLITE_UTF8);
 }
 
 static int
@@ -116,7 +116,7 @@ bind_time(VssStatement *statement, int i, const VssColumn *column, Datum value)
 		default:
 			if (!vssfdw_time_to_text(column->kind, value, buffer, sizeof(buffer)))
 				unstorable(column, value, "ISO 8601 text");
-			return bind_text(statement, i, buffer, (int) strlen(buffer));
+			return bind_text(statement, i, pstrdup(buffer), (int) strlen(buffer));
 	}
 }
 
@@ -240,12 +240,12 @@ vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value
 			bytea *packed = DatumGetByteaPP(value);
 
 			rc = sqlite3_bind_blob64(stmt, i, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed),
-									 SQLITE_TRANSIENT);
+									 SQLITE_STATIC);
 			break;
 		}
 		case VALUE_UUID:
 			if (column->stored == VSS_STORED_BLOB)
-				rc = sqlite3_bind_blob(stmt, i, DatumGetUUIDP(value)->data, UUID_LEN, SQLITE_TRANSIENT);
+				rc = sqlite3_bind_blob(stmt, i, DatumGetUUIDP(value)->data, UUID_LEN, SQLITE_STATIC);
 			else
 				rc = bind_output(statement, i, column, value);
 			break;
@@ -254,7 +254,7 @@ vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value
 			{
 				VssVector *vector = DatumGetVssVector(value);
 
-				rc = sqlite3_bind_blob(stmt, i, vector->x, sizeof(float) * vector->dim, SQLITE_TRANSIENT);
+				rc = sqlite3_bind_blob(stmt, i, vector->x, sizeof(float) * vector->dim, SQLITE_STATIC);
 			}
 			else
 				rc = bind_output(statement, i, column, value);

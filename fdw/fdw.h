@@ -243,7 +243,11 @@ void vssfdw_column_init_type(VssColumn *column, Oid type, int32 typmod);
 Datum vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int i, const char *tablename,
 						  bool *isnull);
 
-/* Bind a PostgreSQL value to parameter i (1-based) in the form the column stores. */
+/*
+ * Bind a PostgreSQL value to parameter i (1-based) in the form the column
+ * stores.  Nothing is copied: the value and the current memory context must
+ * live until the statement has been stepped.
+ */
 void vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value, bool isnull);
 
 /* ---------- catalog.c: what the SQLite file says of itself ---------- */

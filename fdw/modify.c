@@ -36,9 +36,10 @@
 /* What PlanForeignModify leaves to BeginForeignModify. */
 enum
 {
-	MODIFY_SQL,      /* String */
-	MODIFY_PARAMS,   /* IntList: attribute of each leading parameter */
-	MODIFY_RETURNED, /* IntList: attribute of each returned column */
+	MODIFY_SQL,        /* String */
+	MODIFY_PARAMS,     /* IntList: attribute of each leading parameter */
+	MODIFY_RETURNED,   /* IntList: attribute of each returned column */
+	MODIFY_VALUES_END, /* Integer: offset in the SQL of an INSERT behind its row of values */
 };
 
 typedef struct VssModify
@@ -46,6 +47,9 @@ typedef struct VssModify
 	VssConnection *conn;
 	VssHold *hold;
 	VssStatement *statement;
+	VssStatement *batch; /* INSERT of batch_rows rows, or NULL */
+	int batch_rows;
+	int values_end; /* see MODIFY_VALUES_END */
 	CmdType operation;
 	bool is_view;
 
@@ -63,7 +67,6 @@ typedef struct VssModify
 	struct VssModify *moved; /* of an UPDATE: how rows of other partitions come in, or NULL */
 
 	MemoryContext row_context; /* reset for every row */
-	int batch_size;
 } VssModify;
 
 /* ---------- the address of a row ---------- */
@@ -294,7 +297,7 @@ append_address(StringInfo sql, Relation rel, const VssTableInfo *info)
 
 static char *
 build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targets, List *returned,
-		  bool do_nothing)
+		  bool do_nothing, int *values_end)
 {
 	StringInfoData sql;
 	char *table = vssfdw_quote_identifier(info->name);
@@ -315,6 +318,7 @@ build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targe
 					appendStringInfoString(&sql, i > 0 ? ", ?" : "?");
 				appendStringInfoChar(&sql, ')');
 			}
+			*values_end = sql.len;
 			if (do_nothing)
 				appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
 			break;
@@ -344,12 +348,14 @@ plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *named, List
 	const VssTableInfo *info = table_info(rel, &conn);
 	List *targets = operation == CMD_DELETE ? NIL : target_attributes(rel, info, named);
 	List *returned = returned_attributes(rel, relid, operation, returning, check_options);
+	int values_end = 0;
+	char *sql;
 
 	if (do_nothing && info->is_virtual)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("virtual table \"%s\" does not support ON CONFLICT DO NOTHING", info->name)));
-	return list_make3(makeString(build_sql(rel, info, operation, targets, returned, do_nothing)), targets,
-					  returned);
+	sql = build_sql(rel, info, operation, targets, returned, do_nothing, &values_end);
+	return list_make4(makeString(sql), targets, returned, makeInteger(values_end));
 }
 
 /*
@@ -457,7 +463,7 @@ begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *sub
 	modify->params = make_columns(rel, params);
 	modify->returned_count = list_length(returned);
 	modify->returned = make_columns(rel, returned);
-	modify->batch_size = vssfdw_table_options(RelationGetRelid(rel))->batch_size;
+	modify->values_end = intVal(list_nth(private, MODIFY_VALUES_END));
 	if (operation != CMD_INSERT)
 		find_address(modify, rel, info, subplan);
 	modify->row_context =
@@ -557,6 +563,19 @@ store_returned(VssModify *modify, TupleTableSlot *slot, const char *table, Memor
 	MemoryContextSwitchTo(old);
 }
 
+/* The row's values to the parameters behind the first so many. */
+static void
+bind_values(VssModify *modify, VssStatement *statement, int before, TupleTableSlot *slot)
+{
+	for (int i = 0; i < modify->param_count; i++)
+	{
+		bool isnull;
+		Datum value = slot_getattr(slot, modify->params[i].attnum, &isnull);
+
+		vssfdw_bind(statement, before + i + 1, &modify->params[i], value, isnull);
+	}
+}
+
 /*
  * Write one row.  NULL when SQLite wrote none: a conflict that is to be
  * ignored, or a trigger that refused or removed the row.
@@ -570,14 +589,7 @@ write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleT
 	vssfdw_begin_write(modify->conn);
 	MemoryContextReset(modify->row_context);
 	old = MemoryContextSwitchTo(modify->row_context);
-	vssfdw_rewind(modify->statement);
-	for (int i = 0; i < modify->param_count; i++)
-	{
-		bool isnull;
-		Datum value = slot_getattr(slot, modify->params[i].attnum, &isnull);
-
-		vssfdw_bind(modify->statement, i + 1, &modify->params[i], value, isnull);
-	}
+	bind_values(modify, modify->statement, 0, slot);
 	if (modify->operation != CMD_INSERT)
 		bind_address(modify, plan_slot);
 
@@ -630,37 +642,81 @@ vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 	return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);
 }
 
+/* The INSERT with as many rows of values. */
+static VssStatement *
+batch_statement(VssModify *modify, EState *estate, int rows)
+{
+	StringInfoData sql;
+
+	if (modify->batch != NULL && modify->batch_rows == rows)
+		return modify->batch;
+	vssfdw_done(modify->batch);
+	initStringInfo(&sql);
+	appendBinaryStringInfo(&sql, modify->statement->sql, modify->values_end);
+	for (int r = 1; r < rows; r++)
+	{
+		for (int i = 0; i < modify->param_count; i++)
+			appendStringInfoString(&sql, i == 0 ? ", (?" : ", ?");
+		appendStringInfoChar(&sql, ')');
+	}
+	appendStringInfoString(&sql, modify->statement->sql + modify->values_end);
+	modify->batch = vssfdw_prepare(modify->conn, sql.data, estate->es_query_cxt);
+	modify->batch_rows = rows;
+	return modify->batch;
+}
+
+/* All rows in one statement of SQLite, which is much cheaper than one each. */
 static TupleTableSlot **
 vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot **slots,
 						  TupleTableSlot **plan_slots, int *count)
 {
-	int written = 0;
+	VssModify *modify = target->ri_FdwState;
+	VssStatement *statement;
+	MemoryContext old;
 
-	for (int i = 0; i < *count; i++)
+	vssfdw_drain(modify->conn, modify->moved != NULL);
+	if (modify->moved != NULL)
+		modify = modify->moved;
+	vssfdw_begin_write(modify->conn);
+	MemoryContextReset(modify->row_context);
+	old = MemoryContextSwitchTo(modify->row_context);
+	statement = batch_statement(modify, estate, *count);
+	for (int r = 0; r < *count; r++)
 	{
-		CHECK_FOR_INTERRUPTS();
-		if (vssExecForeignInsert(estate, target, slots[i], plan_slots[i]) != NULL)
-			written++;
+		check_partition(estate, target, slots[r]);
+		bind_values(modify, statement, r * modify->param_count, slots[r]);
 	}
-	*count = written;
+	vssfdw_step(statement);
+	if (!modify->is_view)
+		*count = sqlite3_changes(modify->conn->db);
+	vssfdw_rewind(statement);
+	MemoryContextSwitchTo(old);
 	return slots;
 }
 
 /*
  * Rows with RETURNING or triggers come one at a time, for each result is
- * looked at.
+ * looked at.  SQLite takes a limited number of parameters.
  */
 static int
 vssGetForeignModifyBatchSize(ResultRelInfo *target)
 {
 	VssModify *modify = target->ri_FdwState;
 	Relation rel = target->ri_RelationDesc;
+	int size = vssfdw_table_options(RelationGetRelid(rel))->batch_size;
 
 	if (target->ri_projectReturning != NULL || target->ri_WithCheckOptions != NIL ||
 		(rel->trigdesc != NULL &&
 		 (rel->trigdesc->trig_insert_before_row || rel->trigdesc->trig_insert_after_row)))
 		return 1;
-	return modify != NULL ? modify->batch_size : vssfdw_table_options(RelationGetRelid(rel))->batch_size;
+	if (modify == NULL) /* EXPLAIN */
+		return size;
+	if (modify->moved != NULL)
+		modify = modify->moved;
+	if (modify->param_count == 0)
+		return 1;
+	return Max(1, Min(size, sqlite3_limit(modify->conn->db, SQLITE_LIMIT_VARIABLE_NUMBER, -1) /
+								modify->param_count));
 }
 
 static void
@@ -669,6 +725,7 @@ end_modify(VssModify *modify)
 	if (modify == NULL)
 		return;
 	end_modify(modify->moved);
+	vssfdw_done(modify->batch);
 	vssfdw_done(modify->statement);
 	vssfdw_release(modify->hold);
 }
