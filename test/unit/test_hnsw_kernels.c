@@ -4,6 +4,7 @@
  */
 #include "support.h"
 
+#include "hnsw/code.h"
 #include "hnsw/internal.h"
 
 #include <float.h>
@@ -212,6 +213,71 @@ edges_of_the_metrics(void **state)
 	assert_int_equal(hnsw_metric_parse("manhattan"), 0);
 }
 
+/* A probe's key and its slack bracket the true key, whatever the numbers look like. */
+static void
+codes_bracket_the_truth(void **state)
+{
+	static const uint32_t dims[] = {32, 33, 100, 384, 517, 1000};
+	Random r = {5};
+
+	(void) state;
+	for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
+		for (int round = 0; round < 60; round++)
+			for (HnswMetric metric = HNSW_COSINE; metric <= HNSW_IP; metric++)
+			{
+				uint32_t dim = dims[d];
+				uint32_t stride = hnsw_code_stride(HNSW_CODE_SQ8, dim);
+				float *a = malloc(dim * sizeof *a);
+				float *b = malloc(dim * sizeof *b);
+				uint8_t *record = malloc(stride);
+				uint8_t *again = malloc(stride);
+				HnswProbe probe;
+				double key;
+				double truth;
+				double slack;
+
+				for (uint32_t i = 0; i < dim; i++)
+				{
+					a[i] = (float) random_normal(&r);
+					b[i] = 0.5f * a[i] + (float) random_normal(&r);
+
+					/* outliers, offsets, wide scales, neighbours that differ by little */
+					if (round % 4 == 1 && i % 50 == 0)
+						b[i] *= 100;
+					if (round % 4 == 2)
+						b[i] += 20;
+					if (round % 4 == 3)
+						b[i] = a[i] * 1.001f;
+					if (round % 5 == 4)
+						a[i] *= 1e10f;
+				}
+				assert_ok(hnsw_set_kernel(HNSW_KERNEL_AUTO));
+				hnsw_code_encode(HNSW_CODE_SQ8, metric, b, dim, record);
+				assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, dim));
+				hnsw_probe_set(&probe, a);
+				key = hnsw_probe_key(&probe, NULL, record);
+				slack = hnsw_probe_slack(&probe, record, (float) key);
+				truth = hnsw_key_of_distance(metric, hnsw_distance(metric, a, b, dim));
+				if (fabs(key - truth) > slack)
+					fail_msg("%s, dim %u, round %d: key %g, truth %g, slack %g", hnsw_metric_name(metric),
+							 dim, round, key, truth, slack);
+
+				/* and the bracket is worth having */
+				if (metric == HNSW_COSINE && round % 4 == 0)
+					assert_true(slack < 0.02);
+
+				/* a code does not depend on the kernel */
+				assert_ok(hnsw_set_kernel(HNSW_KERNEL_PORTABLE));
+				hnsw_code_encode(HNSW_CODE_SQ8, metric, b, dim, again);
+				assert_memory_equal(record, again, stride);
+				hnsw_probe_free(&probe);
+				free(a);
+				free(b);
+				free(record);
+				free(again);
+			}
+}
+
 static void
 kernels_can_be_forced(void **state)
 {
@@ -232,6 +298,7 @@ main(void)
 		cmocka_unit_test_teardown(exact_kernels_agree_to_the_bit, restore_kernel),
 		cmocka_unit_test_teardown(exact_kernels_are_right, restore_kernel),
 		cmocka_unit_test_teardown(traversal_kernels_are_close, restore_kernel),
+		cmocka_unit_test_teardown(codes_bracket_the_truth, restore_kernel),
 		cmocka_unit_test(distance_of_a_vector_to_itself_is_zero),
 		cmocka_unit_test(edges_of_the_metrics),
 		cmocka_unit_test_teardown(kernels_can_be_forced, restore_kernel),
