@@ -239,8 +239,7 @@ vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value
 		{
 			bytea *packed = DatumGetByteaPP(value);
 
-			rc = sqlite3_bind_blob64(stmt, i, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed),
-									 SQLITE_STATIC);
+			rc = sqlite3_bind_blob64(stmt, i, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed), SQLITE_STATIC);
 			break;
 		}
 		case VALUE_UUID:
