@@ -136,6 +136,10 @@ configure(VssConnection *conn)
 		vssfdw_report_message(ERROR, rc, copy, conn->servername, NULL);
 	}
 
+	rc = vssfdw_register_aggregates(db);
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, db, conn->servername, NULL);
+
 	/* cell_size_check notices damaged pages before they can mislead. */
 	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = %d; PRAGMA cell_size_check = 1",
 			 conn->options->cache_size);

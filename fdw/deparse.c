@@ -23,6 +23,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "fdw/planner.h"
@@ -308,6 +309,57 @@ boolean_test_sql(BoolTestType type)
 	elog(ERROR, "unknown kind of boolean test: %d", (int) type);
 }
 
+static const char *
+aggregate_name(Oid function)
+{
+	switch (function)
+	{
+		case F_COUNT_:
+		case F_COUNT_ANY:
+			return "count";
+		case F_MIN_INT2:
+		case F_MIN_INT4:
+		case F_MIN_INT8:
+		case F_MIN_FLOAT8:
+		case F_MIN_TEXT:
+		case F_BOOL_AND:
+		case F_EVERY:
+			return "min";
+		case F_MAX_INT2:
+		case F_MAX_INT4:
+		case F_MAX_INT8:
+		case F_MAX_FLOAT8:
+		case F_MAX_TEXT:
+		case F_BOOL_OR:
+			return "max";
+		case F_SUM_INT2:
+		case F_SUM_INT4:
+		case F_SUM_INT8:
+			return "vss_sum";
+		default:
+			elog(ERROR, "aggregate %u has no counterpart in SQLite", function);
+	}
+}
+
+static void
+put_aggregate(VssDeparse *context, Aggref *agg)
+{
+	StringInfo buf = context->buf;
+
+	appendStringInfo(buf, "%s(%s", aggregate_name(agg->aggfnoid), agg->aggdistinct != NIL ? "DISTINCT " : "");
+	if (agg->aggfnoid == F_COUNT_)
+		appendStringInfoChar(buf, '*');
+	else
+		vssfdw_deparse_expr(context, linitial_node(TargetEntry, agg->args)->expr);
+	appendStringInfoChar(buf, ')');
+	if (agg->aggfilter != NULL)
+	{
+		appendStringInfoString(buf, " FILTER (WHERE ");
+		vssfdw_deparse_expr(context, agg->aggfilter);
+		appendStringInfoChar(buf, ')');
+	}
+}
+
 void
 vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 {
@@ -356,6 +408,10 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 
 		case T_DistinctExpr:
 			put_comparison(context, "IS NOT", ((DistinctExpr *) expr)->args);
+			break;
+
+		case T_Aggref:
+			put_aggregate(context, (Aggref *) expr);
 			break;
 
 		case T_ScalarArrayOpExpr:

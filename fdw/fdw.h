@@ -343,6 +343,11 @@ char *vssfdw_translated_default(const char *sql, const char *type);
 
 List *vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid);
 
+/* ---------- aggregates.c ---------- */
+
+/* Register vss_sum; returns SQLite's result code. */
+int vssfdw_register_aggregates(sqlite3 *db);
+
 /* ---------- paths.c and the files of planner.h ---------- */
 
 struct FdwRoutine;

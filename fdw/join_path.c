@@ -106,6 +106,10 @@ split_clauses(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype, List *r
 		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
 		bool shippable = vssfdw_is_shippable(root, joinrel, info->clause);
 
+		/* PostgreSQL has no node to test it in above such a join */
+		if (info->pseudoconstant)
+			return false;
+
 		if (IS_OUTER_JOIN(jointype) && !RINFO_IS_PUSHED_DOWN(info, joinrel->relids))
 		{
 			if (!shippable)
@@ -258,6 +262,7 @@ vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer
 														extra->restrictlist,
 #endif
 														NIL));
+	vssfdw_add_sorted_path(root, joinrel, startup, total);
 }
 
 /* "(a) LEFT JOIN (b)", for EXPLAIN. */
@@ -268,7 +273,7 @@ vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel)
 	const char *word = "INNER JOIN";
 
 	if (state->input != NULL)
-		return vssfdw_relation_label(root, state->input);
+		return psprintf("Aggregate on (%s)", vssfdw_relation_label(root, state->input));
 	if (state->outer == NULL)
 		return pstrdup(root->simple_rte_array[rel->relid]->eref->aliasname);
 	if (state->jointype == JOIN_LEFT)

@@ -340,6 +340,7 @@ vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 	vssfdw_cost_scan(root, baserel, NIL, baserel->rows, &startup, &total);
 	add_path(baserel, (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, NIL,
 												baserel->lateral_relids, NIL));
+	vssfdw_add_sorted_path(root, baserel, startup, total);
 	add_lookup_paths(root, baserel);
 	vssfdw_add_knn_paths(root, baserel);
 	vssfdw_add_range_path(root, baserel);
@@ -366,13 +367,15 @@ needed_columns(const VssRel *rel)
 }
 
 static List *
-plan_scan(PlannerInfo *root, RelOptInfo *baserel, List *columns, List *remote_exprs, List **exprs)
+plan_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys, List *columns, List *remote_exprs,
+		  List **exprs)
 {
 	StringInfoData buf;
 	VssDeparse context = {.root = root, .rel = baserel, .buf = &buf, .first_param = 1};
 
 	initStringInfo(&buf);
 	vssfdw_deparse_select(&context, columns, remote_exprs);
+	vssfdw_deparse_order(&context, pathkeys);
 	*exprs = context.params;
 	return list_make4(makeString(buf.data), columns, NIL, makeString(""));
 }
@@ -424,7 +427,7 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 		exprs = plan.exprs;
 	}
 	else
-	private = plan_scan(root, baserel, columns, remote_exprs, &exprs);
+	private = plan_scan(root, baserel, best_path->path.pathkeys, columns, remote_exprs, &exprs);
 
 	/*
 	 * EvalPlanQual rechecks a row against the conditions that SQLite tested.
@@ -447,6 +450,7 @@ vssfdw_read_routine(FdwRoutine *routine)
 	routine->GetForeignRelSize = vssGetForeignRelSize;
 	routine->GetForeignPaths = vssGetForeignPaths;
 	routine->GetForeignJoinPaths = vssGetForeignJoinPaths;
+	routine->GetForeignUpperPaths = vssGetForeignUpperPaths;
 	routine->GetForeignPlan = vssGetForeignPlan;
 	routine->BeginForeignScan = vssBeginForeignScan;
 	routine->IterateForeignScan = vssIterateForeignScan;

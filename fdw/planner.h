@@ -22,6 +22,8 @@
 #include "nodes/plannodes.h"
 #include "utils/resowner.h"
 
+typedef struct VssDeparse VssDeparse;
+
 /* ---------- paths.c ---------- */
 
 /*
@@ -164,6 +166,20 @@ void vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *
 /* "(a) LEFT JOIN (b)", for EXPLAIN. */
 char *vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel);
 
+/* ---------- upper_path.c ---------- */
+
+void vssGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
+							 RelOptInfo *output_rel, void *extra);
+
+/* A path in the order that the query wants, where SQLite can give it. */
+void vssfdw_add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost total);
+
+/* The expression of this relation that SQLite sorts by for the pathkey, or NULL. */
+Expr *vssfdw_order_expr(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey);
+
+/* " ORDER BY ..." for the pathkeys. */
+void vssfdw_deparse_order(VssDeparse *context, List *pathkeys);
+
 /* ---------- remote_plan.c ---------- */
 
 /* The plan of a join, or of what is done after the joins. */
@@ -216,6 +232,15 @@ bool vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 /* Whether SQLite's answer to this condition is PostgreSQL's. */
 bool vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 
+/* Whether SQLite computes this aggregate as PostgreSQL does. */
+bool vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg);
+
+/* Whether SQLite's groups of the expression are PostgreSQL's under eqop. */
+bool vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eqop);
+
+/* Whether SQLite sorts the expression as the pathkey says. */
+bool vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const PathKey *pathkey);
+
 /* Class of a shippable expression, VSS_CLASS_NONE where it is not shippable. */
 VssClass vssfdw_expr_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 
@@ -243,14 +268,14 @@ enum VssKnnParam
 	VSS_PARAM_FIRST
 };
 
-typedef struct VssDeparse
+struct VssDeparse
 {
 	PlannerInfo *root;
 	RelOptInfo *rel;
 	StringInfo buf;
 	int first_param; /* number of params' first member */
 	List *params;    /* Expr: what PostgreSQL evaluates and binds */
-} VssDeparse;
+};
 
 /* An expression found shippable. */
 void vssfdw_deparse_expr(VssDeparse *context, Expr *expr);

@@ -36,13 +36,53 @@ put_target(VssDeparse *context, Expr *expr)
 		vssfdw_deparse_expr(context, expr);
 }
 
+/* GROUP BY the entries that have a group reference, HAVING the conditions that go down. */
+static void
+put_grouping(VssDeparse *context, const VssRel *grouped)
+{
+	const char *separator = " GROUP BY ";
+	ListCell *cell;
+
+	foreach (cell, grouped->grouped_tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (entry->ressortgroupref == 0)
+			continue;
+		appendStringInfoString(context->buf, separator);
+		vssfdw_deparse_expr(context, entry->expr);
+		separator = ", ";
+	}
+	vssfdw_deparse_conds(context, "HAVING", grouped->remote_conds);
+}
+
+/* Conditions come as RestrictInfo of joins, bare of groups. */
+static List *
+bare_clauses(List *conds)
+{
+	List *result = NIL;
+	ListCell *cell;
+
+	foreach (cell, conds)
+	{
+		Node *cond = lfirst(cell);
+
+		if (!IsA(cond, RestrictInfo))
+			result = lappend(result, cond);
+		else if (!((RestrictInfo *) cond)->pseudoconstant)
+			result = lappend(result, ((RestrictInfo *) cond)->clause);
+	}
+	return result;
+}
+
 ForeignScan *
 vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist, Plan *outer_plan)
 {
 	VssRel *state = VSS_REL(rel);
+	bool grouped = state->input != NULL;
 	StringInfoData buf;
 	VssDeparse context = {.root = root, .rel = rel, .buf = &buf, .first_param = 1};
-	List *scan_tlist = join_tlist(rel);
+	List *scan_tlist = grouped ? state->grouped_tlist : join_tlist(rel);
 	List *places = NIL;
 	ListCell *cell;
 
@@ -59,10 +99,13 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 		put_target(&context, entry->expr);
 		places = lappend_int(places, entry->resno);
 	}
-	vssfdw_deparse_rows(&context, rel);
+	vssfdw_deparse_rows(&context, grouped ? state->input : rel);
+	if (grouped)
+		put_grouping(&context, state);
+	vssfdw_deparse_order(&context, path->path.pathkeys);
 
 	return make_foreignscan(
-		tlist, extract_actual_clauses(state->local_conds, false), 0, context.params,
+		tlist, bare_clauses(state->local_conds), 0, context.params,
 		list_make4(makeString(buf.data), places, NIL, makeString(vssfdw_relation_label(root, rel))),
 		scan_tlist, NIL, outer_plan);
 }

@@ -25,6 +25,7 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
+#include "catalog/pg_aggregate.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -281,6 +282,119 @@ null_test_agrees(ShipContext *context, NullTest *test)
 	return expr_class(context, arg) != VSS_CLASS_NONE;
 }
 
+/*
+ * Aggregates that give the same in SQLite: counts, extremes, sums of integers
+ * (through a function of ours: SQLite's overflows), and/or over booleans.
+ * Averages stay here (numeric's scale), as do sums of floating point, whose
+ * result is a matter of order.
+ */
+static VssClass
+aggregate_class(ShipContext *context, Aggref *agg)
+{
+	Expr *arg;
+	VssClass class;
+
+	if (agg->agglevelsup != 0 || agg->aggkind != AGGKIND_NORMAL || agg->aggsplit != AGGSPLIT_SIMPLE ||
+		agg->aggvariadic || agg->aggorder != NIL || agg->aggdirectargs != NIL)
+		return VSS_CLASS_NONE;
+	if (agg->aggfilter != NULL && expr_class(context, agg->aggfilter) != VSS_CLASS_BOOLEAN)
+		return VSS_CLASS_NONE;
+	if (agg->aggfnoid == F_COUNT_)
+		return VSS_CLASS_INTEGER;
+	if (list_length(agg->args) != 1)
+		return VSS_CLASS_NONE;
+
+	arg = linitial_node(TargetEntry, agg->args)->expr;
+	class = expr_class(context, arg);
+	if (agg->aggdistinct != NIL &&
+		(agg->aggfnoid != F_COUNT_ANY || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT ||
+		 (class == VSS_CLASS_TEXT && !collation_agrees(context, exprCollation((Node *) arg), true))))
+		return VSS_CLASS_NONE;
+
+	switch (agg->aggfnoid)
+	{
+		case F_COUNT_ANY:
+			if (class != VSS_CLASS_NONE ||
+				(IsA(arg, Var) && vssfdw_var_column(context->root, (Var *) arg) != NULL))
+				return VSS_CLASS_INTEGER;
+			return VSS_CLASS_NONE;
+		case F_MIN_INT2:
+		case F_MIN_INT4:
+		case F_MIN_INT8:
+		case F_MAX_INT2:
+		case F_MAX_INT4:
+		case F_MAX_INT8:
+		case F_SUM_INT2:
+		case F_SUM_INT4:
+			return class == VSS_CLASS_INTEGER ? class : VSS_CLASS_NONE;
+		case F_MIN_FLOAT8:
+		case F_MAX_FLOAT8:
+			return class == VSS_CLASS_FLOAT ? class : VSS_CLASS_NONE;
+		case F_MIN_TEXT:
+		case F_MAX_TEXT:
+			if (class == VSS_CLASS_TEXT && collation_agrees(context, agg->inputcollid, false))
+				return class;
+			return VSS_CLASS_NONE;
+		case F_BOOL_AND:
+		case F_BOOL_OR:
+		case F_EVERY:
+			return class == VSS_CLASS_BOOLEAN ? class : VSS_CLASS_NONE;
+		default:
+			return VSS_CLASS_NONE;
+	}
+}
+
+bool
+vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg)
+{
+	ShipContext context = {.root = root, .rel = rel};
+	Aggref plain;
+
+	if (aggregate_class(&context, agg) != VSS_CLASS_NONE)
+		return true;
+	/* numeric, so that it is comparable to nothing, but it can be fetched */
+	if (agg->aggfnoid != F_SUM_INT8)
+		return false;
+	plain = *agg;
+	plain.aggfnoid = F_SUM_INT4;
+	return aggregate_class(&context, &plain) != VSS_CLASS_NONE;
+}
+
+/* Equality of a GROUP BY column is SQLite's. */
+bool
+vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eqop)
+{
+	ShipContext context = {.root = root, .rel = rel};
+	VssClass class = expr_class(&context, expr);
+
+	if (vssfdw_is_bindable(root, rel, expr) || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT)
+		return false;
+	return vssfdw_comparison(eqop, class) == BTEqualStrategyNumber &&
+		   (class != VSS_CLASS_TEXT || collation_agrees(&context, exprCollation((Node *) expr), true));
+}
+
+bool
+vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const PathKey *pathkey)
+{
+	ShipContext context = {.root = root, .rel = rel};
+	VssClass class = expr_class(&context, expr);
+
+	if (vssfdw_is_bindable(root, rel, expr))
+		return false;
+	switch (class)
+	{
+		case VSS_CLASS_INTEGER:
+			return pathkey->pk_opfamily == INTEGER_BTREE_FAM_OID;
+		case VSS_CLASS_FLOAT:
+			return pathkey->pk_opfamily == VSS_FLOAT_BTREE_FAM;
+		case VSS_CLASS_TEXT:
+			return pathkey->pk_opfamily == TEXT_BTREE_FAM_OID &&
+				   collation_agrees(&context, pathkey->pk_eclass->ec_collation, false);
+		default:
+			return false;
+	}
+}
+
 static VssClass
 node_class(ShipContext *context, Expr *expr)
 {
@@ -323,6 +437,9 @@ node_class(ShipContext *context, Expr *expr)
 
 			return comparison_class(context, op->opno, op->inputcollid, op->args, true);
 		}
+
+		case T_Aggref:
+			return aggregate_class(context, (Aggref *) expr);
 
 		case T_ScalarArrayOpExpr:
 			return array_class(context, (ScalarArrayOpExpr *) expr);

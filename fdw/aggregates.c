@@ -1,0 +1,66 @@
+/*
+ * aggregates.c
+ *		SQL functions with PostgreSQL's meaning, for SQLite.
+ *
+ * vss_sum(x): the sum of integers without overflow, an integer where it fits 64
+ * bits and decimal digits as text otherwise; NULL over no rows.  SQLite's own
+ * sum() fails on overflow where PostgreSQL's sum(bigint) is numeric.
+ *
+ * Called by SQLite: nothing of PostgreSQL may be used below.
+ */
+#include "postgres.h"
+
+#include "fdw/fdw.h"
+
+typedef struct IntegerSum
+{
+	__int128 sum;
+	bool any;
+} IntegerSum;
+
+static void
+sum_step(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	IntegerSum *state;
+
+	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
+		return;
+	state = sqlite3_aggregate_context(context, sizeof(*state));
+	if (state == NULL)
+	{
+		sqlite3_result_error_nomem(context);
+		return;
+	}
+	state->sum += sqlite3_value_int64(argv[0]);
+	state->any = true;
+}
+
+static void
+sum_final(sqlite3_context *context)
+{
+	IntegerSum *state = sqlite3_aggregate_context(context, 0);
+	char digits[48];
+	char *p = digits + sizeof(digits);
+	unsigned __int128 rest;
+
+	if (state == NULL || !state->any)
+		return; /* NULL */
+	if (state->sum >= INT64_MIN && state->sum <= INT64_MAX)
+	{
+		sqlite3_result_int64(context, (int64) state->sum);
+		return;
+	}
+	rest = state->sum < 0 ? -(unsigned __int128) state->sum : (unsigned __int128) state->sum;
+	for (; rest > 0; rest /= 10)
+		*--p = '0' + (char) (rest % 10);
+	if (state->sum < 0)
+		*--p = '-';
+	sqlite3_result_text(context, p, (int) (digits + sizeof(digits) - p), SQLITE_TRANSIENT);
+}
+
+int
+vssfdw_register_aggregates(sqlite3 *db)
+{
+	return sqlite3_create_function_v2(db, "vss_sum", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+									  NULL, NULL, sum_step, sum_final, NULL);
+}
