@@ -66,6 +66,8 @@ check_idle(sqlite3 *db, const char *schema, BridgeError *err)
 	bool wal;
 	int rc;
 
+	if (sqlite3_db_readonly(db, schema) == 1)
+		return bridge_error(err, SQLITE_READONLY, "this connection has the database open read-only");
 	if (!sqlite3_get_autocommit(db))
 		return bridge_error(err, SQLITE_ERROR, "not inside a transaction: COMMIT or ROLLBACK first");
 	if (sqlite3_txn_state(db, schema) == SQLITE_TXN_NONE)

@@ -303,7 +303,7 @@ refuses_inside_transaction(void **unused)
 	assert_non_null(strstr(sqlite3_errmsg(db), "not inside a transaction"));
 	run_sql(db, "COMMIT");
 
-	/* A half-read statement of the same connection would keep the commit out for ever. */
+	/* In rollback-journal mode a half-read statement of the same connection would keep the commit out for ever. */
 	assert_int_equal(sqlite3_prepare_v2(db, "SELECT * FROM documents", -1, &stmt, NULL), SQLITE_OK);
 	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
 	assert_int_equal(try_sql(db, "SELECT hnsw_save()"), SQLITE_BUSY);
@@ -311,7 +311,21 @@ refuses_inside_transaction(void **unused)
 	sqlite3_finalize(stmt);
 	assert_int_equal(save(db), 10);
 
-	/* In WAL mode it does not. */
+	/* A connection that may not write does not have others write for it. */
+	{
+		sqlite3 *reader;
+		char *path = sqlite3_mprintf("%s/a.db", folder);
+
+		run_sql(db, "DELETE FROM documents WHERE id = 1; INSERT INTO documents VALUES(1, '[9,9,9,9]')");
+		assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+		assert_int_equal(bridge_attach(reader, NULL, NULL), SQLITE_OK);
+		assert_int_equal(try_sql(reader, "SELECT hnsw_save()"), SQLITE_READONLY);
+		check_answers(reader);
+		close_database(reader);
+		sqlite3_free(path);
+	}
+
+	/* In WAL mode a reader keeps nobody out. */
 	run_sql(db, "PRAGMA journal_mode = WAL");
 	run_sql(db, "INSERT INTO documents VALUES(100, '[1,1,1,1]')");
 	assert_int_equal(sqlite3_prepare_v2(db, "SELECT * FROM documents", -1, &stmt, NULL), SQLITE_OK);
