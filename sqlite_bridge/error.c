@@ -34,11 +34,13 @@ int
 bridge_error_db(BridgeError *err, sqlite3 *db, const char *format, ...)
 {
 	int code = sqlite3_extended_errcode(db);
-	char *reason = sqlite3_mprintf("%s", sqlite3_errmsg(db));
+	char *reason;
 	va_list args;
 
+	/* No error of SQLite's: the text of the statement could not be made. */
 	if (code == SQLITE_OK || code == SQLITE_ROW || code == SQLITE_DONE)
-		code = SQLITE_ERROR;
+		code = SQLITE_NOMEM;
+	reason = sqlite3_mprintf("%s", code == SQLITE_NOMEM ? "out of memory" : sqlite3_errmsg(db));
 	va_start(args, format);
 	set_message(err, code, format, args);
 	va_end(args);
@@ -128,7 +130,8 @@ bridge_error_prefix(BridgeError *err, const char *format, ...)
 void
 bridge_error_result(sqlite3_context *context, BridgeError *err)
 {
-	if ((err->code & 0xff) == SQLITE_NOMEM)
+	/* Nothing set: not even the error could be made. */
+	if ((err->code & 0xff) == SQLITE_NOMEM || err->code == SQLITE_OK)
 		sqlite3_result_error_nomem(context);
 	else
 	{

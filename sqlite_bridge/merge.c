@@ -388,9 +388,9 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	if (status != HNSW_OK)
 		return bridge_error_hnsw(err, status, &hnsw, "building the graph");
 	rc = bridge_store_set_current(store, &segment, 1, err);
-	if (rc == SQLITE_OK)
-		rc = bridge_index_adopt(index, graph, segment.token);
-	else
+	if (rc == SQLITE_OK && bridge_index_adopt(index, graph, segment.token) != SQLITE_OK)
+		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
+	if (rc != SQLITE_OK)
 		hnsw_snapshot_close(graph);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_delta_trim(store, segment.seq, -1, &removed, err);
