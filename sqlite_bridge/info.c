@@ -20,6 +20,7 @@
 #include "sqlite_bridge/bridge_int.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 typedef struct GraphState
 {
@@ -76,6 +77,21 @@ look_at(const BridgeIndex *index, const char *path, const BridgeSegment *segment
 		return true;
 	}
 	return false;
+}
+
+/* A graph that goes by its own name only: what lies at <path> is somebody else's. */
+static void
+mention_path(const BridgeIndex *index, const BridgeSegment *segment, GraphState *out)
+{
+	char *name = index->files.path ? bridge_files_token_path(&index->files, segment->token) : NULL;
+	struct stat named;
+	struct stat path;
+
+	if (name != NULL && stat(name, &named) == 0 &&
+		(stat(index->files.path, &path) != 0 || named.st_dev != path.st_dev || named.st_ino != path.st_ino))
+		sqlite3_snprintf(sizeof(out->reason), out->reason,
+						 "the graph is in its own file %s; what lies at path is missing or not ours", name);
+	sqlite3_free(name);
 }
 
 /*
@@ -254,6 +270,8 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 		return rc;
 
 	find_graph(index, &state, &graph);
+	if (strcmp(graph.state, "used") == 0)
+		mention_path(index, &state.segments[0], &graph);
 	lacking = state.counter - (state.segment_count > 0 ? state.segments[state.segment_count - 1].seq : 0);
 	sqlite3_str_appendall(out, "{");
 	put_text(out, "index", index->table);

@@ -194,6 +194,7 @@ publishes(void **unused)
 	assert_int_equal(save(db), ROWS);
 	check_graph_used(db);
 	assert_string_equal(get_info(db, "$.merge_due"), "0");
+	assert_string_equal(get_info(db, "$.graph.reason"), "");
 	assert_string_equal(get_info(db, "$.delta_rows"), "0");
 	assert_string_equal(get_info(db, "$.delta_stored"), "0");
 	assert_int_equal(file_inode(in_folder("a.db.idx")), file_inode(token_file(db, "a.db")));
@@ -674,6 +675,7 @@ strangers_file(void **unused)
 	run_sql(db, "DELETE FROM documents WHERE id = 1");
 	save(db);
 	shell("grep -q 'precious notes' %s/a.db.idx", folder);
+	assert_non_null(strstr(get_info(db, "$.graph.reason"), "not ours"));
 	/* and nobody's files with names like ours, while those that look dead are ours to take */
 	shell("echo 'a letter' > %s/a.db.idx-0123456789abcdef; touch "
 		  "%s/a.db.idx-0123456789abcdef.0123456789abcdef.tmp",
