@@ -196,6 +196,10 @@ expand(HnswCursor *c, uint32_t node)
 		return status;
 	for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
 		prefetch_node(c, c->links[i]);
+
+	/* unless something nearer is found now, this list is the next to be read */
+	if (c->pool.next < c->pool.count)
+		prefetch_links(c, c->pool.entries[c->pool.next].node);
 	for (uint32_t i = 0; i < count; i++)
 	{
 		float key;
