@@ -457,5 +457,6 @@ vssfdw_read_routine(FdwRoutine *routine)
 	routine->ReScanForeignScan = vssReScanForeignScan;
 	routine->EndForeignScan = vssEndForeignScan;
 	routine->ExplainForeignScan = vssExplainForeignScan;
+	routine->AnalyzeForeignTable = vssAnalyzeForeignTable;
 	routine->IsForeignScanParallelSafe = vssIsForeignScanParallelSafe;
 }

@@ -16,6 +16,7 @@
 #include "fdw/fdw.h"
 
 #include "commands/explain.h"
+#include "foreign/fdwapi.h"
 #include "lib/stringinfo.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
@@ -429,6 +430,10 @@ typedef struct VssKnnReport
 
 void vssfdw_knn_report(VssScanState *state, VssKnnReport *report);
 const char *vssfdw_strategy_name(int strategy);
+
+/* ---------- analyze.c ---------- */
+
+bool vssAnalyzeForeignTable(Relation rel, AcquireSampleRowsFunc *func, BlockNumber *totalpages);
 
 /* ---------- callbacks, entered by vssfdw_read_routine ---------- */
 

@@ -45,6 +45,17 @@ SELECT estimate(query), query FROM unnest(ARRAY['SELECT * FROM t', 'SELECT * FRO
 	'SELECT * FROM local_t JOIN t USING (id)', 'SELECT * FROM local_t JOIN t USING (b)',
 	'SELECT * FROM t AS x JOIN t AS y ON y.id = x.a']) AS query;
 
+-- ANALYZE samples, and the planner learns what columns hold
+SELECT estimate('SELECT * FROM t WHERE a < 5') AS before;
+ANALYZE t;
+SELECT estimate('SELECT * FROM t WHERE a < 5') BETWEEN 400 AND 600 AS after, reltuples FROM pg_class WHERE oid = 't'::regclass;
+SELECT attname, null_frac, n_distinct FROM pg_stats WHERE schemaname = 'scan' AND tablename = 't' ORDER BY 1;
+SET default_statistics_target = 1;
+ANALYZE t;
+RESET default_statistics_target;
+SELECT reltuples FROM pg_class WHERE oid = 't'::regclass;
+ANALYZE w, v, empty;
+
 -- lookups by rowid, unique and other keys for the rows of a local table
 CREATE TABLE few AS SELECT n AS id, n % 50 AS a, 'b' || n * 3 AS b FROM generate_series(1, 20) AS n;
 ANALYZE few;
