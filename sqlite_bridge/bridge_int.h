@@ -186,6 +186,21 @@ int bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, 
 /* Write the current segments; within a write transaction of the caller's. */
 int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int count, BridgeError *err);
 
+/* Run one SQL text in sqlite3_mprintf's format, to its end. */
+int bridge_exec(sqlite3 *db, BridgeError *err, const char *format, ...);
+
+/*
+ * For rows.c: a prepared statement of the store, kept by it; running one to
+ * its end; putting back one that a walk took out of statements[], so that a
+ * visitor could start another; and a text with the names filled in.
+ */
+int bridge_store_statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err);
+int bridge_store_finish(BridgeStore *store, sqlite3_stmt *stmt, BridgeError *err);
+void bridge_store_put_back(BridgeStore *store, int which, sqlite3_stmt *stmt);
+char *bridge_store_expand(const BridgeStore *store, const char *text);
+
+/* ---------- rows.c: truth and delta ---------- */
+
 /*
  * Rows of the truth with rowid >= from in order of rowid, at most limit of
  * them (negative: all).  vector is NULL for a row that belongs in no graph
@@ -242,9 +257,6 @@ int bridge_store_change(BridgeStore *store, int64_t rowid, const float *vector, 
 
 /* Whether the vector belongs in a graph: not NULL, not zero under cosine. */
 bool bridge_indexable(const BridgeParams *params, const float *vector);
-
-/* Run one SQL text in sqlite3_mprintf's format, to its end. */
-int bridge_exec(sqlite3 *db, BridgeError *err, const char *format, ...);
 
 /* ---------- files.c ---------- */
 

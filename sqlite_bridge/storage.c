@@ -1,6 +1,7 @@
 /*
  * storage.c
- *		Truth, delta and config: the tables that hold an index.
+ *		The tables that hold an index: how they are made and opened, their
+ *		statements, and the config table.  The rows of truth and delta are rows.c's.
  *
  *	<t>_config(key TEXT PRIMARY KEY, value) WITHOUT ROWID
  *		format			BRIDGE_FORMAT
@@ -309,8 +310,8 @@ static const char *const statement_texts[BRIDGE_STMT_COUNT] = {
 							   "%1.%2_delta% WHERE seq <= ?1 ORDER BY seq LIMIT ?2)",
 };
 
-static char *
-expand(const BridgeStore *store, const char *text)
+char *
+bridge_store_expand(const BridgeStore *store, const char *text)
 {
 	const BridgeParams *p = &store->params;
 	sqlite3_str *out = sqlite3_str_new(store->db);
@@ -350,8 +351,8 @@ expand(const BridgeStore *store, const char *text)
 	return sqlite3_str_finish(out);
 }
 
-static int
-statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err)
+int
+bridge_store_statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err)
 {
 	char *sql;
 	int rc;
@@ -359,7 +360,7 @@ statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err)
 	*out = store->statements[which];
 	if (*out != NULL)
 		return SQLITE_OK;
-	sql = expand(store, statement_texts[which]);
+	sql = bridge_store_expand(store, statement_texts[which]);
 	if (sql == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &store->statements[which], NULL);
@@ -369,8 +370,8 @@ statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err)
 }
 
 /* Run to the end a statement that returns nothing of interest. */
-static int
-finish(BridgeStore *store, sqlite3_stmt *stmt, BridgeError *err)
+int
+bridge_store_finish(BridgeStore *store, sqlite3_stmt *stmt, BridgeError *err)
 {
 	int rc;
 
@@ -390,8 +391,8 @@ finish(BridgeStore *store, sqlite3_stmt *stmt, BridgeError *err)
  * A walk may start another on the same statement (a visitor that searches):
  * the walker takes the statement out of the store and brings it back.
  */
-static void
-put_back(BridgeStore *store, int which, sqlite3_stmt *stmt)
+void
+bridge_store_put_back(BridgeStore *store, int which, sqlite3_stmt *stmt)
 {
 	sqlite3_reset(stmt);
 	if (store->statements[which] == NULL)
@@ -429,7 +430,7 @@ bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int6
 				   BridgeError *err)
 {
 	sqlite3_stmt *stmt;
-	int rc = statement(store, BRIDGE_STMT_STATE, &stmt, err);
+	int rc = bridge_store_statement(store, BRIDGE_STMT_STATE, &stmt, err);
 
 	if (rc != SQLITE_OK)
 		return rc;
@@ -464,7 +465,7 @@ bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int 
 	sqlite3_stmt *stmt;
 	sqlite3_str *text;
 	char *value;
-	int rc = statement(store, BRIDGE_STMT_CURRENT, &stmt, err);
+	int rc = bridge_store_statement(store, BRIDGE_STMT_CURRENT, &stmt, err);
 
 	if (rc != SQLITE_OK)
 		return rc;
@@ -489,349 +490,5 @@ bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int 
 		sqlite3_bind_text(stmt, 1, "", 0, SQLITE_STATIC);
 	else
 		sqlite3_bind_text(stmt, 1, value, -1, sqlite3_free);
-	return finish(store, stmt, err);
-}
-
-/* ---------- truth ---------- */
-
-/* Length zero has no direction: no place in a graph of angles. */
-bool
-bridge_indexable(const BridgeParams *params, const float *vector)
-{
-	if (vector == NULL)
-		return false;
-	if (params->metric != HNSW_COSINE)
-		return true;
-	for (int i = 0; i < params->dim; i++)
-		if (vector[i] != 0.0f)
-			return true;
-	return false;
-}
-
-/*
- * Decode a stored vector.  What lies in a table of ours is of our own making,
- * else the database is damaged; a content table may hold anything.
- */
-static int
-decode(BridgeStore *store, sqlite3_stmt *stmt, int column, int64_t rowid, bool delta, BridgeVector *out,
-	   BridgeError *err)
-{
-	const BridgeParams *p = &store->params;
-	bool content = p->content != NULL && !delta;
-	int rc = bridge_vector_read(sqlite3_column_value(stmt, column), out, err);
-
-	if (rc == SQLITE_OK && out->data != NULL && out->dim != p->dim)
-		rc =
-			bridge_error(err, SQLITE_MISMATCH, "the vector has %d dimensions, expected %d", out->dim, p->dim);
-	if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_NOMEM)
-		return rc;
-	if (!content)
-		err->code = SQLITE_CORRUPT_VTAB;
-	return bridge_error_prefix(err, "%s%s%s, row %lld", content ? p->content : store->table,
-							   content ? "." : "", content ? p->content_vector : "", (sqlite3_int64) rowid);
-}
-
-int
-bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTruthVisit visit, void *arg,
-				   int64_t *count, BridgeError *err)
-{
-	BridgeVector vector = {0};
-	sqlite3_stmt *stmt;
-	int64_t visited = 0;
-	int rc = statement(store, BRIDGE_STMT_TRUTH_BATCH, &stmt, err);
-
-	if (count != NULL)
-		*count = 0;
-	if (rc != SQLITE_OK)
-		return rc;
-	store->statements[BRIDGE_STMT_TRUTH_BATCH] = NULL;
-	sqlite3_bind_int64(stmt, 1, from);
-	sqlite3_bind_int64(stmt, 2, limit < 0 ? -1 : limit);
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		int64_t rowid = sqlite3_column_int64(stmt, 0);
-
-		rc = decode(store, stmt, 1, rowid, false, &vector, err);
-		if (rc == SQLITE_OK)
-			rc = visit(arg, rowid, bridge_indexable(&store->params, vector.data) ? vector.data : NULL, err);
-		if (rc != SQLITE_OK)
-			break;
-		visited++;
-	}
-	if (rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else if (rc != SQLITE_OK && err->code == SQLITE_OK)
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	put_back(store, BRIDGE_STMT_TRUTH_BATCH, stmt);
-	bridge_vector_free(&vector);
-	if (count != NULL)
-		*count = visited;
-	return rc;
-}
-
-/* A BLOB may have been read in place; it must outlive the statement's row. */
-static int
-keep(BridgeVector *vector, BridgeError *err)
-{
-	if (vector->data == NULL || vector->data == vector->buffer)
-		return SQLITE_OK;
-	if (vector->capacity < vector->dim)
-	{
-		float *buffer = sqlite3_realloc64(vector->buffer, sizeof(float) * (uint64_t) vector->dim);
-
-		if (buffer == NULL)
-			return bridge_error(err, SQLITE_NOMEM, "out of memory");
-		vector->buffer = buffer;
-		vector->capacity = vector->dim;
-	}
-	memcpy(vector->buffer, vector->data, sizeof(float) * (size_t) vector->dim);
-	vector->data = vector->buffer;
-	return SQLITE_OK;
-}
-
-int
-bridge_store_truth_get(BridgeStore *store, int64_t rowid, BridgeVector *out, bool *present, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = statement(store, BRIDGE_STMT_TRUTH_GET, &stmt, err);
-
-	*present = false;
-	out->data = NULL;
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-	{
-		*present = true;
-		rc = decode(store, stmt, 0, rowid, false, out, err);
-		if (rc == SQLITE_OK)
-			rc = keep(out, err);
-	}
-	else if (rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	sqlite3_reset(stmt);
-	return rc;
-}
-
-int
-bridge_store_truth_exists(BridgeStore *store, int64_t rowid, bool *present, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = statement(store, BRIDGE_STMT_TRUTH_EXISTS, &stmt, err);
-
-	*present = false;
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
-	*present = sqlite3_step(stmt) == SQLITE_ROW;
-	rc = sqlite3_reset(stmt);
-	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-}
-
-int
-bridge_store_truth_value(BridgeStore *store, int64_t rowid, sqlite3_stmt **out, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = statement(store, BRIDGE_STMT_TRUTH_GET, &stmt, err);
-
-	*out = NULL;
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-	{
-		*out = stmt;
-		return SQLITE_OK;
-	}
-	if (rc != SQLITE_DONE)
-		bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	sqlite3_reset(stmt);
-	return err->code;
-}
-
-int
-bridge_store_truth_put(BridgeStore *store, bool has_rowid, int64_t *rowid, const float *vector,
-					   BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = statement(store, BRIDGE_STMT_TRUTH_PUT, &stmt, err);
-
-	if (rc != SQLITE_OK)
-		return rc;
-	if (has_rowid)
-		sqlite3_bind_int64(stmt, 1, *rowid);
-	if (vector != NULL)
-		sqlite3_bind_blob64(stmt, 2, vector, sizeof(float) * (uint64_t) store->params.dim, SQLITE_STATIC);
-	rc = finish(store, stmt, err);
-	if (rc == SQLITE_OK && !has_rowid)
-		*rowid = sqlite3_last_insert_rowid(store->db);
-	return rc;
-}
-
-int
-bridge_store_truth_delete(BridgeStore *store, int64_t rowid, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = statement(store, BRIDGE_STMT_TRUTH_DELETE, &stmt, err);
-
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
-	return finish(store, stmt, err);
-}
-
-int
-bridge_store_truth_count(BridgeStore *store, int64_t *count, BridgeError *err)
-{
-	char *sql = expand(store, "SELECT count(*) FROM %3");
-	sqlite3_stmt *stmt = NULL;
-	int rc;
-
-	if (sql == NULL)
-		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
-	sqlite3_free(sql);
-	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		*count = sqlite3_column_int64(stmt, 0);
-		rc = SQLITE_OK;
-	}
-	else
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	sqlite3_finalize(stmt);
-	return rc;
-}
-
-int
-bridge_store_truth_select(BridgeStore *store, bool by_rowid, sqlite3_stmt **out, BridgeError *err)
-{
-	char *sql = expand(store, by_rowid ? "SELECT t.%4, t.%5 FROM %3 AS t WHERE t.%4 = ?1"
-									   : "SELECT t.%4, t.%5 FROM %3 AS t ORDER BY t.%4");
-	int rc;
-
-	*out = NULL;
-	if (sql == NULL)
-		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	rc = sqlite3_prepare_v2(store->db, sql, -1, out, NULL);
-	sqlite3_free(sql);
-	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-}
-
-/* ---------- delta ---------- */
-
-int
-bridge_store_delta(BridgeStore *store, int64_t after, int64_t upto, int64_t limit, BridgeDeltaVisit visit,
-				   void *arg, int64_t *count, BridgeError *err)
-{
-	BridgeVector vector = {0};
-	sqlite3_stmt *stmt;
-	int64_t visited = 0;
-	int rc = statement(store, BRIDGE_STMT_DELTA_RANGE, &stmt, err);
-
-	if (count != NULL)
-		*count = 0;
-	if (rc != SQLITE_OK)
-		return rc;
-	store->statements[BRIDGE_STMT_DELTA_RANGE] = NULL;
-	sqlite3_bind_int64(stmt, 1, after);
-	sqlite3_bind_int64(stmt, 2, upto);
-	sqlite3_bind_int64(stmt, 3, limit < 0 ? -1 : limit);
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		int64_t rowid = sqlite3_column_int64(stmt, 2);
-
-		rc = decode(store, stmt, 3, rowid, true, &vector, err);
-		if (rc == SQLITE_OK)
-			rc = visit(arg, sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1), rowid,
-					   bridge_indexable(&store->params, vector.data) ? vector.data : NULL, err);
-		if (rc != SQLITE_OK)
-			break;
-		visited++;
-	}
-	if (rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else if (rc != SQLITE_OK && err->code == SQLITE_OK)
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	put_back(store, BRIDGE_STMT_DELTA_RANGE, stmt);
-	bridge_vector_free(&vector);
-	if (count != NULL)
-		*count = visited;
-	return rc;
-}
-
-int
-bridge_store_delta_has(BridgeStore *store, int64_t rowid, int64_t after, bool *has, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = statement(store, BRIDGE_STMT_DELTA_HAS, &stmt, err);
-
-	*has = false;
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
-	sqlite3_bind_int64(stmt, 2, after);
-	*has = sqlite3_step(stmt) == SQLITE_ROW;
-	rc = sqlite3_reset(stmt);
-	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-}
-
-int
-bridge_store_delta_trim(BridgeStore *store, int64_t upto, int64_t limit, int64_t *removed, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = statement(store, BRIDGE_STMT_DELTA_TRIM, &stmt, err);
-
-	*removed = 0;
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, upto);
-	sqlite3_bind_int64(stmt, 2, limit < 0 ? -1 : limit);
-	rc = finish(store, stmt, err);
-	if (rc == SQLITE_OK)
-		*removed = sqlite3_changes(store->db);
-	return rc;
-}
-
-int
-bridge_store_change(BridgeStore *store, int64_t rowid, const float *vector, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	sqlite3_int64 seq = 0;
-	int64_t tag;
-	int rc = vector != NULL ? bridge_index_check_model(store, vector, "the vector", err) : SQLITE_OK;
-
-	if (rc == SQLITE_OK)
-		rc = statement(store, BRIDGE_STMT_COUNTER, &stmt, err);
-	if (rc != SQLITE_OK)
-		return rc;
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-	{
-		seq = sqlite3_column_int64(stmt, 0);
-		rc = finish(store, stmt, err);
-	}
-	else
-	{
-		if (rc == SQLITE_DONE)
-			rc = bridge_error(err, SQLITE_CORRUPT_VTAB, "hnsw: %s_config has no counter", store->table);
-		else
-			rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-		sqlite3_reset(stmt);
-	}
-	if (rc == SQLITE_OK)
-		rc = statement(store, BRIDGE_STMT_DELTA_PUT, &stmt, err);
-	if (rc != SQLITE_OK)
-		return rc;
-
-	sqlite3_randomness(sizeof(tag), &tag);
-	sqlite3_bind_int64(stmt, 1, seq);
-	sqlite3_bind_int64(stmt, 2, tag);
-	sqlite3_bind_int64(stmt, 3, rowid);
-	if (vector != NULL)
-		sqlite3_bind_blob64(stmt, 4, vector, sizeof(float) * (uint64_t) store->params.dim, SQLITE_STATIC);
-	return finish(store, stmt, err);
+	return bridge_store_finish(store, stmt, err);
 }
