@@ -329,6 +329,11 @@ CREATE FUNCTION vss_check(index regclass) RETURNS SETOF text
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vss_check(regclass)
 	IS 'compare an hnsw index with the rows it indexes; one line a finding';
+CREATE FUNCTION vss_recall(index regclass, k integer DEFAULT 10, samples integer DEFAULT 100)
+	RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
+COMMENT ON FUNCTION vss_recall(regclass, integer, integer)
+	IS 'mean share of the k nearest that a search with an hnsw index finds, against exact search';
 CREATE FUNCTION vss_merge(index regclass) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION vss_merge(regclass)
@@ -344,7 +349,20 @@ CREATE FUNCTION vss_create_index("table" regclass, "column" name, metric text DE
 COMMENT ON FUNCTION vss_create_index(regclass, name, text, integer, integer, integer, integer, name)
 	IS 'create, fill and import an hnsw index over a column of a foreign table';
 
+-- Background merges.  As in pg_stat_activity, the texts of other users' are hidden.
+CREATE VIEW vss_merges AS
+	SELECT a.pid, a.usename, a.backend_start AS started, a.query AS activity,
+		CASE WHEN p.blocks_total > 0 THEN 'writing' WHEN p.tuples_total > 0 THEN 'building' ELSE 'starting' END AS phase,
+		p.tuples_done AS rows_done, p.tuples_total AS rows_total,
+		CASE WHEN p.blocks_total > 0 THEN round(p.blocks_done::numeric / p.blocks_total, 3)
+			WHEN p.tuples_total > 0 THEN round(p.tuples_done::numeric / p.tuples_total, 3) ELSE 0 END AS share
+	FROM pg_stat_activity a LEFT JOIN pg_stat_progress_create_index p ON p.pid = a.pid
+	WHERE a.backend_type = 'vss_fdw merge';
+COMMENT ON VIEW vss_merges IS 'background merges of hnsw indexes that are running in this server';
+GRANT SELECT ON vss_merges TO PUBLIC;
+
 REVOKE ALL ON FUNCTION vss_index_info(regclass), vss_check(regclass), vss_merge(regclass),
+	vss_recall(regclass, integer, integer),
 	vss_rebuild(regclass),
 	vss_create_index(regclass, name, text, integer, integer, integer, integer, name)
 	FROM PUBLIC;

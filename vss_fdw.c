@@ -15,11 +15,15 @@
 
 #include "fdw/fdw.h"
 #include "fdw/modify.h"
+#include "fdw/worker.h"
 
 PG_MODULE_MAGIC;
 
 int vssfdw_ef_search = 0;
 int vssfdw_knn_strategy = VSS_STRATEGY_AUTO;
+bool vssfdw_auto_merge = true;
+int vssfdw_merge_workers = 2;
+int vssfdw_merge_threads = 2;
 
 static const struct config_enum_entry strategy_options[] = {{"auto", VSS_STRATEGY_AUTO, false},
 															{"graph", VSS_STRATEGY_GRAPH, false},
@@ -40,6 +44,16 @@ _PG_init(void)
 							 "auto chooses by cost; the others are for tests and diagnosis.",
 							 &vssfdw_knn_strategy, VSS_STRATEGY_AUTO, strategy_options, PGC_USERSET, 0, NULL,
 							 NULL, NULL);
+	DefineCustomBoolVariable("vss_fdw.auto_merge",
+							 "Start a background worker when the merge of an index is due.",
+							 "Off leaves merging to vss_merge() and to SQLite's own applications.",
+							 &vssfdw_auto_merge, true, PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("vss_fdw.merge_workers", "Background merges that run at the same time.",
+							"Each takes one of max_worker_processes; 0 runs none.", &vssfdw_merge_workers, 2,
+							0, 64, PGC_SIGHUP, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("vss_fdw.merge_threads", "Threads of each background merge.",
+							"0 takes one for each processor.", &vssfdw_merge_threads, 2, 0, 1024, PGC_SIGHUP,
+							0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("vss_fdw");
 }
 

@@ -21,6 +21,7 @@
 
 #include "fdw/maintenance.h"
 #include "fdw/remote.h"
+#include "fdw/worker.h"
 
 /*
  * Instructions of SQLite's virtual machine between two looks at the interrupt
@@ -100,18 +101,12 @@ bridge_cancelled(void *arg)
 
 /* ---------- opening and closing ---------- */
 
-static void
-configure(VssConnection *conn)
+void
+vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, int cache_size)
 {
-	BridgeHost host = {
-		.cancelled = bridge_cancelled, .progress = vssfdw_progress, .merge_thread = false, .file_mode = -1};
-	sqlite3 *db = conn->db;
 	char pragma[64];
 	char *message = NULL;
 	int rc;
-
-	sqlite3_busy_handler(db, busy_callback, conn);
-	sqlite3_progress_handler(db, PROGRESS_INSTRUCTIONS, progress_callback, conn);
 
 	/*
 	 * The database may come from anywhere: its schema must not reach beyond
@@ -127,13 +122,13 @@ configure(VssConnection *conn)
 	sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
 	sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
 
-	rc = bridge_attach(db, &host, &message);
+	rc = bridge_attach(db, host, &message);
 	if (rc != SQLITE_OK)
 	{
 		char *copy = pstrdup(message != NULL ? message : sqlite3_errstr(rc));
 
 		sqlite3_free(message);
-		vssfdw_report_message(ERROR, rc, copy, conn->servername, NULL);
+		vssfdw_report_message(ERROR, rc, copy, servername, NULL);
 	}
 
 	rc = vssfdw_register_aggregates(db);
@@ -141,11 +136,24 @@ configure(VssConnection *conn)
 		vssfdw_report(ERROR, rc, db, conn->servername, NULL);
 
 	/* cell_size_check notices damaged pages before they can mislead. */
-	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = %d; PRAGMA cell_size_check = 1",
-			 conn->options->cache_size);
+	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = %d; PRAGMA cell_size_check = 1", cache_size);
 	rc = sqlite3_exec(db, pragma, NULL, NULL, NULL);
 	if (rc != SQLITE_OK)
-		vssfdw_report(ERROR, rc, db, conn->servername, pragma);
+		vssfdw_report(ERROR, rc, db, servername, pragma);
+}
+
+static void
+configure(VssConnection *conn)
+{
+	const BridgeHost host = {.cancelled = bridge_cancelled,
+							 .progress = vssfdw_progress,
+							 .merge_due = vssfdw_note_merge,
+							 .arg = conn,
+							 .file_mode = -1};
+
+	sqlite3_busy_handler(conn->db, busy_callback, conn);
+	sqlite3_progress_handler(conn->db, PROGRESS_INSTRUCTIONS, progress_callback, conn);
+	vssfdw_configure(conn->db, &host, conn->servername, conn->options->cache_size);
 }
 
 void

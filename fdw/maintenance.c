@@ -1,7 +1,7 @@
 /*
  * maintenance.c
  *		SQL functions that look after an hnsw index: what it is, whether it is
- *		sound, merge, rebuild.
+ *		sound, how good its answers are, merge, rebuild.
  *
  * The work is the SQLite side's; these functions find the index that a foreign
  * table names, see to it that SQLite is in the right state, and report
@@ -25,6 +25,7 @@
 
 VSS_SQL_FUNCTION(vss_index_info);
 VSS_SQL_FUNCTION(vss_check);
+VSS_SQL_FUNCTION(vss_recall);
 VSS_SQL_FUNCTION(vss_merge);
 VSS_SQL_FUNCTION(vss_rebuild);
 
@@ -54,17 +55,17 @@ vssfdw_progress(void *arg, const char *phase, uint64_t done, uint64_t total)
 		pgstat_progress_update_multi_param(lengthof(values), writing ? blocks : rows, values);
 }
 
-static void
-start_progress(Oid relid, int64 command)
+void
+vssfdw_start_progress(Oid relid, bool creates)
 {
 	pgstat_progress_start_command(PROGRESS_COMMAND_CREATE_INDEX, relid);
-	pgstat_progress_update_param(PROGRESS_CREATEIDX_COMMAND, command);
+	pgstat_progress_update_param(PROGRESS_CREATEIDX_COMMAND, creates ? COMMAND_CREATE : COMMAND_REBUILD);
 	pgstat_progress_update_param(PROGRESS_CREATEIDX_PHASE, PROGRESS_CREATEIDX_PHASE_BUILD);
 	reporting = true;
 }
 
-static void
-end_progress(void)
+void
+vssfdw_end_progress(void)
 {
 	reporting = false;
 	pgstat_progress_end_command();
@@ -100,14 +101,14 @@ call_on_index(VssConnection *conn, const char *function, const char *index)
 void
 vssfdw_run_merge(VssConnection *conn, const char *function, const char *index, Oid relid, bool creates)
 {
-	start_progress(relid, creates ? COMMAND_CREATE : COMMAND_REBUILD);
+	vssfdw_start_progress(relid, creates);
 	PG_TRY();
 	{
 		call_on_index(conn, function, index);
 	}
 	PG_FINALLY();
 	{
-		end_progress();
+		vssfdw_end_progress();
 	}
 	PG_END_TRY();
 }
@@ -162,6 +163,34 @@ vss_check(PG_FUNCTION_ARGS)
 		findings = end;
 	}
 	return (Datum) 0;
+}
+
+/* (regclass, k integer, samples integer) -> double precision */
+Datum
+vss_recall(PG_FUNCTION_ARGS)
+{
+	static const char *const sql = "SELECT hnsw_recall(?, ?, ?, ?)";
+	VssTarget *target = vssfdw_relation_target(lock_table(PG_GETARG_OID(0)));
+	VssConnection *conn = vssfdw_connect(target->serverid);
+	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
+	VssStatement *statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
+	sqlite3_stmt *stmt = statement->stmt;
+	double recall = 0;
+	bool known;
+
+	if (sqlite3_bind_int(stmt, 1, PG_GETARG_INT32(1)) != SQLITE_OK ||
+		sqlite3_bind_int(stmt, 2, PG_GETARG_INT32(2)) != SQLITE_OK ||
+		sqlite3_bind_text(stmt, 3, target->index, -1, SQLITE_TRANSIENT) != SQLITE_OK ||
+		(vssfdw_ef_search > 0 && sqlite3_bind_int(stmt, 4, vssfdw_ef_search) != SQLITE_OK))
+		vssfdw_report(ERROR, SQLITE_NOMEM, conn->db, conn->servername, sql);
+	known = vssfdw_step(statement) && sqlite3_column_type(stmt, 0) != SQLITE_NULL;
+	if (known)
+		recall = sqlite3_column_double(stmt, 0);
+	vssfdw_done(statement);
+	vssfdw_release(hold);
+	if (!known)
+		PG_RETURN_NULL();
+	PG_RETURN_FLOAT8(recall);
 }
 
 static void

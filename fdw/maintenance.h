@@ -1,6 +1,6 @@
 /*
  * maintenance.h
- *		Shared by maintenance.c, create_index.c and connection.c: running the
+ *		Shared by maintenance.c, create_index.c, connection.c and worker.c: running the
  *		SQLite side's merges.
  */
 #ifndef VSS_MAINTENANCE_H
@@ -10,9 +10,13 @@
 
 /*
  * BridgeHost.progress of every connection: told how far a merge is, it feeds
- * pg_stat_progress_create_index while vssfdw_run_merge runs.  Never throws.
+ * pg_stat_progress_create_index between vssfdw_start_progress and _end_progress.  Never throws.
  */
 void vssfdw_progress(void *arg, const char *phase, uint64_t done, uint64_t total);
+
+/* Around a merge, in the process's own report; relid is the foreign table, or InvalidOid. */
+void vssfdw_start_progress(Oid relid, bool creates);
+void vssfdw_end_progress(void);
 
 /*
  * Run hnsw_save or hnsw_rebuild (function) on an index, with progress reported

@@ -23,6 +23,12 @@ sqlite3 *vssfdw_open(const char *servername, const VssServerOptions *options);
 void vssfdw_each_connection(void (*callback)(VssConnection *conn, void *arg), void *arg);
 
 /*
+ * Settings of a connection to a database that is not trusted, and the bridge
+ * with this host.  Errors are reported; db stays the caller's to close.
+ */
+void vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, int cache_size);
+
+/*
  * Finalize all statements and close.  Neither throws nor allocates from
  * PostgreSQL, so it may run in error cleanup.
  */

@@ -17,6 +17,7 @@
 #include "utils/memutils.h"
 
 #include "fdw/remote.h"
+#include "fdw/worker.h"
 
 struct VssHold
 {
@@ -235,6 +236,8 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			vssfdw_each_connection(commit, NULL);
+			if (event == XACT_EVENT_PRE_COMMIT)
+				vssfdw_launch_merges();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			vssfdw_each_connection(refuse_prepare, NULL);

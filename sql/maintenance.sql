@@ -130,6 +130,19 @@ SELECT vss_merge('nearby');
 SELECT vss_rebuild('nearby');
 SELECT * FROM vss_check('nearby');
 SELECT rowid FROM vss_knn('nearby', '[5,595,1]', 1);
+-- how good the answers are: exact without a graph, all but exact with one of so few dimensions
+SELECT vss_recall('empty') IS NULL AS nothing_to_measure;
+SELECT vss_recall('nearby') > 0.9 AS recall, vss_recall('nearby', 3, 10) = vss_recall('nearby', 3, 10) AS repeats;
+SET vss_fdw.ef_search = 2000;
+SELECT vss_recall('nearby', k => 5, samples => 20);
+RESET vss_fdw.ef_search;
+SELECT vss_recall('nearby', 0);
+SELECT vss_recall('nearby', 10, 0);
+SELECT vss_recall('items');
+SET statement_timeout = '1ms';
+SELECT vss_recall('nearby', 10, 3000);
+RESET statement_timeout;
+SELECT count(*) FROM vss_merges WHERE activity ~ 'nowhere';
 BEGIN;
 -- triggers and the index's own tables do not count
 SELECT vss_exec('maint', 'DELETE FROM items WHERE id = 1');
@@ -175,9 +188,11 @@ SET ROLE vss_maint_user;
 SELECT vss_exec('maint', 'SELECT 1');
 SELECT vss_index_info('nearby');
 SELECT * FROM vss_check('nearby');
+SELECT vss_recall('nearby');
 SELECT vss_merge('nearby');
 SELECT vss_rebuild('nearby');
 SELECT vss_create_index('items', 'v');
+SELECT count(*) FROM vss_merges WHERE activity ~ 'nowhere';
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION vss_exec(text, text), vss_merge(regclass),
 	vss_create_index(regclass, name, text, integer, integer, integer, integer, name) TO vss_maint_user;
