@@ -133,7 +133,7 @@ vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, in
 
 	rc = vssfdw_register_aggregates(db);
 	if (rc != SQLITE_OK)
-		vssfdw_report(ERROR, rc, db, conn->servername, NULL);
+		vssfdw_report(ERROR, rc, db, servername, NULL);
 
 	/* cell_size_check notices damaged pages before they can mislead. */
 	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = %d; PRAGMA cell_size_check = 1", cache_size);
