@@ -68,8 +68,13 @@ typedef struct VssTableOptions
 	bool use_remote_estimate;
 } VssTableOptions;
 
-/* Both palloc'd in the current context, server values being the defaults. */
+/* palloc'd in the current context. */
 VssServerOptions *vssfdw_server_options(ForeignServer *server);
+VssTableOptions *vssfdw_read_table_options(Oid foreigntableid); /* for described.c alone */
+
+/* ---------- described.c: what DDL says of a foreign table, kept ---------- */
+
+/* A copy in the current context, the server's values being the defaults. */
 VssTableOptions *vssfdw_table_options(Oid foreigntableid);
 
 /* How a column is stored in SQLite; option column_type, else by its declared type. */

@@ -432,7 +432,7 @@ vssfdw_server_options(ForeignServer *server)
 }
 
 VssTableOptions *
-vssfdw_table_options(Oid foreigntableid)
+vssfdw_read_table_options(Oid foreigntableid)
 {
 	ForeignTable *table = GetForeignTable(foreigntableid);
 	VssServerOptions *server = vssfdw_server_options(GetForeignServer(table->serverid));

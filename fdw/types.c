@@ -128,17 +128,6 @@ vssfdw_column_init_type(VssColumn *column, Oid type, int32 typmod)
 	fmgr_info(function, &column->output);
 }
 
-void
-vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
-{
-	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
-
-	vssfdw_column_init_type(column, attribute->atttypid, attribute->atttypmod);
-	column->attnum = attnum;
-	column->relid = RelationGetRelid(rel);
-	column->name = vssfdw_column_options(RelationGetRelid(rel), attnum, &column->stored);
-}
-
 /* ---------- messages ---------- */
 
 static const char *
