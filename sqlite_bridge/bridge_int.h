@@ -631,11 +631,19 @@ struct BridgeTable
 	BridgeStore *store;
 	BridgeIndex *index;
 	int64_t changes;    /* in the present transaction */
+	int holders;        /* SQLite, and functions at work on the store */
 	int64_t *conflicts; /* rowids that REPLACE may remove; see above */
 	size_t conflict_count, conflict_capacity;
 };
 
 int bridge_module_register(BridgeConnection *connection, BridgeError *err);
+
+/*
+ * Keep a connected table and its store while a function works on them: any
+ * statement it runs may find the schema changed and have SQLite disconnect.
+ */
+BridgeTable *bridge_table_hold(BridgeTable *table);
+void bridge_table_release(BridgeTable *table);
 
 /* ---------- update.c ---------- */
 

@@ -466,12 +466,14 @@ check_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	const char *name = argc > 0 ? (const char *) sqlite3_value_text(argv[0]) : NULL;
 	BridgeError err = {0};
 	Check check = {0};
+	BridgeTable *held = NULL;
 	char *text;
 	int rc = bridge_find_index(connection, name, &check.index, &err);
 
 	check.out = sqlite3_str_new(connection->db);
 	if (rc == SQLITE_OK)
 	{
+		held = bridge_table_hold(check.index->connected);
 		check.store = bridge_index_store(check.index);
 		rc = check_index(&check, &err);
 	}
@@ -486,6 +488,7 @@ check_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	bridge_snapshot_release(check.snapshot);
 	sqlite3_free(check.changes);
 	sqlite3_free(check.vector);
+	bridge_table_release(held);
 	if (rc == SQLITE_OK)
 	{
 		sqlite3_result_text(context, text, -1, sqlite3_free);

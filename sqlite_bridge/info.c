@@ -307,7 +307,12 @@ info_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	int rc = bridge_find_index(connection, name, &index, &err);
 
 	if (rc == SQLITE_OK)
+	{
+		BridgeTable *held = bridge_table_hold(index->connected);
+
 		rc = describe(index, out, &err);
+		bridge_table_release(held);
+	}
 	if (rc == SQLITE_OK && sqlite3_str_errcode(out) != SQLITE_OK)
 		rc = bridge_error(&err, SQLITE_NOMEM, "out of memory");
 	text = sqlite3_str_finish(out);

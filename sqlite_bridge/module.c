@@ -68,14 +68,29 @@ fail_text(char **message, BridgeError *err)
 
 /* ---------- connecting ---------- */
 
+BridgeTable *
+bridge_table_hold(BridgeTable *table)
+{
+	table->holders++;
+	return table;
+}
+
+void
+bridge_table_release(BridgeTable *table)
+{
+	if (table == NULL || --table->holders > 0)
+		return;
+	bridge_store_close(table->store);
+	sqlite3_free(table->conflicts);
+	sqlite3_free(table);
+}
+
 static int
 table_free(BridgeTable *table)
 {
 	if (table->index != NULL)
 		bridge_index_disconnect(table->index, table);
-	bridge_store_close(table->store);
-	sqlite3_free(table->conflicts);
-	sqlite3_free(table);
+	bridge_table_release(table);
 	return SQLITE_OK;
 }
 
@@ -91,6 +106,7 @@ connect_table(sqlite3 *db, BridgeConnection *connection, const char *schema, con
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	memset(table, 0, sizeof(*table));
 	table->connection = connection;
+	table->holders = 1;
 	rc = bridge_store_open(db, schema, name, &table->store, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_index_connect(connection, table, &table->index, err);

@@ -315,7 +315,15 @@ bridge_find_index(BridgeConnection *connection, const char *name, BridgeIndex **
 	else if (sqlite3_prepare_v2(connection->db, sql, -1, &stmt, NULL) != SQLITE_OK)
 		rc = bridge_error_db(err, connection->db, "table %s", table);
 	else
-		rc = bridge_find_connected(connection, schema, table, out, err);
+	{
+		/* Run, it compares the schema with the file's and connects what that changed. */
+		sqlite3_step(stmt);
+		rc = sqlite3_reset(stmt);
+		if (rc != SQLITE_OK)
+			rc = bridge_error_db(err, connection->db, "table %s", table);
+		else
+			rc = bridge_find_connected(connection, schema, table, out, err);
+	}
 	sqlite3_finalize(stmt);
 	sqlite3_free(sql);
 	sqlite3_free(schema);
