@@ -4,11 +4,14 @@
  *
  * vss_sum(x): the sum of integers without overflow, an integer where it fits 64
  * bits and decimal digits as text otherwise; NULL over no rows.  SQLite's own
- * sum() fails on overflow where PostgreSQL's sum(bigint) is numeric.
+ * sum() fails on overflow where PostgreSQL's sum(bigint) is numeric.  A value
+ * that is no integer is an error, as it is where rows are fetched.
  *
  * Called by SQLite: nothing of PostgreSQL may be used below.
  */
 #include "postgres.h"
+
+#include <math.h>
 
 #include "fdw/fdw.h"
 
@@ -18,6 +21,20 @@ typedef struct IntegerSum
 	bool any;
 } IntegerSum;
 
+/* An integer, or a REAL that is one: what a column of integers may hold. */
+static bool
+is_integer(sqlite3_value *value)
+{
+	double real;
+
+	if (sqlite3_value_type(value) == SQLITE_INTEGER)
+		return true;
+	if (sqlite3_value_type(value) != SQLITE_FLOAT)
+		return false;
+	real = sqlite3_value_double(value);
+	return real == rint(real) && FLOAT8_FITS_IN_INT64(real);
+}
+
 static void
 sum_step(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
@@ -25,6 +42,11 @@ sum_step(sqlite3_context *context, int argc, sqlite3_value **argv)
 
 	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
 		return;
+	if (!is_integer(argv[0]))
+	{
+		sqlite3_result_error(context, "a value among those to be summed is not an integer", -1);
+		return;
+	}
 	state = sqlite3_aggregate_context(context, sizeof(*state));
 	if (state == NULL)
 	{

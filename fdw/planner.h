@@ -1,14 +1,13 @@
 /*
  * planner.h
- *		What the planning and scanning files share: paths.c,
- *		knn_path.c, join_path.c, knn_plan.c, remote_plan.c, unique.c, cost.c,
- *		shippable.c, deparse.c, deparse_select.c, scan.c, knn.c and explain.c.
+ *		What the files share that plan, scan and explain.
  *
  * The split is by question: which ways are there to read a relation (paths.c,
- * knn_path.c, join_path.c), which plans do they become (paths.c, knn_plan.c,
- * remote_plan.c), what do they cost (cost.c), which conditions mean the same in
- * SQLite (shippable.c), how are they spelled (deparse.c), how are rows fetched
- * (scan.c, knn.c), what does EXPLAIN say (explain.c).
+ * knn_path.c, join_path.c, upper_path.c), which plans do they become (paths.c,
+ * knn_plan.c, remote_plan.c), what do they cost (cost.c, unique.c, analyze.c),
+ * what means the same in SQLite (shippable.c), how is it spelled (deparse.c,
+ * deparse_select.c), how are rows fetched (scan.c, knn.c, drain.c), what does
+ * EXPLAIN say (explain.c).
  */
 #ifndef VSS_PLANNER_H
 #define VSS_PLANNER_H

@@ -78,6 +78,12 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT s, sum(i), count(*) FILTER (WHERE b) FROM t 
 EXPLAIN (VERBOSE, COSTS OFF) SELECT u.v, count(*) FROM t JOIN u ON u.k = t.i WHERE t.f > 5 GROUP BY u.v;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT id FROM t WHERE b ORDER BY i DESC NULLS LAST LIMIT 3;
 
+-- a value that does not fit is no zero in a sum
+\! sqlite3 /tmp/vss_fdw_regress/aggregate.db "UPDATE t SET i = 'x' WHERE id = 7"
+SELECT sum(i) FROM t;
+SELECT max(i) FROM t;
+SELECT sum(i) FROM t WHERE i < 3;
+
 DROP SERVER aggregate CASCADE;
 DROP SCHEMA fagg, lagg CASCADE;
 DROP FUNCTION compare;
