@@ -45,6 +45,9 @@ typedef struct Stage
 	int64_t *labels;
 	float *vectors;
 	int64_t last; /* rowid (truth) or seq (delta) of the last row read */
+
+	/* How far the merge is, in rowids or changes: built, and read, of total; 0: not known. */
+	uint64_t built, read, total;
 } Stage;
 
 static void
@@ -78,6 +81,26 @@ stage_push(Stage *stage, int64_t label, const float *vector, BridgeError *err)
 	return SQLITE_OK;
 }
 
+static bool
+stage_cancelled(void *arg)
+{
+	return bridge_merge_cancelled(((Stage *) arg)->task);
+}
+
+/* The builder has done so many of the staged vectors. */
+static void
+stage_progress(void *arg, uint64_t done, uint64_t count)
+{
+	const Stage *stage = arg;
+	const BridgeMergeTask *task = stage->task;
+	double share = (double) done / (double) count;
+
+	if (task->progress != NULL && stage->total > 0 && stage->read <= stage->total)
+		task->progress(task->arg, BRIDGE_READING,
+					   stage->built + (uint64_t) (share * (double) (stage->read - stage->built)),
+					   stage->total);
+}
+
 /* Outside of any transaction: let the builder have what was read. */
 static int
 stage_flush(Stage *stage, BridgeError *err)
@@ -88,8 +111,12 @@ stage_flush(Stage *stage, BridgeError *err)
 
 	if (stage->count == 0)
 		return SQLITE_OK;
+	work.cancelled = stage_cancelled;
+	work.progress = stage_progress;
+	work.arg = stage;
 	status = hnsw_builder_add_many(stage->builder, stage->count, stage->labels, stage->vectors, &work, &hnsw);
 	stage->count = 0;
+	stage->built = stage->read;
 	return status == HNSW_OK ? SQLITE_OK : bridge_error_hnsw(err, status, &hnsw, "building the graph");
 }
 
@@ -161,6 +188,8 @@ build_from_truth(Stage *stage, BridgeError *err)
 	int64_t from = INT64_MIN;
 	int rc = truth_range(stage->store, &range, err);
 
+	if (rc == SQLITE_OK && range.known)
+		stage->total = (uint64_t) range.last - (uint64_t) range.first;
 	while (rc == SQLITE_OK)
 	{
 		int64_t count = 0;
@@ -171,14 +200,16 @@ build_from_truth(Stage *stage, BridgeError *err)
 		rc = bridge_store_truth(stage->store, from, batch, visit_truth, stage, &count, err);
 		if (rc != SQLITE_OK)
 			break;
+		/* Rows may have come beyond the range since it was looked at. */
+		if (count > 0 && stage->last >= range.first && stage->last <= range.last)
+			stage->read = (uint64_t) stage->last - (uint64_t) range.first;
+		else
+			stage->read = stage->total;
 		if (count < batch || stage->last == INT64_MAX)
 			return stage_flush(stage, err);
 		from = stage->last + 1;
 		if (stage_is_full(stage))
 			rc = stage_flush(stage, err);
-		if (task->progress != NULL && range.known && stage->last <= range.last)
-			task->progress(task->arg, BRIDGE_READING, (uint64_t) stage->last - (uint64_t) range.first,
-						   (uint64_t) range.last - (uint64_t) range.first);
 	}
 	return rc;
 }
@@ -283,13 +314,12 @@ walk_changes(Changes *changes, int64_t after, int64_t upto, BridgeDeltaVisit vis
 		if (bridge_merge_cancelled(task))
 			return bridge_error(err, SQLITE_INTERRUPT, "interrupted");
 		rc = bridge_store_delta(stage->store, after, upto, batch, visit, changes, &count, err);
+		stage->read = (uint64_t) (count < batch ? upto - first : stage->last - first);
 		if (rc == SQLITE_OK && (count < batch || stage_is_full(stage)))
 			rc = stage_flush(stage, err);
 		if (rc != SQLITE_OK || count < batch)
 			return rc;
 		after = stage->last;
-		if (task->progress != NULL && visit == visit_apply)
-			task->progress(task->arg, BRIDGE_READING, (uint64_t) (after - first), (uint64_t) (upto - first));
 	}
 }
 
@@ -302,6 +332,7 @@ apply_changes(Stage *stage, int64_t after, int64_t upto, BridgeError *err)
 	if (rc == SQLITE_OK)
 	{
 		keep_last(&changes);
+		stage->total = (uint64_t) (upto - after);
 		rc = walk_changes(&changes, after, upto, visit_apply, err);
 	}
 	sqlite3_free(changes.list);

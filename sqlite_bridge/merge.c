@@ -69,7 +69,7 @@ bridge_merge_work(BridgeMergeTask *task, BridgePhase phase)
 
 	task->phase = phase;
 	work.cancelled = work_cancelled;
-	/* The builder counts the vectors of one call; while reading we count rows ourselves. */
+	/* The builder counts the vectors of one call; build.c counts rows across them. */
 	work.progress = phase == BRIDGE_READING ? NULL : work_progress;
 	work.arg = task;
 	work.threads = task->threads;
