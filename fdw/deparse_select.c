@@ -97,37 +97,45 @@ vector_sql(VssDeparse *context, const VssIndexInfo *index)
 	return psprintf("r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
 }
 
+/* The distance of the row's own vector. */
+static char *
+distance_sql(VssDeparse *context, const VssIndexInfo *index)
+{
+	return psprintf("%s(%s, ?%d)", distance_function(index->metric), vector_sql(context, index),
+					VSS_PARAM_QUERY);
+}
+
 /*
  * The stream is k CROSS JOIN table: SQLite keeps that order, so that k is the
  * outer loop and rows come in order of distance without a sorter.
  *
  * The distance is k's where the module keeps index and table equal.  Where
- * hand-written triggers do, it is computed from the row itself.
+ * hand-written triggers do, it is computed from the row itself, and a row that
+ * has lost its vector is left to the tail.
  */
 static void
-deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds, bool prefilter,
+deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds, VssKnnSql which,
 			   bool bounded)
 {
 	StringInfo buf = context->buf;
 	char *rowid = rowid_sql(context, index);
+	char *distance = distance_sql(context, index);
 
 	appendStringInfoString(buf, "SELECT ");
 	put_columns(context, columns);
 	if (columns != NIL)
 		appendStringInfoString(buf, ", ");
-	if (index->declared)
-		appendStringInfoString(buf, "k.distance");
-	else
-		appendStringInfo(buf, "%s(%s, ?%d)", distance_function(index->metric), vector_sql(context, index),
-						 VSS_PARAM_QUERY);
+	appendStringInfoString(buf, index->declared ? "k.distance" : distance);
 	appendStringInfo(buf, ", k.rowid FROM \"main\".%s(?%d, ?%d, ?%d, ?%d, ?%d) AS k CROSS JOIN ",
 					 vssfdw_quote_identifier(index->name), VSS_PARAM_QUERY, VSS_PARAM_K, VSS_PARAM_EF,
 					 VSS_PARAM_STRATEGY, VSS_PARAM_STATS);
 	put_from(context);
 	appendStringInfo(buf, " ON %s = k.rowid", rowid);
+	if (!index->declared && which != VSS_KNN_NEAREST)
+		appendStringInfo(buf, " AND %s IS NOT NULL", distance);
 	if (bounded)
 		appendStringInfo(buf, " AND k.distance <= ?%d", VSS_PARAM_BOUND);
-	if (prefilter)
+	if (which == VSS_KNN_PREFILTER)
 	{
 		appendStringInfo(buf, " WHERE k.rowid IN (SELECT %s FROM ", rowid);
 		put_from(context);
@@ -149,7 +157,7 @@ deparse_tail(VssDeparse *context, const VssIndexInfo *index, List *columns, List
 {
 	StringInfo buf = context->buf;
 	char *vector = vector_sql(context, index);
-	char *distance = psprintf("%s(%s, ?%d)", distance_function(index->metric), vector, VSS_PARAM_QUERY);
+	char *distance = distance_sql(context, index);
 
 	appendStringInfoString(buf, "SELECT ");
 	put_columns(context, columns);
@@ -174,7 +182,7 @@ vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *ind
 	if (which == VSS_KNN_TAIL)
 		deparse_tail(context, index, columns, conds);
 	else
-		deparse_stream(context, index, columns, conds, which == VSS_KNN_PREFILTER, bounded);
+		deparse_stream(context, index, columns, conds, which, bounded);
 }
 
 /* ---------- joins, and what is done to their rows ---------- */

@@ -344,7 +344,7 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 		distance.index = vssfdw_column_index(rel, distance.attnum, metric);
 
 	/* the rows come nearest first: of use when the query sorts by just that */
-	if (root->query_pathkeys != NIL)
+	if (root->query_pathkeys != NIL && distance.index->declared)
 	{
 		Distance sorted;
 

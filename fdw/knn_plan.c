@@ -297,7 +297,8 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 	}
 
 	initStringInfo(&buf);
-	sql = deparse_knn(&context, VSS_KNN_STREAM, index, columns, conds, bound != NULL);
+	sql = deparse_knn(&context, k != NULL ? VSS_KNN_NEAREST : VSS_KNN_STREAM, index, columns, conds,
+					  bound != NULL);
 	if (k == NULL)
 	{
 		if (conds != NIL)

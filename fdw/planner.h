@@ -297,6 +297,7 @@ void vssfdw_deparse_select(VssDeparse *context, List *columns, List *conds);
 /* The statements of a KNN scan; each yields columns, distance, rowid. */
 typedef enum VssKnnSql
 {
+	VSS_KNN_NEAREST,   /* the k nearest, for the predicate */
 	VSS_KNN_STREAM,    /* in order of distance, conditions tested row by row */
 	VSS_KNN_PREFILTER, /* the same among the matching rowids */
 	VSS_KNN_TAIL       /* rows whose distance is NaN or NULL, or that the index lacks */
