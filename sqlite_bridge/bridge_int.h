@@ -817,6 +817,17 @@ void bridge_publish_sweep(const BridgeFiles *files, const BridgeState *state);
 /* Unlink this database's graph files of a dropped index; never fails. */
 void bridge_publish_unlink(const BridgeFiles *files);
 
+/* Whether the file path + ending is a graph file of this database. */
+bool bridge_publish_owns(const BridgeFiles *files, const char *ending);
+
+/* ---------- orphans.c ---------- */
+
+/*
+ * Unlink graph files of this database that are named after tables it has not.
+ * db: the merge's own connection, in no transaction.
+ */
+void bridge_orphans_sweep(sqlite3 *db, const BridgeFiles *files);
+
 /* ---------- save.c: hnsw_save, hnsw_rebuild ---------- */
 
 int bridge_merge_register(BridgeConnection *connection, BridgeError *err);

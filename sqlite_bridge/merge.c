@@ -345,6 +345,7 @@ bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *resu
 	if (rc == SQLITE_OK)
 	{
 		bridge_publish_sweep(task->files, &state);
+		bridge_orphans_sweep(db, task->files);
 		rc = merge_locked(task, store, &state, result, err);
 	}
 	bridge_store_close(store);

@@ -376,6 +376,17 @@ bridge_publish_sweep(const BridgeFiles *files, const BridgeState *state)
 	sweep(files, state, true);
 }
 
+bool
+bridge_publish_owns(const BridgeFiles *files, const char *ending)
+{
+	char *name = sqlite3_mprintf("%s%s", files->path, ending);
+	HnswStatus status;
+	bool ours = name != NULL && bears_identity(name, files, &status);
+
+	sqlite3_free(name);
+	return ours;
+}
+
 void
 bridge_publish_unlink(const BridgeFiles *files)
 {

@@ -1,0 +1,5 @@
+#include "campaign.h"
+void
+campaign_backups(void)
+{
+}

@@ -1,0 +1,5 @@
+#include "campaign.h"
+void
+campaign_faults(void)
+{
+}
