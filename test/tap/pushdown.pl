@@ -1,0 +1,127 @@
+# Random queries (conditions, joins, semi joins, groups) over foreign tables and
+# over local copies of their rows must agree, in a database of locale C and in
+# one of another; and enough of them must run in SQLite.
+#
+# VSS_RANDOM_QUERIES, VSS_RANDOM_SEED: how many, which.  VSS_RANDOM_SHOW=1 lists
+# those that PostgreSQL took part in.
+use strict;
+use warnings;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+my $queries = $ENV{VSS_RANDOM_QUERIES} || 400;
+my $seed = $ENV{VSS_RANDOM_SEED} || 20;
+
+my $node = PostgreSQL::Test::Cluster->new('pushdown');
+$node->init;
+$node->append_conf('postgresql.conf', "fsync = off\njit = off\n");
+$node->start;
+
+my $file = $node->basedir . '/pushdown.db';
+IPC::Run::run([ 'sqlite3', '-bail', $file ], '<', \q{
+	CREATE TABLE t(id INTEGER PRIMARY KEY, i INT, big INT, f REAL, s TEXT, nc TEXT COLLATE NOCASE, b BOOLEAN, n NUMERIC);
+	CREATE INDEX t_i ON t(i);
+	WITH RECURSIVE c(k) AS (SELECT 1 UNION ALL SELECT k + 1 FROM c WHERE k < 400)
+	INSERT INTO t SELECT k, k % 10, 9223372036854775807 - k, k / 8.0, 's' || (k % 7),
+		CASE k % 3 WHEN 0 THEN 'A' WHEN 1 THEN 'a' ELSE 'b' END, k % 2, k * 1.5 FROM c;
+	INSERT INTO t(id) VALUES (2000), (2001);
+	INSERT INTO t VALUES (2002, -5, -9223372036854775807 - 1, -1e300, 'é', 'É', 0, -1),
+		(2003, 2147483647, 0, 9e999, '', '', 1, 0), (2004, 0, 9007199254740993, -0.0, 'S1', 'B', NULL, 1e15);
+}, '>', '/dev/null') or die 'sqlite3 failed';
+chmod 0666, $file;
+
+# ---- the generator ----
+
+sub pick { return $_[ int(rand(@_)) ] }
+sub integer { my $t = shift; return pick("$t.i", "$t.id", "$t.big", int(rand(16)) - 3, 'NULL::int', '9223372036854775807') }
+sub text { my $t = shift; return pick("$t.s", "$t.nc", "'s1'", "'A'", "''", "'é'") }
+sub float { my $t = shift; return pick("$t.f", '1.5::float8', "'nan'::float8", "'-infinity'::float8", '0::float8') }
+
+sub condition
+{
+	my ($t, $depth) = (@_, 0);
+	my $r = rand;
+	return '(' . condition($t, $depth + 1) . pick(' AND ', ' OR ') . condition($t, $depth + 1) . ')' if $depth < 3 && $r < 0.35;
+	return 'NOT (' . condition($t, $depth + 1) . ')' if $depth < 3 && $r < 0.45;
+	my $op = pick('=', '<>', '<', '<=', '>', '>=', 'IS DISTINCT FROM', 'IS NOT DISTINCT FROM');
+	my $k = rand;
+	return '(' . integer($t) . " $op " . integer($t) . ')' if $k < 0.4;
+	return '(' . float($t) . " $op " . float($t) . ')' if $k < 0.55;
+	return '(' . text($t) . ($op =~ /^[<>]=?$/ ? ' COLLATE "C"' : '') . " $op " . text($t) . ')' if $k < 0.73;
+	return '(' . text($t) . " $op " . text($t) . ')' if $k < 0.75;
+	return "($t." . pick('i', 's', 'f', 'b', 'n', 'nc') . ' IS ' . pick('', 'NOT ') . 'NULL)' if $k < 0.82;
+	return "($t.b IS " . pick('', 'NOT ') . pick('TRUE', 'FALSE', 'UNKNOWN') . ')' if $k < 0.88;
+	return "($t.i " . pick('IN', 'NOT IN') . ' (1, 2, ' . pick('3', 'NULL') . '))' if $k < 0.94;
+	return '(' . text($t) . pick(' = ANY', ' <> ALL') . " ('{s1,A,NULL}'))" if $k < 0.97;
+	return "($t.b)";
+}
+
+sub query
+{
+	my $k = rand;
+	return 'SELECT x.id FROM t x WHERE ' . condition('x') if $k < 0.35;
+	return 'SELECT x.id, y.id AS y FROM t x ' . pick('JOIN', 'LEFT JOIN') . ' t y ON y.i = x.i AND y.id < 40 AND '
+	  . condition('y') . ' WHERE x.id < 60 AND ' . condition('x') if $k < 0.5;
+	return 'SELECT x.id, y.id AS y FROM t x ' . pick('JOIN', 'LEFT JOIN') . ' t y ON y.id = x.i AND ' . condition('y') . ' AND '
+	  . condition('x') . ' WHERE ' . condition(pick('x', 'y')) if $k < 0.65;
+	return 'SELECT x.id FROM t x WHERE ' . pick('', 'NOT ') . 'EXISTS (SELECT 1 FROM t y WHERE y.id = x.i AND '
+	  . condition('y') . ') AND ' . condition('x') if $k < 0.8;
+	my $g = pick('x.i', 'x.s', 'x.b', 'x.nc', 'x.i, x.b');
+	return "SELECT $g, count(*), sum(x.i), sum(x.big), min(x.f), max(x.nc COLLATE \"C\"), count(DISTINCT x.s), "
+	  . 'count(*) FILTER (WHERE ' . condition('x') . ') FROM t x WHERE ' . condition('x')
+	  . " GROUP BY $g HAVING count(*) > " . int(rand(4));
+}
+
+# ---- the comparison: "t" for the same rows, "t" when one scan did everything ----
+
+my $setup = qq{
+CREATE EXTENSION vss_fdw;
+CREATE SERVER pushdown FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$file');
+CREATE SCHEMA f; CREATE SCHEMA l;
+CREATE FOREIGN TABLE f.t(id bigint, i integer, big bigint, f double precision, s text, nc text, b boolean, n numeric) SERVER pushdown;
+CREATE TABLE l.t AS SELECT * FROM f.t;
+CREATE FUNCTION compare(query text) RETURNS text LANGUAGE plpgsql AS \$\$
+DECLARE
+	plan jsonb;
+	f text[];
+	l text[];
+	settings text[] := ARRAY['enable_hashagg', 'enable_sort', 'enable_hashjoin', 'enable_mergejoin', 'enable_nestloop'];
+BEGIN
+	PERFORM set_config('search_path', 'l, public', true);
+	EXECUTE format('SELECT array_agg(q::text ORDER BY q::text COLLATE "C") FROM (%s) AS q', query) INTO l;
+	PERFORM set_config('search_path', 'f, public', true);
+	-- whatever goes down shall, cheaper or not
+	PERFORM set_config(e, 'off', true) FROM unnest(settings) AS e;
+	EXECUTE format('SELECT array_agg(q::text ORDER BY q::text COLLATE "C") FROM (%s) AS q', query) INTO f;
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+	PERFORM set_config(e, 'on', true) FROM unnest(settings) AS e;
+	RETURN CASE WHEN f IS NOT DISTINCT FROM l THEN 'same' ELSE 'different' END ||
+		CASE WHEN NOT jsonb_path_exists(plan, 'strict \$.** ? (@."Node Type" == "Foreign Scan")') THEN ' constant'
+			WHEN plan->0->'Plan'->>'Node Type' = 'Foreign Scan' AND NOT plan->0->'Plan' ? 'Filter' THEN ' pushed'
+			ELSE ' local' END;
+END \$\$;
+};
+
+for my $locale ('C', 'C.UTF-8')
+{
+	my $db = $locale eq 'C' ? 'locale_c' : 'locale_other';
+	$node->safe_psql('postgres', "CREATE DATABASE $db TEMPLATE template0 ENCODING 'UTF8' LOCALE '$locale'");
+	$node->safe_psql($db, $setup);
+	srand($seed);
+	my @made = map { query() } 1 .. $queries;
+	my $sql = "SET client_min_messages = warning;\n" . join('', map { "SELECT compare(\$q\$$_\$q\$);\n" } @made);
+	my @answers = split /\n/, $node->safe_psql($db, $sql);
+	is(scalar @answers, scalar @made, "$locale: every query ran");
+	my @wrong = grep { $answers[$_] !~ /^same/ } 0 .. $#answers;
+	is(scalar @wrong, 0, "$locale: all agree (seed $seed)");
+	diag("differs: $made[$_]") for @wrong[ 0 .. ($#wrong < 4 ? $#wrong : 4) ];
+	# conditions that the planner finds to be false need no table at all
+	my $asked = grep { !/constant/ } @answers;
+	my $pushed = grep { /pushed/ } @answers;
+	cmp_ok($pushed / $asked, '>', 0.8, sprintf('%s: %d of %d ran in SQLite whole', $locale, $pushed, $asked));
+	if ($ENV{VSS_RANDOM_SHOW}) { diag("$answers[$_]: $made[$_]") for grep { $answers[$_] =~ /local/ } 0 .. $#answers }
+}
+
+$node->stop;
+done_testing();
