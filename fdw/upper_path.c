@@ -242,11 +242,26 @@ vssGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *
 
 /* ---------- order ---------- */
 
+/* The relations whose columns can stand in the select list: none of an EXISTS. */
+static Relids
+visible_relids(RelOptInfo *rel)
+{
+	const VssRel *state = VSS_REL(rel);
+
+	if (state->input != NULL)
+		return visible_relids(state->input);
+	if (state->outer == NULL)
+		return state->relids;
+	if (state->jointype == JOIN_SEMI || state->jointype == JOIN_ANTI)
+		return visible_relids(state->outer);
+	return bms_union(visible_relids(state->outer), visible_relids(state->inner));
+}
+
 Expr *
 vssfdw_order_expr(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey)
 {
 	EquivalenceClass *ec = pathkey->pk_eclass;
-	Relids relids = VSS_REL(rel)->relids;
+	Relids relids = visible_relids(rel);
 
 	if (ec->ec_has_volatile)
 		return NULL;
