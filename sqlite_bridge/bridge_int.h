@@ -730,7 +730,7 @@ typedef struct BridgeMergeTask
 	int lock_ms;    /* how long to wait for another merge */
 	bool rebuild;   /* start from the truth whatever there is */
 	bool if_due;    /* end at once where a merge is not worth while */
-	bool verify;    /* with if_due: a graph that is not sound is reason enough */
+	bool verify;    /* with if_due: a graph that is missing or not sound is reason enough */
 	bool distrusts; /* the graph of this token proved damaged */
 	uint8_t distrusted[HNSW_TOKEN_BYTES];
 

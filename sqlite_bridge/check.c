@@ -8,13 +8,13 @@
  *
  *	- the graph file: checksums, structure, reachability
  *	- graph and delta together against the truth, row by row: missing, superfluous,
- *	  differing vectors
+ *	  differing vectors; and rows of the truth that are no vector of the index's at all
  *	- the triggers of content=, against today's unique indexes
  *	- a table that feeds the index by triggers written by hand, against the truth, and
  *	  what its triggers lack
  *
- * hnsw_rebuild() mends all but the last, which is the user's to mend: only he
- * knows which of the two is right.
+ * hnsw_rebuild() mends all but the last, and rows that are no vectors, which are
+ * the user's to mend: only he knows what is right.
  */
 #include "sqlite_bridge/bridge_int.h"
 
@@ -217,15 +217,13 @@ indexed_vector(Check *check, int64_t rowid, bool *present, BridgeError *err)
 	return SQLITE_OK;
 }
 
+/* vector: NULL for a row that belongs in no graph. */
 static int
-check_row(void *arg, int64_t rowid, const float *vector, BridgeError *err)
+compare_row(Check *check, int64_t rowid, const float *vector, BridgeError *err)
 {
-	Check *check = arg;
 	bool present;
-	int rc = poll_cancel(check, rowid, err);
+	int rc = indexed_vector(check, rowid, &present, err);
 
-	if (rc == SQLITE_OK)
-		rc = indexed_vector(check, rowid, &present, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	if (vector != NULL && !present)
@@ -235,6 +233,60 @@ check_row(void *arg, int64_t rowid, const float *vector, BridgeError *err)
 	else if (vector != NULL && memcmp(vector, check->vector, (size_t) check->index->dim * sizeof(float)) != 0)
 		find(check, "row %lld: the index has another vector than the table", (long long) rowid);
 	return SQLITE_OK;
+}
+
+/*
+ * A row of the truth.  One that cannot be read, which triggers and the module
+ * refuse but a table without its triggers takes, makes exact searches and
+ * merges fail: it is a finding, and the walk goes on.
+ */
+static int
+check_row(Check *check, int64_t rowid, sqlite3_value *value, BridgeVector *vector, BridgeError *err)
+{
+	BridgeError bad = {0};
+	bool present;
+	int rc = bridge_vector_read(value, vector, &bad);
+
+	if (rc == SQLITE_OK && vector->data != NULL && vector->dim != check->index->dim)
+		rc = bridge_error(&bad, SQLITE_MISMATCH, "the vector has %d dimensions, expected %d", vector->dim,
+						  check->index->dim);
+	if (rc == SQLITE_MISMATCH)
+	{
+		find(check, "row %lld: %s", (long long) rowid, bad.message ? bad.message : "no vector");
+		bridge_error_clear(&bad);
+		return check->snapshot != NULL ? indexed_vector(check, rowid, &present, err) : SQLITE_OK;
+	}
+	if (rc != SQLITE_OK)
+	{
+		*err = bad;
+		return rc;
+	}
+	if (check->snapshot == NULL)
+		return SQLITE_OK;
+	return compare_row(check, rowid,
+					   bridge_indexable(&check->store->params, vector->data) ? vector->data : NULL, err);
+}
+
+static int
+walk_truth(Check *check, BridgeError *err)
+{
+	BridgeVector vector = {0};
+	sqlite3_stmt *stmt = NULL;
+	int64_t count = 0;
+	int step = SQLITE_DONE;
+	int rc = bridge_store_truth_select(check->store, false, &stmt, err);
+
+	while (rc == SQLITE_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		rc = poll_cancel(check, ++count, err);
+		if (rc == SQLITE_OK)
+			rc = check_row(check, sqlite3_column_int64(stmt, 0), sqlite3_column_value(stmt, 1), &vector, err);
+	}
+	if (rc == SQLITE_OK && step != SQLITE_DONE)
+		rc = bridge_error_db(err, check->store->db, "table %s", check->store->table);
+	sqlite3_finalize(stmt);
+	bridge_vector_free(&vector);
+	return rc;
 }
 
 /* Graph nodes that the truth walk did not come across. */
@@ -282,6 +334,9 @@ check_rows(Check *check, BridgeError *err)
 	ExtraWalk walk = {check, err, 0, SQLITE_OK};
 	int rc;
 
+	/* Without a graph searches read the truth alone: there is nothing to compare. */
+	if (check->snapshot == NULL)
+		return walk_truth(check, err);
 	check->vector = sqlite3_malloc64((sqlite3_uint64) check->index->dim * sizeof(float));
 	if (check->vector == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
@@ -289,7 +344,7 @@ check_rows(Check *check, BridgeError *err)
 							check, NULL, err);
 	keep_last(check);
 	if (rc == SQLITE_OK)
-		rc = bridge_store_truth(check->store, INT64_MIN, -1, check_row, check, NULL, err);
+		rc = walk_truth(check, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	while (check->next < check->change_count)
@@ -430,6 +485,19 @@ check_sources(Check *check, BridgeError *err)
 
 /* ---------- all of it ---------- */
 
+/* Without the graph from here on, if it has proved damaged. */
+static bool
+give_up_damaged(Check *check)
+{
+	if (check->snapshot == NULL || !hnsw_snapshot_is_corrupt(check->snapshot->graph))
+		return false;
+	find(check, "graph: the file is damaged; searches are exact until the next merge");
+	bridge_index_reject(check->index, check->snapshot->token, "the graph file is damaged");
+	bridge_snapshot_release(check->snapshot);
+	check->snapshot = NULL;
+	return true;
+}
+
 static int
 check_index(Check *check, BridgeError *err)
 {
@@ -440,18 +508,14 @@ check_index(Check *check, BridgeError *err)
 		rc = bridge_store_state(check->store, &check->state, 0, NULL, NULL, err);
 	if (rc == SQLITE_OK)
 		rc = check_graph(check, err);
-	if (rc == SQLITE_OK && check->snapshot != NULL && !hnsw_snapshot_is_corrupt(check->snapshot->graph))
+	give_up_damaged(check);
+	if (rc == SQLITE_OK)
 		rc = check_rows(check, err);
 	/* Damage that shows only now is a finding, not a failure. */
-	if (check->snapshot != NULL && hnsw_snapshot_is_corrupt(check->snapshot->graph))
+	if (give_up_damaged(check) && rc == SQLITE_CORRUPT)
 	{
-		find(check, "graph: the file is damaged; searches are exact until the next merge");
-		bridge_index_reject(check->index, check->snapshot->token, "the graph file is damaged");
-		if (rc == SQLITE_CORRUPT)
-		{
-			bridge_error_clear(err);
-			rc = SQLITE_OK;
-		}
+		bridge_error_clear(err);
+		rc = SQLITE_OK;
 	}
 	if (rc == SQLITE_OK)
 		rc = check->store->params.content != NULL ? check_triggers(check, err) : check_sources(check, err);

@@ -191,6 +191,8 @@ merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state
 
 	if (task->if_due && !task->rebuild)
 		rc = is_due(store, state, current, &due, err);
+	if (task->verify && current == NULL && state->segment_count > 0)
+		due = true; /* however few rows: or every process would find the damage anew */
 	if (rc == SQLITE_OK && current != NULL && (!due || state->segments[0].seq == state->counter))
 	{
 		bool sound;
