@@ -303,7 +303,7 @@ $node->start;
 $node->safe_psql('postgres', q{CREATE DATABASE icu TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'});
 
 # Shares that must at least go down; see the kinds above.
-my %bound = (scan => 0.4, plain => 0.8, join => 0.35, aggregate => 0.3, group => 0.15, order => 0.03);
+my %bound = (scan => 0.4, plain => 0.8, join => 0.35, aggregate => 0.3, group => 0.15, order => 0.01);
 
 for my $database ('postgres', 'icu')
 {
