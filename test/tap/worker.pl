@@ -96,6 +96,20 @@ SKIP:
 	ok($node->poll_query_until('postgres', $no_merge), 'and its process ends');
 }
 
+# ---------- a damaged graph ----------
+
+open(my $file, '+<:raw', "$folder/a.db-v.hnsw") or die "$!";
+for my $block (0 .. (-s $file) / 4096 - 1)
+{
+	seek($file, $block * 4096 + 64, 0);
+	print $file 'damage';
+}
+close($file);
+is($node->safe_psql('postgres', q{SELECT rowid FROM vss_knn('a.v', (SELECT e FROM a.t WHERE id = 7), 1)}), 7, 'a damaged graph misleads nobody');
+ok($node->poll_query_until('postgres', q{SELECT string_agg(f, ' ') = 'ok' FROM vss_check('a.v') f}), 'and is made anew');
+is($node->safe_psql('postgres', q{SELECT vss_index_info('a.v')->'graph'->>'state'}), 'used', 'to be used again');
+$node->poll_query_until('postgres', $no_merge);
+
 # ---------- or not ----------
 
 make_server('b', 'm = 8, ef = 40');
@@ -155,9 +169,10 @@ $node->poll_query_until('postgres', $no_merge);
 make_server('d', 'm = 8, ef = 40');
 $log = -s $node->logfile;
 my @sessions = map { $node->background_psql('postgres') } 1 .. 2;
-$sessions[0]->query_safe(insert('d', 1, 5000));
-$sessions[1]->query_safe("SELECT count(*) FROM vss_knn('d.v', (SELECT e FROM d.t WHERE id = 7), 3)");
-$sessions[0]->query_safe("SELECT count(*) FROM vss_knn('d.v', (SELECT e FROM d.t WHERE id = 7), 3)");
+$sessions[0]->query_safe('SET vss_fdw.auto_merge = off; ' . insert('d', 1, 5000) . '; RESET vss_fdw.auto_merge');
+$_->query_safe("BEGIN; SELECT count(*) FROM vss_knn('d.v', (SELECT e FROM d.t WHERE id = 7), 3)") for @sessions;
+$_->query_until(qr/go/, "\\echo go\nCOMMIT;\n\\echo done\n") for @sessions;
+$_->query_until(qr/done/, '') for @sessions;
 $_->quit for @sessions;
 ok($node->poll_query_until('postgres', q{SELECT vss_index_info('d.v')->'graph'->>'nodes' = '5000'}), 'of two that ask for a merge one gets it');
 ok($node->poll_query_until('postgres', $no_merge), 'both workers end, if there were two');
