@@ -41,8 +41,13 @@ is_exposed(ForeignScanState *node, bool unbegun)
 		return vssfdw_knn_is_running(state);
 	if (sqlite3_stmt_busy(state->statement->stmt))
 		return true;
-	/* one that depends on an outer row is begun anew for each, and cannot be foreseen */
-	return unbegun && !state->started && !state->done && bms_is_empty(node->ss.ps.plan->allParam);
+	/*
+	 * A cursor nobody has fetched from yet shows the rows of its declaration
+	 * all the same.  A scan that depends on an outer row is begun anew for
+	 * each, and cannot be foreseen.
+	 */
+	return (unbegun || state->owner != CurrentResourceOwner) && !state->started && !state->done &&
+		   bms_is_empty(node->ss.ps.plan->allParam);
 }
 
 static void

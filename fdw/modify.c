@@ -181,9 +181,8 @@ vssIsForeignRelUpdatable(Relation rel)
 
 /* ---------- planning ---------- */
 
-/* Whether SQLite computes the column: it takes no value then. */
-static bool
-is_generated(const VssTableInfo *info, const char *name)
+bool
+vssfdw_is_generated(const VssTableInfo *info, const char *name)
 {
 	ListCell *lc;
 
@@ -217,7 +216,7 @@ target_attributes(Relation rel, const VssTableInfo *info, Bitmapset *named)
 		if (named != NULL && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, named))
 			continue;
 		vssfdw_column_init(&column, rel, a);
-		if (!is_generated(info, column.name))
+		if (!vssfdw_is_generated(info, column.name))
 			targets = lappend_int(targets, a);
 		else if (named != NULL)
 			ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
@@ -228,9 +227,8 @@ target_attributes(Relation rel, const VssTableInfo *info, Bitmapset *named)
 	return targets;
 }
 
-/* The columns of relation relid whose stored values PostgreSQL wants back. */
-static List *
-returned_attributes(Relation rel, Index relid, CmdType operation, List *returning, List *check_options)
+List *
+vssfdw_returned_attributes(Relation rel, Index relid, CmdType operation, List *returning, List *check_options)
 {
 	TriggerDesc *triggers = rel->trigdesc;
 	Bitmapset *used = NULL;
@@ -347,7 +345,7 @@ plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *named, List
 	VssConnection *conn;
 	const VssTableInfo *info = table_info(rel, &conn);
 	List *targets = operation == CMD_DELETE ? NIL : target_attributes(rel, info, named);
-	List *returned = returned_attributes(rel, relid, operation, returning, check_options);
+	List *returned = vssfdw_returned_attributes(rel, relid, operation, returning, check_options);
 	int values_end = 0;
 	char *sql;
 
@@ -752,6 +750,7 @@ vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *pr
 void
 vssfdw_modify_routine(FdwRoutine *routine)
 {
+	vssfdw_direct_modify_routine(routine);
 	routine->AddForeignUpdateTargets = vssAddForeignUpdateTargets;
 	routine->IsForeignRelUpdatable = vssIsForeignRelUpdatable;
 	routine->PlanForeignModify = vssPlanForeignModify;

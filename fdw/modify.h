@@ -1,6 +1,7 @@
 /*
  * modify.h
- *		What the files that write share: rowid.c, modify.c, truncate.c.
+ *		What the files that write share: rowid.c, modify.c, direct_modify.c,
+ *		truncate.c.
  */
 #ifndef VSS_MODIFY_H
 #define VSS_MODIFY_H
@@ -20,9 +21,17 @@
 void vssfdw_rowid_to_tid(VssConnection *conn, int64 rowid, ItemPointer tid);
 int64 vssfdw_tid_to_rowid(VssConnection *conn, ItemPointer tid);
 
-/* ---------- modify.c, truncate.c ---------- */
+/* ---------- modify.c, direct_modify.c, truncate.c ---------- */
+
+/* Whether SQLite computes the column: it takes no value then. */
+bool vssfdw_is_generated(const VssTableInfo *info, const char *name);
+
+/* The columns of relation relid whose stored values PostgreSQL wants back, as an IntList. */
+List *vssfdw_returned_attributes(Relation rel, Index relid, CmdType operation, List *returning,
+								 List *check_options);
 
 void vssfdw_modify_routine(FdwRoutine *routine);
+void vssfdw_direct_modify_routine(FdwRoutine *routine);
 void vssExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs);
 
 #endif /* VSS_MODIFY_H */

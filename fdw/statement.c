@@ -173,7 +173,7 @@ vssfdw_drain(VssConnection *conn, bool unbegun)
 	{
 		VssStatement *statement = dlist_container(VssStatement, node, iter.cur);
 
-		if (statement->drain != NULL && (unbegun || sqlite3_stmt_busy(statement->stmt)))
+		if (statement->drain != NULL)
 			statement->drain(statement->drain_arg, unbegun);
 	}
 }
