@@ -119,6 +119,8 @@ my %modes = (
 	redirect  => sub { answer($_[0], 302, '', 'Location: http://127.0.0.1:1/') },
 	drop      => sub { hang_up($_[0]) },
 	malformed => sub { answer($_[0], 200, '{"embeddings": [[0.1, oops') },
+	nan       => sub { answer($_[0], 200, $_[1] eq 'ollama' ? '{"embeddings": [[NaN, 1]]}' : '{"data": [{"index": 0, "embedding": [NaN, 1]}]}') },
+	infinity  => sub { answer($_[0], 200, '{"embeddings": [[1e999, 1]]}') },
 	html      => sub { answer($_[0], 200, '<html>proxy login</html>') },
 	array     => sub { answer($_[0], 200, '[1,2]') },
 	nothing   => sub { answer($_[0], 200, $_[1] eq 'ollama' ? { embeddings => [] } : { data => [] }) },
@@ -248,6 +250,8 @@ sub handle
 sub consume
 {
 	my ($c) = @_;
+	# a client that begins TLS
+	return hang_up($c) if $c->{in} =~ /\A\x16/;
 	while ($c->{socket} && $c->{in} =~ /\A(\S+) (\S+) HTTP\/1\.[01]\r\n(.*?)\r\n\r\n/s)
 	{
 		my ($method, $path, $head, $start) = ($1, $2, $3, $+[0]);

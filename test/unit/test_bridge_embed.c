@@ -278,6 +278,8 @@ statuses_are_told_apart(void **state)
 		{"{\"mode\":\"truncated\"}", BRIDGE_EMBED_CONNECT, 3, "cannot get an answer", ""},
 		{"{\"mode\":\"cut\"}", BRIDGE_EMBED_PROTOCOL, 1, "ends within its JSON", ""},
 		{"{\"mode\":\"malformed\"}", BRIDGE_EMBED_PROTOCOL, 1, "is no JSON", ""},
+		{"{\"mode\":\"nan\"}", BRIDGE_EMBED_PROTOCOL, 1, "", ""},
+		{"{\"mode\":\"infinity\"}", BRIDGE_EMBED_PROTOCOL, 1, "not finite", ""},
 		{"{\"mode\":\"html\"}", BRIDGE_EMBED_PROTOCOL, 1, "is no JSON", ""},
 		{"{\"mode\":\"array\"}", BRIDGE_EMBED_PROTOCOL, 1, "no array \"embeddings\"", ""},
 		{"{\"mode\":\"nothing\"}", BRIDGE_EMBED_PROTOCOL, 1, "0 embeddings for 1 texts", ""},
@@ -374,6 +376,20 @@ a_refused_connection_is_told_at_once(void **state)
 	assert_says("http://127.0.0.1:1/api/embed");
 	assert_null(strstr(error.message, "password"));
 	assert_non_null(strstr(error.hint, "ollama serve"));
+}
+
+static void
+a_tls_failure_is_a_clear_error(void **state)
+{
+	BridgeEmbedOptions o = options(BRIDGE_EMBED_OLLAMA);
+	char url[80];
+
+	snprintf(url, sizeof(url), "https://127.0.0.1:%d", embed_server_port);
+	o.url = url;
+	o.retries = 0;
+	assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_CONNECT);
+	assert_says("cannot get an answer from https://127.0.0.1:");
+	assert_says("SSL");
 }
 
 static void
@@ -515,6 +531,7 @@ main(void)
 		cmocka_unit_test_setup(a_wrong_dimension_names_both, reset),
 		cmocka_unit_test_setup(a_missing_model_names_the_remedy, reset),
 		cmocka_unit_test_setup(a_refused_connection_is_told_at_once, reset),
+		cmocka_unit_test_setup(a_tls_failure_is_a_clear_error, reset),
 		cmocka_unit_test_setup(transient_failures_pass, reset),
 		cmocka_unit_test_setup(slow_answers_end_at_the_timeout, reset),
 		cmocka_unit_test_setup(waiting_can_be_cancelled, reset),
