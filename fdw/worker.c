@@ -24,6 +24,7 @@
 #include <signal.h>
 #include <stdatomic.h>
 
+#include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -34,6 +35,7 @@
 #include "utils/backend_status.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
+#include "utils/wait_event.h"
 
 /* How often the process looks at its thread. */
 #define LOOK_MS 50
