@@ -98,10 +98,14 @@ uint64_t mix(uint64_t x);
 typedef struct Report
 {
 	char text[900]; /* the first thing that went wrong */
+	int code;       /* SQLite's, where a statement failed; 0 where an answer is wrong */
 } Report;
 
 /* Keeps the first; returns false. */
 bool report(Report *r, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* The same for a statement that failed. */
+bool report_code(Report *r, int code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* NULL with a report on failure. */
 sqlite3 *open_database(const char *path, Report *r);
@@ -116,6 +120,25 @@ int step_run(sqlite3 *db, const Step *step, const Model *before);
 
 /* The number of the last committed step, as the database has it. */
 long committed(sqlite3 *db);
+
+/* ---------- operation.c ---------- */
+
+/* One operation: the state before it, and the step. */
+typedef struct Operation
+{
+	const char *name;
+	bool saved;   /* there is a graph */
+	bool changed; /* and changes since then */
+	bool dropped; /* and the index is gone */
+	StepKind kind;
+	bool twice; /* merged twice before, so that old files are to be removed */
+} Operation;
+
+extern const Operation operations[];
+extern const int operation_count;
+
+/* Make the database that the operation begins with. */
+bool operation_prepare(sqlite3 *db, const Operation *o, bool wal, Model *m, Report *r);
 
 /* ---------- check.c ---------- */
 

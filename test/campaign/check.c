@@ -100,9 +100,10 @@ check_search(sqlite3 *db, const Expected *e, const float *query, int k, const ch
 		last = d;
 		got++;
 	}
-	rc = sqlite3_finalize(stmt);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_finalize(stmt);
 	if (ok && rc != SQLITE_OK)
-		ok = report(r, "%s: %s (%s)", sql, sqlite3_errmsg(db), strategy);
+		ok = report_code(r, rc, "%s: %s (%s)", sql, sqlite3_errmsg(db), strategy);
 	if (ok && got != total)
 		ok = report(r, "%s gives %d rows instead of %d (%s, k %d)", e->index, got, total, strategy, k);
 	sqlite3_free(sql);
@@ -132,7 +133,7 @@ check_rows(sqlite3 *db, const Model *model, Report *r)
 
 	if (sqlite3_prepare_v2(db, "SELECT id, name, vector(embedding) FROM documents", -1, &stmt, NULL) !=
 		SQLITE_OK)
-		return report(r, "reading documents: %s", sqlite3_errmsg(db));
+		return report_code(r, sqlite3_errcode(db), "reading documents: %s", sqlite3_errmsg(db));
 	while (ok && sqlite3_step(stmt) == SQLITE_ROW)
 	{
 		int id = sqlite3_column_int(stmt, 0);
@@ -146,8 +147,8 @@ check_rows(sqlite3 *db, const Model *model, Report *r)
 				  : sqlite3_column_type(stmt, 2) != SQLITE_NULL))
 			ok = report(r, "row %d of documents is not what was committed", id);
 	}
-	if (sqlite3_finalize(stmt) != SQLITE_OK && ok)
-		ok = report(r, "reading documents: %s", sqlite3_errmsg(db));
+	if (sqlite3_finalize(stmt) != SQLITE_OK)
+		return report_code(r, sqlite3_errcode(db), "reading documents: %s", sqlite3_errmsg(db));
 	for (int i = 1; i < IDS; i++)
 		rows -= model->documents[i].name != 0;
 	return ok && rows != 0 ? report(r, "%d rows too many in documents", rows) : ok;

@@ -101,7 +101,7 @@ crash_in(bool wal, double seconds)
 	const char *folder = fresh_folder(wal ? "crash-wal" : "crash-journal");
 	const char *name = wal ? "wal" : "journal";
 	Log *log = shared_memory(sizeof(*log));
-	Report r = {""};
+	Report r = {0};
 	double end = clock_now() + seconds;
 	char path[400], label[40];
 	long kills = 0, steps, in_between = 0;

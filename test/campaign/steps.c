@@ -17,30 +17,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define ROWS 120
-
-/* One operation: the state before it, and the step. */
-typedef struct Operation
-{
-	const char *name;
-	bool saved;   /* there is a graph */
-	bool changed; /* and changes since then */
-	bool dropped; /* and the index is gone */
-	StepKind kind;
-	bool twice; /* merged twice before, so that old files are to be removed */
-} Operation;
-
-static const Operation operations[] = {
-	{"write", true, true, false, STEP_DML, false},
-	{"first_merge", false, false, false, STEP_SAVE, false},
-	{"merge", true, true, false, STEP_SAVE, false},
-	{"merge_again", true, true, false, STEP_SAVE, true},
-	{"rebuild", true, true, false, STEP_REBUILD, false},
-	{"drop", true, true, false, STEP_DROP, false},
-	{"rename", true, true, false, STEP_RENAME, false},
-	{"create", true, true, true, STEP_CREATE, false},
-};
-
 /* Told by the process that dies. */
 typedef struct Told
 {
@@ -52,40 +28,13 @@ typedef struct Told
 	Report report;
 } Told;
 
-static bool
-prepare(sqlite3 *db, const Operation *o, bool wal, Told *told)
-{
-	Model *m = &told->before;
-	Step step;
-	int rc = SQLITE_OK;
-
-	if (!set_up(db, wal, campaign_seed, ROWS, o->saved, m, &told->report))
-		return false;
-	for (int i = 0; rc == SQLITE_OK && o->changed && i < 1 + o->twice; i++)
-	{
-		if (i > 0)
-			rc = step_run(db, &(Step){.kind = STEP_SAVE}, m);
-		step_make(&step, STEP_DML, m->number + 1, campaign_seed);
-		if (rc == SQLITE_OK)
-			rc = step_run(db, &step, m);
-		model_apply(m, &step);
-	}
-	if (rc == SQLITE_OK && o->dropped)
-	{
-		step_make(&step, STEP_DROP, m->number + 1, campaign_seed);
-		rc = step_run(db, &step, m);
-		model_apply(m, &step);
-	}
-	return rc == SQLITE_OK ? true : report(&told->report, "preparing: %s", sqlite3_errmsg(db));
-}
-
 static void
 victim(const Operation *o, bool wal, ShimAction death, long at, const char *path, Told *told)
 {
 	sqlite3 *db = open_database(path, &told->report);
 	Step step;
 
-	if (db == NULL || !prepare(db, o, wal, told))
+	if (db == NULL || !operation_prepare(db, o, wal, &told->before, &told->report))
 		_exit(1);
 	step_make(&step, o->kind, told->before.number + 1, campaign_seed);
 	told->ready = true;
@@ -155,7 +104,7 @@ every_step(const Operation *o, bool wal, long most, long *deaths, long *points)
 	for (int k = 0; k < KINDS; k++)
 	{
 		char label[100];
-		Report r = {""};
+		Report r = {0};
 		bool ok = die_once(o, wal, SHIM_COUNT, 0, told, &r) && told->survived;
 		long calls = told->calls;
 		/* a stride without common factors with what repeats in a protocol */
@@ -180,7 +129,7 @@ every_step(const Operation *o, bool wal, long most, long *deaths, long *points)
 void
 campaign_steps(void)
 {
-	int count = sizeof(operations) / sizeof(operations[0]);
+	int count = operation_count;
 	double most = campaign_seconds > 0 ? campaign_seconds / (2 * KINDS * count) / SECONDS_A_DEATH : 1e9;
 	long deaths = 0, points = 0;
 

@@ -21,6 +21,20 @@ report(Report *r, const char *format, ...)
 	return false;
 }
 
+bool
+report_code(Report *r, int code, const char *format, ...)
+{
+	va_list args;
+
+	if (r->text[0] != '\0')
+		return false;
+	va_start(args, format);
+	vsnprintf(r->text, sizeof(r->text), format, args);
+	va_end(args);
+	r->code = code;
+	return false;
+}
+
 sqlite3 *
 open_database(const char *path, Report *r)
 {
