@@ -289,6 +289,13 @@ open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeErr
 	return bridge_arithmetic_register(db, err);
 }
 
+/* A failure that lies with the table and not with the system. */
+static bool
+is_broken(int rc)
+{
+	return (rc & 0xff) == SQLITE_ERROR || (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_MISMATCH;
+}
+
 int
 bridge_merge_check_path(sqlite3 *db, const char *schema, const char *table, const char *path,
 						BridgeError *err)
@@ -301,17 +308,23 @@ bridge_merge_check_path(sqlite3 *db, const char *schema, const char *table, cons
 	{
 		BridgeStore *other = NULL;
 		BridgeFiles files = {0};
-		BridgeError ignored = {0};
+		BridgeError why = {0};
 
 		if (sqlite3_stricmp(names[i], table) == 0)
 			continue;
-		if (bridge_store_open(db, schema, names[i], &other, &ignored) == SQLITE_OK &&
-			bridge_files_locate(db, schema, names[i], other->params.path, &files, &ignored) == SQLITE_OK &&
-			files.path != NULL && strcmp(files.path, path) == 0)
+		rc = bridge_store_open(db, schema, names[i], &other, &why);
+		if (rc == SQLITE_OK)
+			rc = bridge_files_locate(db, schema, names[i], other->params.path, &files, &why);
+		if (rc == SQLITE_OK && files.path != NULL && strcmp(files.path, path) == 0)
 			rc = bridge_error(err, SQLITE_ERROR,
 							  "hnsw: path = %s is that of table %s already; give %s another", files.path,
 							  names[i], table);
-		bridge_error_clear(&ignored);
+		/* A broken table is no obstacle.  After anything else SQLite may have rolled back. */
+		else if (is_broken(rc))
+			rc = SQLITE_OK;
+		else if (rc != SQLITE_OK)
+			rc = bridge_error(err, rc, "%s", why.message ? why.message : sqlite3_errstr(rc));
+		bridge_error_clear(&why);
 		bridge_files_free(&files);
 		bridge_store_close(other);
 	}

@@ -128,28 +128,67 @@ connect_table(sqlite3 *db, BridgeConnection *connection, const char *schema, con
 	return SQLITE_OK;
 }
 
+/*
+ * Schema and name of the table, copied: argv belongs to SQLite's schema, which
+ * before 3.47 a statement of ours that fails or finds the schema changed can
+ * make SQLite free while we work.
+ */
+typedef struct Name
+{
+	char *schema, *table;
+} Name;
+
+static int
+copy_name(const char *const *argv, Name *name, BridgeError *err)
+{
+	name->schema = sqlite3_mprintf("%s", argv[1]);
+	name->table = sqlite3_mprintf("%s", argv[2]);
+	return name->schema != NULL && name->table != NULL ? SQLITE_OK
+													   : bridge_error(err, SQLITE_NOMEM, "out of memory");
+}
+
+static void
+free_name(Name *name)
+{
+	sqlite3_free(name->schema);
+	sqlite3_free(name->table);
+}
+
+/* Everything that CREATE does, until the table is connected. */
+static int
+make_table(sqlite3 *db, const Name *name, const BridgeParams *params, BridgeError *err)
+{
+	BridgeFiles files;
+	/* The path is looked at now, while the one who typed it can mend it. */
+	int rc = bridge_files_locate(db, name->schema, name->table, params->path, &files, err);
+
+	if (rc == SQLITE_OK && files.path != NULL)
+		rc = bridge_merge_check_path(db, name->schema, name->table, files.path, err);
+	bridge_files_free(&files);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_create(db, name->schema, name->table, params, err);
+	if (rc == SQLITE_OK && params->content != NULL)
+		rc = bridge_content_create(db, name->schema, name->table, params, err);
+	return rc;
+}
+
 static int
 vss_create(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **out, char **message)
 {
 	BridgeParams params;
-	BridgeFiles files;
 	BridgeError err = {0};
+	Name name = {0};
 	int rc = bridge_params_parse(argc - 3, argv + 3, &params, &err);
 
 	if (rc != SQLITE_OK)
 		return fail_text(message, &err);
-	/* The path is looked at now, while the one who typed it can mend it. */
-	rc = bridge_files_locate(db, argv[1], argv[2], params.path, &files, &err);
-	if (rc == SQLITE_OK && files.path != NULL)
-		rc = bridge_merge_check_path(db, argv[1], argv[2], files.path, &err);
-	bridge_files_free(&files);
+	rc = copy_name(argv, &name, &err);
 	if (rc == SQLITE_OK)
-		rc = bridge_store_create(db, argv[1], argv[2], &params, &err);
-	if (rc == SQLITE_OK && params.content != NULL)
-		rc = bridge_content_create(db, argv[1], argv[2], &params, &err);
+		rc = make_table(db, &name, &params, &err);
 	bridge_params_free(&params);
 	if (rc == SQLITE_OK)
-		rc = connect_table(db, aux, argv[1], argv[2], out, &err);
+		rc = connect_table(db, aux, name.schema, name.table, out, &err);
+	free_name(&name);
 	return rc == SQLITE_OK ? SQLITE_OK : fail_text(message, &err);
 }
 
@@ -157,10 +196,13 @@ static int
 vss_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **out, char **message)
 {
 	BridgeError err = {0};
+	Name name = {0};
+	int rc = copy_name(argv, &name, &err);
 
-	if (connect_table(db, aux, argv[1], argv[2], out, &err) != SQLITE_OK)
-		return fail_text(message, &err);
-	return SQLITE_OK;
+	if (rc == SQLITE_OK)
+		rc = connect_table(db, aux, name.schema, name.table, out, &err);
+	free_name(&name);
+	return rc == SQLITE_OK ? SQLITE_OK : fail_text(message, &err);
 }
 
 static int

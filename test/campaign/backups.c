@@ -407,13 +407,15 @@ campaign_backups(void)
 			char label[80];
 			bool ok;
 
+			snprintf(label, sizeof(label), "%s_%s", cases[i].name, w ? "wal" : "journal");
+			if (!wanted(label))
+				continue;
 			wal = w;
 			memset(&r, 0, sizeof(r));
 			folder = strdup(fresh_folder("backups"));
 			ok = cases[i].run();
 			if (!ok && r.text[0] == '\0')
 				report(&r, "a step of the case failed");
-			snprintf(label, sizeof(label), "%s_%s", cases[i].name, w ? "wal" : "journal");
 			outcome("backups", label, ok, r.text);
 		}
 	figure("backups", "cases", 2.0 * count);

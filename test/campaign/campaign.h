@@ -163,6 +163,9 @@ void *shared_memory(size_t size);
 const char *fresh_folder(const char *name);
 void wipe_folder(const char *folder);
 
+/* Whether the case is asked for: --only of test/campaign/run. */
+bool wanted(const char *label);
+
 /* Print a figure as TSV; count a test. */
 void figure(const char *campaign, const char *name, double value);
 void outcome(const char *campaign, const char *name, bool ok, const char *text);

@@ -108,12 +108,13 @@ write_once(sqlite3 *db, uint64_t *random)
 					 " %d; UPDATE counter SET n = n + 1",
 					 seed % 997, seed % 13, first, first + 15);
 		else
-			snprintf(sql, sizeof(sql),
-					 "WITH RECURSIVE i(x) AS (SELECT %d UNION ALL SELECT x + 1 FROM i WHERE x < %d)"
-					 " INSERT OR REPLACE INTO documents SELECT x, x, '[%d,' || x || ',1,2,3,4,%d,' || (x %% 7) "
-					 "|| ']' FROM i;"
-					 "UPDATE counter SET n = n + 1, rows = (SELECT count(*) FROM documents)",
-					 first, first + 12, seed % 991, seed % 17);
+			snprintf(
+				sql, sizeof(sql),
+				"WITH RECURSIVE i(x) AS (SELECT %d UNION ALL SELECT x + 1 FROM i WHERE x < %d)"
+				" INSERT OR REPLACE INTO documents SELECT x, x, '[%d,' || x || ',1,2,3,4,%d,' || (x %% 7) "
+				"|| ']' FROM i;"
+				"UPDATE counter SET n = n + 1, rows = (SELECT count(*) FROM documents)",
+				first, first + 12, seed % 991, seed % 17);
 		rc = timed(db, sql);
 		if (rc == SQLITE_OK && mix((*random)++) % 8 == 0)
 			rc = timed(db, "ROLLBACK") == SQLITE_OK ? SQLITE_DONE : SQLITE_ERROR;
@@ -171,7 +172,8 @@ read_once(sqlite3 *db, uint64_t *random)
 	double start = clock_now();
 
 	*random = mix(*random);
-	snprintf(query, sizeof(query), "[%d,%d,1,2,3,4,5,6]", (int) (*random % 991), (int) (*random / 991 % ROWS));
+	snprintf(query, sizeof(query), "[%d,%d,1,2,3,4,5,6]", (int) (*random % 991),
+			 (int) (*random / 991 % ROWS));
 	for (int i = 0; rc == SQLITE_OK && i < 2; i++)
 	{
 		sqlite3_stmt *stmt = NULL;

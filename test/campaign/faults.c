@@ -147,12 +147,19 @@ every_fault(const Operation *o, bool wal, const Fault *fault, long most, long *i
 	{
 		char label[120];
 		Report r = {0};
-		bool ok = fail_once(o, wal, fault, 0, false, told, &r) && told->mild;
-		long calls = told->calls;
-		long stride = calls / most + 1;
-		long at = 1 + (long) (mix((uint64_t) (o - operations) * 64 + (uint64_t) (fault - faults) * 4 +
-								  (uint64_t) wal * 2 + (uint64_t) lasting + campaign_seed) %
-							  (uint64_t) stride);
+		long calls, stride, at;
+		bool ok;
+
+		snprintf(label, sizeof(label), "%s_%s_%s%s", o->name, wal ? "wal" : "journal", fault->name,
+				 lasting ? "_lasting" : "");
+		if (!wanted(label))
+			continue;
+		ok = fail_once(o, wal, fault, 0, false, told, &r) && told->mild;
+		calls = told->calls;
+		stride = calls / most + 1;
+		at = 1 + (long) (mix((uint64_t) (o - operations) * 64 + (uint64_t) (fault - faults) * 4 +
+							 (uint64_t) wal * 2 + (uint64_t) lasting + campaign_seed) %
+						 (uint64_t) stride);
 
 		if (!ok)
 			report(&r, "fails without any fault: %d", told->code);
@@ -163,8 +170,6 @@ every_fault(const Operation *o, bool wal, const Fault *fault, long most, long *i
 			*survived += told->struck && told->mild;
 		}
 		*points += calls;
-		snprintf(label, sizeof(label), "%s_%s_%s%s", o->name, wal ? "wal" : "journal", fault->name,
-				 lasting ? "_lasting" : "");
 		if (!ok)
 			snprintf(label + strlen(label), sizeof(label) - strlen(label), " at call %ld of %ld", at - stride,
 					 calls);

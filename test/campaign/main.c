@@ -71,6 +71,14 @@ fresh_folder(const char *name)
 	return folder;
 }
 
+bool
+wanted(const char *label)
+{
+	const char *only = getenv("CAMPAIGN_ONLY");
+
+	return only == NULL || strncmp(label, only, strlen(only)) == 0;
+}
+
 void
 figure(const char *campaign, const char *name, double value)
 {

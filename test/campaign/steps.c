@@ -105,11 +105,17 @@ every_step(const Operation *o, bool wal, long most, long *deaths, long *points)
 	{
 		char label[100];
 		Report r = {0};
-		bool ok = die_once(o, wal, SHIM_COUNT, 0, told, &r) && told->survived;
-		long calls = told->calls;
+		bool ok;
+		long calls, stride, at;
+
+		snprintf(label, sizeof(label), "%s_%s_%s", o->name, wal ? "wal" : "journal", kinds[k].name);
+		if (!wanted(label))
+			continue;
+		ok = die_once(o, wal, SHIM_COUNT, 0, told, &r) && told->survived;
+		calls = told->calls;
 		/* a stride without common factors with what repeats in a protocol */
-		long stride = calls / most + 1;
-		long at = 1 + k % stride;
+		stride = calls / most + 1;
+		at = 1 + k % stride;
 
 		for (; ok && at <= calls; at += stride)
 		{
@@ -119,7 +125,6 @@ every_step(const Operation *o, bool wal, long most, long *deaths, long *points)
 			(*deaths)++;
 		}
 		*points += calls;
-		snprintf(label, sizeof(label), "%s_%s_%s", o->name, wal ? "wal" : "journal", kinds[k].name);
 		if (!ok)
 			snprintf(label + strlen(label), sizeof(label) - strlen(label), " at call %ld", at - stride);
 		outcome("steps", label, ok, r.text);
