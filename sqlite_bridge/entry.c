@@ -15,19 +15,27 @@ SQLITE_EXTENSION_INIT1
 /* sqlite3_vtab_in() and sqlite3_vtab_rhs_value() came with it. */
 #define OLDEST_SQLITE 3038000
 
-/* Whether the module is there already: loaded twice, or linked and loaded. */
+/*
+ * Whether the module is there already: loaded twice, or linked and loaded.
+ * The pragma, unlike the table of its name, reads nothing of the database, so
+ * loading works while that is locked or cannot be read.
+ */
 static int
 is_attached(sqlite3 *db, bool *attached)
 {
 	sqlite3_stmt *stmt;
-	int rc = sqlite3_prepare_v2(db, "SELECT 1 FROM pragma_module_list WHERE name = 'hnsw'", -1, &stmt, NULL);
+	int rc = sqlite3_prepare_v2(db, "PRAGMA module_list", -1, &stmt, NULL);
 
 	*attached = false;
-	if (rc == SQLITE_ERROR)
-		return SQLITE_OK; /* built without that pragma */
 	if (rc != SQLITE_OK)
 		return rc;
-	*attached = sqlite3_step(stmt) == SQLITE_ROW;
+	/* no rows where SQLite was built without it */
+	while (!*attached && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		const char *name = (const char *) sqlite3_column_text(stmt, 0);
+
+		*attached = name != NULL && sqlite3_stricmp(name, "hnsw") == 0;
+	}
 	return sqlite3_finalize(stmt);
 }
 

@@ -8,6 +8,7 @@
  */
 #include "sqlite_bridge/bridge_int.h"
 
+#include <errno.h>
 #include <stdarg.h>
 
 static int
@@ -83,6 +84,17 @@ code_of_status(HnswStatus status)
 	return SQLITE_ERROR;
 }
 
+/* A refusal for want of rights is told as SQLite does of its own files. */
+static int
+code_of(HnswStatus status, const HnswError *hnsw)
+{
+	int number = status == HNSW_IO && hnsw != NULL ? hnsw->sys_errno : 0;
+
+	if (number == EACCES || number == EPERM || number == EROFS)
+		return SQLITE_READONLY;
+	return code_of_status(status);
+}
+
 int
 bridge_error_hnsw(BridgeError *err, HnswStatus status, const HnswError *hnsw, const char *format, ...)
 {
@@ -90,7 +102,7 @@ bridge_error_hnsw(BridgeError *err, HnswStatus status, const HnswError *hnsw, co
 	va_list args;
 
 	va_start(args, format);
-	set_message(err, code_of_status(status), format, args);
+	set_message(err, code_of(status, hnsw), format, args);
 	va_end(args);
 	if (err->message != NULL)
 	{

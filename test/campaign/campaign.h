@@ -173,6 +173,7 @@ void outcome(const char *campaign, const char *name, bool ok, const char *text);
 void campaign_crash(void);
 void campaign_steps(void);
 void campaign_faults(void);
+void campaign_readonly(void);
 void campaign_concurrency(void);
 void campaign_backups(void);
 

@@ -109,6 +109,7 @@ main(int argc, char **argv)
 	} campaigns[] = {{"crash", campaign_crash},
 					 {"steps", campaign_steps},
 					 {"faults", campaign_faults},
+					 {"readonly", campaign_readonly},
 					 {"concurrency", campaign_concurrency},
 					 {"backups", campaign_backups}};
 
