@@ -126,6 +126,7 @@ scratch_create(const HnswBuilder *b)
 	if (ef < b->params.m + 1)
 		ef = b->params.m + 1;
 	s->pool.capacity = ef;
+	s->pool.expandable = ef;
 	s->candidate_capacity = ef + 16 * b->params.m + (uint32_t) degree;
 	s->pool.entries = malloc(((size_t) ef + 1) * sizeof *s->pool.entries);
 	s->candidates = malloc(s->candidate_capacity * sizeof *s->candidates);

@@ -68,8 +68,8 @@ step(Check *c)
 static void
 check_blocks(Check *c)
 {
-	static const char *const names[HNSW_SECTIONS] = {"links of layer 0", "upper links", "codes", "vectors",
-													 "labels",           "order",       "sums"};
+	static const char *const names[HNSW_SECTIONS] = {"links of layer 0", "upper links", "sketches", "codes",
+													 "vectors",          "labels",      "order",    "sums"};
 	const HnswSnapshot *s = c->s;
 	const uint64_t *sums = (const uint64_t *) s->section[HNSW_SUMS];
 	uint64_t end = s->header.section_offset[HNSW_SUMS] / HNSW_BLOCK;
@@ -200,6 +200,11 @@ check_vectors(Check *c, void *code)
 			hnsw_code_encode((HnswCode) h->code, (HnswMetric) h->metric, vector, h->dim, code);
 			if (memcmp(code, hnsw_code(s, node), h->code_stride) != 0)
 				finding(c, "node %u: its code is not that of its vector", node);
+			if (s->sketch_stride == 0)
+				continue;
+			hnsw_sketch_encode((HnswMetric) h->metric, vector, h->dim, code);
+			if (memcmp(code, hnsw_sketch(s, node), s->sketch_stride) != 0)
+				finding(c, "node %u: its sketch is not that of its vector", node);
 		}
 	}
 }
@@ -292,7 +297,7 @@ hnsw_snapshot_check(const HnswSnapshot *snapshot, const HnswTask *task, HnswRepo
 	bool was_corrupt = hnsw_snapshot_is_corrupt(s);
 	uint32_t *queue = malloc(((size_t) s->count + 1) * sizeof(*queue));
 	uint64_t *met = calloc((size_t) s->count / 64 + 1, sizeof(*met));
-	void *code = malloc(s->header.code_stride);
+	void *code = malloc((size_t) s->header.code_stride + s->sketch_stride);
 	HnswStatus status = HNSW_OK;
 
 	*problems = 0;

@@ -141,7 +141,7 @@ hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, uint32_t dim
 	probe->stride = hnsw_code_stride(code, dim);
 	probe->kernels = hnsw_kernels();
 	if (code == HNSW_CODE_SQ8)
-		return (probe->codes = aligned_alloc(64, size)) != NULL;
+		return (probe->codes = aligned_alloc(64, size)) != NULL && hnsw_probe_sketch_init(probe);
 	return (probe->vector = aligned_alloc(64, size)) != NULL;
 }
 
@@ -150,6 +150,8 @@ hnsw_probe_free(HnswProbe *probe)
 {
 	free(probe->vector);
 	free(probe->codes);
+	free(probe->sketch);
+	probe->sketch = NULL;
 	probe->vector = NULL;
 	probe->codes = NULL;
 }
@@ -183,6 +185,7 @@ hnsw_probe_set(HnswProbe *probe, const float *vector)
 		probe->error = bounded(sqrt(lost) * step / unit * (1 + ROUNDING));
 		probe->square = bounded(square / (unit * unit));
 		probe->length = bounded(length / unit);
+		hnsw_probe_sketch_set(probe, vector, unit);
 	}
 	else
 		for (uint32_t i = 0; i < probe->dim; i++)

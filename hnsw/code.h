@@ -41,6 +41,12 @@ typedef struct HnswProbe
 	float square;   /* of the length */
 	float length;
 	float error; /* length of what codes lost */
+
+	/* HNSW_CODE_SQ8: the same for sketches, in eight bits; see sketch.c */
+	int8_t *sketch;
+	uint32_t sketch_blocks;
+	float sketch_scale;
+	int32_t sketch_sum;
 } HnswProbe;
 
 bool hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, uint32_t dim);
@@ -94,6 +100,37 @@ hnsw_probe_key(const HnswProbe *p, const float *vector, const uint8_t *record)
 	}
 	return hnsw_key_clamp(key);
 }
+
+static inline uint32_t
+hnsw_sketch_tail(uint32_t dim)
+{
+	return ((dim + 1) / 2 + 3) & ~3u;
+}
+
+/* The key of a stored vector by its sketch: about hnsw_probe_key(), unbiased, of no known error. */
+static inline float
+hnsw_probe_sketch_key(const HnswProbe *p, const uint8_t *sketch)
+{
+	int32_t sum = p->kernels->sketch_dot(p->sketch, sketch, p->sketch_blocks);
+	const uint8_t *tail = sketch + hnsw_sketch_tail(p->dim);
+	float dot = (float) (2 * sum - p->sketch_sum) * p->sketch_scale * hnsw_load_float(tail);
+	float key;
+
+	if (p->metric == HNSW_COSINE)
+		key = 1 - dot;
+	else if (p->metric == HNSW_IP)
+		key = -dot;
+	else
+		key = p->square + hnsw_load_float(tail + sizeof(float)) - 2 * dot;
+	return hnsw_key_clamp(key);
+}
+
+/* ---------- sketch.c, for code.c ---------- */
+
+bool hnsw_probe_sketch_init(HnswProbe *probe);
+void hnsw_probe_sketch_set(HnswProbe *probe, const float *vector, double unit);
+
+/* ---------- code.c ---------- */
 
 /*
  * How far the key of this record can be from the true one: never too small,

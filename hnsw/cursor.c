@@ -10,6 +10,15 @@
 
 #include <inttypes.h>
 
+/*
+ * Sketches are inexact: of the nodes that are just beyond the ef-th by their
+ * sketches, some belong before it.  So many more than ef are compared by their
+ * codes, too; they are not expanded.  Four make up for nearly all that four
+ * bits lose where ef is as small as the number of results.
+ */
+#define SPARE 4
+#define SPARE_SHARE 8
+
 HnswStatus
 hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSearchOptions *options,
 				  HnswCursor **out, HnswError *err)
@@ -28,8 +37,9 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSe
 		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a search");
 	c->snapshot = snapshot;
 	c->options = *options;
-	c->pool.capacity = options->ef;
-	c->pool.entries = malloc(((size_t) options->ef + 1) * sizeof *c->pool.entries);
+	c->pool.expandable = options->ef;
+	c->pool.capacity = options->ef + (header->code == HNSW_CODE_F32 ? 0 : options->ef / SPARE_SHARE + SPARE);
+	c->pool.entries = malloc(((size_t) c->pool.capacity + 1) * sizeof *c->pool.entries);
 	c->links = malloc(snapshot->links0_words * sizeof *c->links);
 	c->query = malloc(header->dim * sizeof *c->query);
 	if (c->pool.entries == NULL || c->links == NULL || c->query == NULL ||

@@ -14,7 +14,7 @@
 #define HNSW_NO_NODE UINT32_MAX
 #define HNSW_MAX_LAYERS 32
 #define HNSW_BLOCK 4096
-#define HNSW_FORMAT_VERSION 1
+#define HNSW_FORMAT_VERSION 2
 #define HNSW_MAGIC "vss hnsw"
 
 /*
@@ -27,7 +27,8 @@
  *
  *	LINKS0	n x 2m uint32	neighbours on layer 0, unused slots HNSW_NO_NODE at the end
  *	UPPER	for l = 1 .. layers-1: layer_count[l] x m uint32, likewise
- *	CODES	n x code_stride	what the search reads; format by code kind
+ *	SKETCHES n x stride		what the walk reads of each node it meets; by code kind
+ *	CODES	n x code_stride	what the search reads of the best it met; by code kind
  *	VECTORS	n x dim float32	as the user stored them
  *	LABELS	n x int64
  *	ORDER	n x uint32		nodes by rising label
@@ -47,6 +48,7 @@ typedef enum HnswSectionKind
 {
 	HNSW_LINKS0,
 	HNSW_UPPER,
+	HNSW_SKETCHES,
 	HNSW_CODES,
 	HNSW_VECTORS,
 	HNSW_LABELS,
@@ -64,6 +66,14 @@ typedef enum HnswSectionKind
  *			about scale * code; for cosine, the element of the vector brought
  *			to length one), the length of what the codes lost, the square of
  *			the vector's length; zeros up to a multiple of 64 bytes
+ *
+ * Sketches, of hnsw_sketch_stride() bytes; F32 has none.
+ *
+ *	SQ8		h = (dim + 1) / 2 bytes, element i in the low half of byte i, element
+ *			h + i in the high half of it; two float32 from the next multiple of 4
+ *			on: the scale (element is about scale * (code - 7.5), of the vector
+ *			brought to length one for cosine), the square of the vector's
+ *			length; zeros up to a multiple of 64 bytes
  */
 typedef enum HnswCode
 {
@@ -105,6 +115,7 @@ struct HnswSnapshot
 	const uint8_t *section[HNSW_SECTIONS];
 	uint32_t count; /* n */
 	uint32_t layers;
+	uint32_t sketch_stride;
 	size_t links0_words;                 /* 2m */
 	size_t upper_words[HNSW_MAX_LAYERS]; /* where a layer begins in UPPER */
 
@@ -163,6 +174,12 @@ static inline const uint8_t *
 hnsw_code(const HnswSnapshot *s, uint32_t node)
 {
 	return s->section[HNSW_CODES] + (size_t) node * s->header.code_stride;
+}
+
+static inline const uint8_t *
+hnsw_sketch(const HnswSnapshot *s, uint32_t node)
+{
+	return s->section[HNSW_SKETCHES] + (size_t) node * s->sketch_stride;
 }
 
 static inline const float *
@@ -263,6 +280,14 @@ uint32_t hnsw_code_stride(HnswCode code, uint32_t dim);
 /* Fill one record of hnsw_code_stride() bytes from a vector, padding included. */
 void hnsw_code_encode(HnswCode code, HnswMetric metric, const float *vector, uint32_t dim, void *record);
 
+/* ---------- sketch.c ---------- */
+
+/* Bytes of a sketch; 0 where the kind of code has none. */
+uint32_t hnsw_sketch_stride(HnswCode code, uint32_t dim);
+
+/* Fill one sketch of hnsw_sketch_stride() > 0 bytes from a vector, padding included. */
+void hnsw_sketch_encode(HnswMetric metric, const float *vector, uint32_t dim, void *sketch);
+
 /* ---------- distance kernels ---------- */
 
 /*
@@ -280,6 +305,12 @@ typedef struct HnswKernels
 	/* sums of products of integers, so every set gives the same; see code.c for why they fit */
 	int32_t (*code_dot)(const int16_t *q, const int8_t *c, uint32_t n);
 	int32_t (*code_pair)(const int8_t *a, const int8_t *b, uint32_t n);
+	/*
+	 * For each of the bytes c[0 .. 64 * blocks) the low half times an element of
+	 * q and the high half times another: of a block of 64 bytes, the low halves
+	 * with q[128 * block ..], the high ones with the 64 after those.
+	 */
+	int32_t (*sketch_dot)(const int8_t *q, const uint8_t *c, uint32_t blocks);
 } HnswKernels;
 
 const HnswKernels *hnsw_kernels(void);

@@ -176,7 +176,26 @@ code_pair(const int8_t *a, const int8_t *b, uint32_t n)
 	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
 }
 
-static const HnswKernels avx512 = {"avx512", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair};
+TARGET static int32_t
+sketch_dot(const int8_t *q, const uint8_t *c, uint32_t blocks)
+{
+	const __m512i half = _mm512_set1_epi8(15);
+	__m512i s0 = _mm512_setzero_si512();
+	__m512i s1 = s0;
+
+	for (; blocks > 0; blocks--, q += 128, c += 64)
+	{
+		__m512i v = _mm512_loadu_si512(c);
+
+		s0 = _mm512_dpbusd_epi32(s0, _mm512_and_si512(v, half), _mm512_loadu_si512(q));
+		v = _mm512_and_si512(_mm512_srli_epi16(v, 4), half);
+		s1 = _mm512_dpbusd_epi32(s1, v, _mm512_loadu_si512(q + 64));
+	}
+	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+}
+
+static const HnswKernels avx512 = {"avx512",   dot,      l2sq,      exact_dot,
+								   exact_l2sq, code_dot, code_pair, sketch_dot};
 
 const HnswKernels *
 hnsw_kernels_avx512(void)

@@ -160,7 +160,29 @@ code_pair(const int8_t *a, const int8_t *b, uint32_t n)
 	return sum;
 }
 
-static const HnswKernels neon = {"neon", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair};
+static int32_t
+sketch_dot(const int8_t *q, const uint8_t *c, uint32_t blocks)
+{
+	const uint8x16_t half = vdupq_n_u8(15);
+	int32x4_t s = vdupq_n_s32(0);
+
+	for (; blocks > 0; blocks--, q += 128, c += 64)
+		for (int i = 0; i < 64; i += 16)
+		{
+			uint8x16_t v = vld1q_u8(c + i);
+			int8x16_t low = vreinterpretq_s8_u8(vandq_u8(v, half));
+			int8x16_t high = vreinterpretq_s8_u8(vshrq_n_u8(v, 4));
+			int8x16_t x = vld1q_s8(q + i);
+			int8x16_t y = vld1q_s8(q + 64 + i);
+
+			s = vpadalq_s16(
+				s, vmlal_s8(vmull_s8(vget_low_s8(low), vget_low_s8(x)), vget_low_s8(high), vget_low_s8(y)));
+			s = vpadalq_s16(s, vmlal_high_s8(vmull_high_s8(low, x), high, y));
+		}
+	return vaddvq_s32(s);
+}
+
+static const HnswKernels neon = {"neon", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair, sketch_dot};
 
 const HnswKernels *
 hnsw_kernels_neon(void)

@@ -114,4 +114,16 @@ code_pair(const int8_t *a, const int8_t *b, uint32_t n)
 	return sum;
 }
 
-const HnswKernels hnsw_kernels_portable = {"portable", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair};
+static int32_t
+sketch_dot(const int8_t *q, const uint8_t *c, uint32_t blocks)
+{
+	int32_t sum = 0;
+
+	for (; blocks > 0; blocks--, q += 128, c += 64)
+		for (int i = 0; i < 64; i++)
+			sum += (c[i] & 15) * q[i] + (c[i] >> 4) * q[64 + i];
+	return sum;
+}
+
+const HnswKernels hnsw_kernels_portable = {"portable", dot,      l2sq,      exact_dot,
+										   exact_l2sq, code_dot, code_pair, sketch_dot};

@@ -30,6 +30,7 @@ typedef struct HnswPool
 {
 	HnswPoolEntry *entries; /* capacity of them */
 	uint32_t capacity;
+	uint32_t expandable; /* entries from this place on are kept, but not expanded; <= capacity */
 	uint32_t count;
 	uint32_t next; /* first entry not expanded, or count */
 } HnswPool;
@@ -90,7 +91,7 @@ hnsw_pool_pop(HnswPool *pool, HnswCandidate *out)
 {
 	while (pool->next < pool->count && pool->entries[pool->next].expanded)
 		pool->next++;
-	if (pool->next == pool->count)
+	if (pool->next >= pool->count || pool->next >= pool->expandable)
 		return false;
 	pool->entries[pool->next].expanded = true;
 	*out = (HnswCandidate){pool->entries[pool->next].key, pool->entries[pool->next].node};

@@ -19,6 +19,9 @@
  */
 #define PREFETCH_AHEAD 8
 
+/* The same for the codes of what the walk found. */
+#define ADMIT_AHEAD 4
+
 /* Past this share of the nodes, reading the rest in order is cheaper. */
 #define SCAN_SHARE 20
 
@@ -44,23 +47,27 @@ poll_interrupt(HnswCursor *c, uint32_t distances)
 }
 
 static inline void
+prefetch(const void *p, size_t bytes)
+{
+	for (size_t i = 0; i < bytes && i < 1024; i += 64)
+		__builtin_prefetch((const char *) p + i);
+}
+
+/* What node_key() will read. */
+static inline void
 prefetch_node(const HnswCursor *c, uint32_t node)
 {
-	const char *p;
-	size_t bytes;
-
 	if (c->probe.code == HNSW_CODE_F32)
-	{
-		p = (const char *) hnsw_vector(c->snapshot, node);
-		bytes = c->probe.dim * sizeof(float);
-	}
+		prefetch(hnsw_vector(c->snapshot, node), c->probe.dim * sizeof(float));
 	else
-	{
-		p = (const char *) hnsw_code(c->snapshot, node);
-		bytes = c->probe.stride;
-	}
-	for (size_t i = 0; i < bytes && i < 1024; i += 64)
-		__builtin_prefetch(p + i);
+		prefetch(hnsw_sketch(c->snapshot, node), c->snapshot->sketch_stride);
+}
+
+static inline void
+prefetch_code(const HnswCursor *c, uint32_t node)
+{
+	if (c->probe.code != HNSW_CODE_F32)
+		prefetch(hnsw_code(c->snapshot, node), c->probe.stride);
 }
 
 static inline void
@@ -72,9 +79,9 @@ prefetch_links(const HnswCursor *c, uint32_t node)
 		__builtin_prefetch(p + i);
 }
 
-/* The key of a node; false when its record is not sound. */
+/* The key of a node by its code; false when the record is not sound. */
 static inline bool
-node_key(const HnswCursor *c, uint32_t node, float *key)
+code_key(const HnswCursor *c, uint32_t node, float *key)
 {
 	const HnswSnapshot *s = c->snapshot;
 	const uint8_t *record = hnsw_code(s, node);
@@ -89,6 +96,20 @@ node_key(const HnswCursor *c, uint32_t node, float *key)
 			return false;
 	}
 	*key = hnsw_probe_key(&c->probe, vector, record);
+	return true;
+}
+
+/* The key by which the walk compares; false when the record is not sound. */
+static inline bool
+node_key(const HnswCursor *c, uint32_t node, float *key)
+{
+	const uint8_t *sketch = hnsw_sketch(c->snapshot, node);
+
+	if (c->probe.code == HNSW_CODE_F32)
+		return code_key(c, node, key);
+	if (!hnsw_touch(c->snapshot, sketch, c->snapshot->sketch_stride))
+		return false;
+	*key = hnsw_probe_sketch_key(&c->probe, sketch);
 	return true;
 }
 
@@ -239,9 +260,10 @@ begin_round(HnswCursor *c)
 
 /* Ask the filter; what it admits is pending, under the least key it may truly have. */
 static HnswStatus
-admit(HnswCursor *c, float key, uint32_t node)
+admit(HnswCursor *c, uint32_t node)
 {
 	const HnswSnapshot *s = c->snapshot;
+	float key;
 	float slack;
 
 	if (c->options.admit != NULL)
@@ -258,6 +280,14 @@ admit(HnswCursor *c, float key, uint32_t node)
 	}
 	if (!hnsw_heap_reserve(&c->pending, 1))
 		return HNSW_NOMEM;
+	if (c->probe.code == HNSW_CODE_F32)
+	{
+		/* nothing is known of floats' errors: the vector has to be read again in any case */
+		hnsw_heap_push(&c->pending, -INFINITY, node);
+		return HNSW_OK;
+	}
+	if (!code_key(c, node, &key))
+		return HNSW_CORRUPT;
 	slack = hnsw_probe_slack(&c->probe, hnsw_code(s, node), key);
 	hnsw_heap_push(&c->pending, (double) key - slack, node);
 	return HNSW_OK;
@@ -271,8 +301,14 @@ run_round(HnswCursor *c)
 
 	while (status == HNSW_OK && hnsw_pool_pop(&c->pool, &at))
 		status = expand(c, at.node);
+	for (uint32_t i = 0; i < c->pool.count && i < ADMIT_AHEAD; i++)
+		prefetch_code(c, c->pool.entries[i].node);
 	for (uint32_t i = 0; i < c->pool.count && status == HNSW_OK; i++)
-		status = admit(c, c->pool.entries[i].key, c->pool.entries[i].node);
+	{
+		if (i + ADMIT_AHEAD < c->pool.count)
+			prefetch_code(c, c->pool.entries[i + ADMIT_AHEAD].node);
+		status = admit(c, c->pool.entries[i].node);
+	}
 	return status;
 }
 
@@ -286,17 +322,13 @@ scan(HnswCursor *c)
 	c->scanned = true;
 	c->stats.exhausted = true;
 	for (size_t i = 0; i < c->rest.count && status == HNSW_OK; i++)
-		status = admit(c, (float) c->rest.entries[i].key, c->rest.entries[i].node);
+		status = admit(c, c->rest.entries[i].node);
 	c->rest.count = 0;
 	for (uint32_t node = 0; node < s->count && status == HNSW_OK; node++)
 	{
-		float key;
-
 		if (!hnsw_visited_insert(&c->visited, node))
 			continue;
-		if (!node_key(c, node, &key))
-			return HNSW_CORRUPT;
-		status = admit(c, key, node);
+		status = admit(c, node);
 		if (status == HNSW_OK)
 			status = poll_interrupt(c, 1);
 	}

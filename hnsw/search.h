@@ -4,10 +4,11 @@
  *
  * Nodes pass through the cursor in this order, each at most once:
  *
- *	unknown -> pool    found, its key computed; the best ef are kept sorted
- *	        -> rest    found, but not among the best ef of its round
- *	pool    -> pending the round is over, the node is admitted; only its key
- *	                   is known, which brackets the true distance
+ *	unknown -> pool    found, its key by its sketch computed; the best ef and a
+ *	                   few more are kept sorted, the best ef are expanded
+ *	        -> rest    found, but not among the best of its round
+ *	pool    -> pending the round is over, the node is admitted; only its key by
+ *	                   its code is known, which brackets the true distance
  *	pending -> ready   exact distance computed
  *	ready   -> caller
  *

@@ -64,6 +64,7 @@ hnsw_layout(HnswHeader *header)
 	 */
 	bytes[HNSW_LINKS0] = n * 2 * header->m * sizeof(uint32_t);
 	bytes[HNSW_UPPER] = upper * header->m * sizeof(uint32_t);
+	bytes[HNSW_SKETCHES] = n * hnsw_sketch_stride((HnswCode) header->code, header->dim);
 	bytes[HNSW_CODES] = n * header->code_stride;
 	bytes[HNSW_VECTORS] = n * header->dim * sizeof(float);
 	bytes[HNSW_LABELS] = n * sizeof(int64_t);
@@ -170,6 +171,7 @@ fill_in(HnswSnapshot *s)
 	for (int i = 0; i < HNSW_SECTIONS; i++)
 		s->section[i] = s->base + h->section_offset[i];
 	s->count = (uint32_t) h->layer_count[0];
+	s->sketch_stride = hnsw_sketch_stride((HnswCode) h->code, h->dim);
 	s->links0_words = 2 * (size_t) h->m;
 	for (int l = 0; l < HNSW_MAX_LAYERS; l++)
 	{

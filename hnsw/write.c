@@ -134,7 +134,7 @@ typedef struct Image
 	HnswHeader header;
 	uint32_t *order; /* nodes by rising label */
 	uint32_t *row;   /* 2m links */
-	void *code;      /* one record */
+	void *code;      /* one record, or one sketch */
 } Image;
 
 static HnswStatus
@@ -203,6 +203,7 @@ put_sections(Stream *s, const Image *image)
 	const HnswHeader *h = &image->header;
 	const uint32_t *id = image->numbering.builder_id;
 	uint32_t n = image->numbering.count;
+	uint32_t sketch_stride = hnsw_sketch_stride((HnswCode) h->code, h->dim);
 
 	stream_put(s, h, sizeof(*h));
 	stream_pad(s, 0);
@@ -213,6 +214,13 @@ put_sections(Stream *s, const Image *image)
 	for (uint32_t layer = 1; layer < HNSW_MAX_LAYERS; layer++)
 		for (uint32_t node = 0; node < h->layer_count[layer] && s->status == HNSW_OK; node++)
 			put_links(s, image, node, layer, h->m);
+	stream_pad(s, 0);
+	for (uint32_t node = 0; node < n && sketch_stride > 0 && s->status == HNSW_OK; node++)
+	{
+		hnsw_sketch_encode(image->params->metric, hnsw_builder_vector(image->builder, id[node]), h->dim,
+						   image->code);
+		stream_put(s, image->code, sketch_stride);
+	}
 	stream_pad(s, 0);
 	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
 	{
@@ -301,7 +309,8 @@ write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptio
 	stream.sums = calloc((size_t) stream.summed + 1, sizeof(*stream.sums));
 	image.order = malloc(((size_t) image.numbering.count + 1) * sizeof(*image.order));
 	image.row = malloc(2 * (size_t) image.header.m * sizeof(*image.row));
-	image.code = malloc(image.header.code_stride);
+	image.code =
+		malloc(image.header.code_stride + hnsw_sketch_stride((HnswCode) image.header.code, image.header.dim));
 	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL ||
 		image.code == NULL)
 	{

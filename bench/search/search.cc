@@ -345,13 +345,13 @@ report(const Dataset &data, const std::vector<Contestant> &contestants, FILE *ts
 static void
 run(const Options &options, Dataset data)
 {
-	std::vector<uint32_t> efs = {10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640, 900};
+	std::vector<uint32_t> efs = {4, 6, 8, 10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640, 900};
 	std::vector<Contestant> contestants;
 	std::string table = options.results + "/search-" + data.name + (options.quick ? "-quick" : "") + ".tsv";
 	FILE *tsv;
 
 	if (options.quick)
-		efs = {10, 20, 40, 80, 160, 320, 640};
+		efs = {5, 10, 20, 40, 80, 160, 320, 640};
 	find_truth(data, K, options.cache + "/" + data.name + "-" + std::to_string(data.n) + ".truth");
 	for (auto make : {make_vss, make_hnswlib, make_faiss})
 	{

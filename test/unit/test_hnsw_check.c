@@ -20,7 +20,7 @@
 #include "support_file.h"
 
 #define N 600
-#define DIM 8
+#define DIM 36
 #define M 4
 #define PATH "checked.hnsw"
 
@@ -250,9 +250,16 @@ test_wrong_code(void **state)
 }
 
 static void
+test_wrong_sketch(void **state)
+{
+	bytes[header->section_offset[HNSW_SKETCHES] + 9 * hnsw_sketch_stride(header->code, DIM)] ^= 0x40;
+	expect_finding("node 9: its sketch is not that of its vector");
+}
+
+static void
 test_exchanged_vectors(void **state)
 {
-	/* Lengths differ, so for cosine the codes tell. */
+	/* Lengths differ, so for cosine the codes tell, and the sketches. */
 	Heard heard = {.words = "its code is not that of its vector"};
 	HnswSnapshot *snapshot;
 	uint64_t problems;
@@ -266,7 +273,7 @@ test_exchanged_vectors(void **state)
 	snapshot = sample_open(PATH);
 	assert_int_equal(hnsw_snapshot_check(snapshot, NULL, hear, &heard, &problems), HNSW_OK);
 	assert_int_equal(heard.with, 2);
-	assert_int_equal(problems, 2);
+	assert_int_equal(problems, 4);
 	hnsw_snapshot_close(snapshot);
 }
 
@@ -457,6 +464,7 @@ main(void)
 		RULE(test_nan_vector),
 		RULE(test_zero_vector),
 		RULE(test_wrong_code),
+		RULE(test_wrong_sketch),
 		RULE(test_exchanged_vectors),
 		RULE(test_double_label),
 		RULE(test_wrong_order),

@@ -26,7 +26,7 @@
 #include "support_file.h"
 
 #define N 700
-#define DIM 20
+#define DIM 36
 #define M 5
 #define QUERIES 8
 #define K 10
@@ -417,6 +417,7 @@ test_crafted_headers(void **state)
 		FIELD(layer_count[31]),
 		FIELD(section_offset[HNSW_LINKS0]),
 		FIELD(section_offset[HNSW_UPPER]),
+		FIELD(section_offset[HNSW_SKETCHES]),
 		FIELD(section_offset[HNSW_CODES]),
 		FIELD(section_offset[HNSW_VECTORS]),
 		FIELD(section_offset[HNSW_LABELS]),
@@ -584,7 +585,7 @@ test_written_while_searched(void **state)
 	{
 		uint64_t random = 1;
 		uint64_t first = sound.header.section_offset[HNSW_LINKS0];
-		uint64_t last = sound.header.section_offset[HNSW_CODES];
+		uint64_t last = sound.header.section_offset[HNSW_SKETCHES];
 
 		/* The right value and a wrong one in turn, links above all. */
 		for (;;)

@@ -278,6 +278,152 @@ codes_bracket_the_truth(void **state)
 			}
 }
 
+/*
+ * Every kernel's sum over half-bytes is the integer sum, to the extremes, and
+ * nothing beyond the blocks is read into it.
+ */
+static void
+sketch_kernels_are_exact(void **state)
+{
+	enum
+	{
+		BLOCKS = 20
+	};
+	Random r = {6};
+	int8_t q[128 * (BLOCKS + 1)];
+	uint8_t c[64 * (BLOCKS + 1)];
+
+	(void) state;
+	for (int round = 0; round < 40; round++)
+	{
+		for (size_t i = 0; i < sizeof q; i++)
+			q[i] = (int8_t) (round == 0 ? 127 : round == 1 ? -127 : (int) (random_bits(&r) % 255) - 127);
+		for (size_t i = 0; i < sizeof c; i++)
+			c[i] = (uint8_t) (round < 2 ? 255 : random_bits(&r));
+		for (uint32_t blocks = 0; blocks <= BLOCKS; blocks++)
+		{
+			int64_t sum = 0;
+
+			for (uint32_t i = 0; i < 64 * blocks; i++)
+				sum += (c[i] & 15) * q[i / 64 * 128 + i % 64] + (c[i] >> 4) * q[i / 64 * 128 + 64 + i % 64];
+			for (HnswKernel kernel = HNSW_KERNEL_PORTABLE; kernel <= HNSW_KERNEL_NEON; kernel++)
+				if (hnsw_set_kernel(kernel) == HNSW_OK)
+					assert_int_equal(hnsw_kernels()->sketch_dot(q, c, blocks), sum);
+		}
+	}
+}
+
+/*
+ * Keys of sketches: the same under every kernel, near the true key, and right on
+ * the average over many vectors (a plain four-bit code, whose length is not
+ * corrected, would be short by about a hundredth of the product).
+ */
+static void
+sketches_estimate_without_bias(void **state)
+{
+	static const uint32_t dims[] = {32, 33, 100, 101, 384, 517};
+	enum
+	{
+		ROUNDS = 400
+	};
+	Random r = {7};
+
+	(void) state;
+	for (size_t d = 0; d < sizeof dims / sizeof *dims; d++)
+		for (HnswMetric metric = HNSW_COSINE; metric <= HNSW_IP; metric++)
+		{
+			uint32_t dim = dims[d];
+			uint32_t stride = hnsw_sketch_stride(HNSW_CODE_SQ8, dim);
+			float *a = malloc(dim * sizeof *a);
+			float *b = malloc(dim * sizeof *b);
+			uint8_t *sketch = malloc(stride);
+			uint8_t *again = malloc(stride);
+			double bias = 0;
+			double squares = 0;
+			HnswProbe probe;
+
+			assert_true(stride % 64 == 0);
+			assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, dim));
+			for (int round = 0; round < ROUNDS; round++)
+			{
+				double unit;
+				double off;
+				float key;
+
+				for (uint32_t i = 0; i < dim; i++)
+				{
+					a[i] = (float) random_normal(&r);
+					b[i] = a[i] + 0.5f * (float) random_normal(&r);
+				}
+
+				/* errors are measured in products of lengths, which all metrics share */
+				unit = metric == HNSW_COSINE ? 1 : hnsw_norm(a, dim) * hnsw_norm(b, dim);
+				unit *= metric == HNSW_L2 ? 2 : 1;
+				assert_ok(hnsw_set_kernel(HNSW_KERNEL_PORTABLE));
+				hnsw_sketch_encode(metric, b, dim, again);
+				hnsw_probe_set(&probe, a);
+				key = hnsw_probe_sketch_key(&probe, again);
+				assert_ok(hnsw_set_kernel(HNSW_KERNEL_AUTO));
+				hnsw_sketch_encode(metric, b, dim, sketch);
+				assert_memory_equal(sketch, again, stride);
+				hnsw_probe_set(&probe, a);
+				assert_true(hnsw_probe_sketch_key(&probe, sketch) == key);
+
+				off = (key - hnsw_key_of_distance(metric, hnsw_distance(metric, a, b, dim))) / unit;
+				bias += off / ROUNDS;
+				squares += off * off / ROUNDS;
+			}
+			if (fabs(bias) > 0.0015 || sqrt(squares) > 0.08 / sqrt(dim))
+				fail_msg("%s, dim %u: off by %g on the average, by %g at random", hnsw_metric_name(metric),
+						 dim, bias, sqrt(squares));
+			hnsw_probe_free(&probe);
+			free(a);
+			free(b);
+			free(sketch);
+			free(again);
+		}
+}
+
+/* Vectors at the edge of what there is have sketches, too, and keys that are numbers. */
+static void
+sketches_of_odd_vectors(void **state)
+{
+	static const float values[] = {0, FLT_TRUE_MIN, FLT_MIN, 1, 1e30f, FLT_MAX};
+	enum
+	{
+		DIM = 33
+	};
+	float a[DIM];
+	float b[DIM];
+	uint8_t sketch[64];
+	HnswProbe probe;
+
+	(void) state;
+	assert_int_equal(hnsw_sketch_stride(HNSW_CODE_SQ8, DIM), sizeof sketch);
+	assert_int_equal(hnsw_sketch_stride(HNSW_CODE_F32, DIM), 0);
+	for (HnswMetric metric = HNSW_COSINE; metric <= HNSW_IP; metric++)
+	{
+		assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, DIM));
+		for (size_t x = 0; x < sizeof values / sizeof *values; x++)
+			for (size_t y = 0; y < sizeof values / sizeof *values; y++)
+			{
+				for (int i = 0; i < DIM; i++)
+				{
+					a[i] = i == 7 ? values[x] : 0;
+					b[i] = i % 2 ? values[y] : -values[y];
+				}
+				hnsw_sketch_encode(metric, b, DIM, sketch);
+				hnsw_probe_set(&probe, a);
+				assert_true(isfinite(hnsw_probe_sketch_key(&probe, sketch)));
+
+				/* and whatever bytes a file may have there */
+				memset(sketch, 0xff, sizeof sketch);
+				assert_true(isfinite(hnsw_probe_sketch_key(&probe, sketch)));
+			}
+		hnsw_probe_free(&probe);
+	}
+}
+
 static void
 kernels_can_be_forced(void **state)
 {
@@ -299,6 +445,9 @@ main(void)
 		cmocka_unit_test_teardown(exact_kernels_are_right, restore_kernel),
 		cmocka_unit_test_teardown(traversal_kernels_are_close, restore_kernel),
 		cmocka_unit_test_teardown(codes_bracket_the_truth, restore_kernel),
+		cmocka_unit_test_teardown(sketch_kernels_are_exact, restore_kernel),
+		cmocka_unit_test_teardown(sketches_estimate_without_bias, restore_kernel),
+		cmocka_unit_test(sketches_of_odd_vectors),
 		cmocka_unit_test(distance_of_a_vector_to_itself_is_zero),
 		cmocka_unit_test(edges_of_the_metrics),
 		cmocka_unit_test_teardown(kernels_can_be_forced, restore_kernel),
