@@ -262,6 +262,9 @@ vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer
 														extra->restrictlist,
 #endif
 														NIL));
+	VSS_REL(joinrel)->rows = joinrel->rows;
+	VSS_REL(joinrel)->startup_cost = startup;
+	VSS_REL(joinrel)->total_cost = total;
 	vssfdw_add_sorted_path(root, joinrel, startup, total);
 }
 
@@ -272,8 +275,11 @@ vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel)
 	VssRel *state = VSS_REL(rel);
 	const char *word = "INNER JOIN";
 
+	if (state->core != NULL)
+		return vssfdw_relation_label(root, state->core);
 	if (state->input != NULL)
-		return psprintf("Aggregate on (%s)", vssfdw_relation_label(root, state->input));
+		return psprintf("%s (%s)", state->distinct ? "Distinct of" : "Aggregate on",
+						vssfdw_relation_label(root, state->input));
 	if (state->outer == NULL)
 		return pstrdup(root->simple_rte_array[rel->relid]->eref->aliasname);
 	if (state->jointype == JOIN_LEFT)

@@ -79,7 +79,9 @@ load_columns(VssRel *rel)
 		out->name = column.name;
 		out->class = vssfdw_column_class(&column, info);
 		out->binary = is_binary(rel->info, column.name);
-		out->not_null = info != NULL && info->not_null;
+		out->not_null =
+			(info != NULL && info->not_null) ||
+			(rel->info->rowid_alias != NULL && pg_strcasecmp(rel->info->rowid_alias, column.name) == 0);
 	}
 	table_close(relation, NoLock);
 }
@@ -340,6 +342,9 @@ vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 	vssfdw_cost_scan(root, baserel, NIL, baserel->rows, &startup, &total);
 	add_path(baserel, (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, NIL,
 												baserel->lateral_relids, NIL));
+	VSS_REL(baserel)->rows = baserel->rows;
+	VSS_REL(baserel)->startup_cost = startup;
+	VSS_REL(baserel)->total_cost = total;
 	vssfdw_add_sorted_path(root, baserel, startup, total);
 	add_lookup_paths(root, baserel);
 	vssfdw_add_knn_paths(root, baserel);

@@ -3,7 +3,8 @@
  *		What the files share that plan, scan and explain.
  *
  * The split is by question: which ways are there to read a relation (paths.c,
- * knn_path.c, join_path.c, upper_path.c), which plans do they become (paths.c,
+ * knn_path.c, join_path.c, upper_path.c,
+ * order_path.c), which plans do they become (paths.c,
  * knn_plan.c, remote_plan.c), what do they cost (cost.c, unique.c, analyze.c),
  * what means the same in SQLite (shippable.c), how is it spelled (deparse.c,
  * deparse_select.c), how are rows fetched (scan.c, knn.c, drain.c), what does
@@ -71,6 +72,9 @@ typedef struct VssRel
 	List *local_conds;  /* RestrictInfo or bare: PostgreSQL does */
 	double remote_rows; /* rows that satisfy remote_conds */
 	Cost walk_cost;     /* of making these inside SQLite, none handed over */
+	double rows;        /* of the unsorted path, and what it costs */
+	Cost startup_cost;
+	Cost total_cost;
 
 	/* base relation */
 	Oid relid;
@@ -95,6 +99,13 @@ typedef struct VssRel
 	/* after the joins */
 	RelOptInfo *input;   /* what is grouped, sorted or cut; NULL in the kinds above */
 	List *grouped_tlist; /* grouping: what SQLite returns */
+	bool distinct;       /* SELECT DISTINCT, no aggregates */
+	Expr *grouped_by;    /* the one column that an index gives the groups in order of, or NULL */
+
+	/* the query's last steps: order, limit */
+	RelOptInfo *core; /* whose rows these are: one of the kinds above; NULL in them */
+	Expr *limit;      /* or NULL; may be a NULL constant */
+	Expr *offset;
 } VssRel;
 
 #define VSS_REL(baserel) ((VssRel *) (baserel)->fdw_private)
@@ -171,14 +182,26 @@ char *vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel);
 void vssGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
 							 RelOptInfo *output_rel, void *extra);
 
+/* ---------- order_path.c ---------- */
+
 /* A path in the order that the query wants, where SQLite can give it. */
 void vssfdw_add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost total);
 
 /* The expression of this relation that SQLite sorts by for the pathkey, or NULL. */
 Expr *vssfdw_order_expr(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey);
 
+/* The rows of groups in the query's order. */
+void vssfdw_add_ordered_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *ordered);
+
+/* The query's last rows, cut by LIMIT and OFFSET. */
+void vssfdw_add_final_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *final,
+						   FinalPathExtraData *extra);
+
 /* " ORDER BY ..." for the pathkeys. */
 void vssfdw_deparse_order(VssDeparse *context, List *pathkeys);
+
+/* " LIMIT ... OFFSET ..."; the numbers of their parameters (IntList), 0 where there is none. */
+List *vssfdw_deparse_limit(VssDeparse *context, const VssRel *state);
 
 /* ---------- remote_plan.c ---------- */
 
@@ -318,7 +341,8 @@ enum VssScanItem
 	VSS_SCAN_COLUMNS, /* IntList: for each result column the place in the scan tuple, from 1; a negative
 					   * one (SelfItemPointerAttributeNumber) is the rowid, for the ctid */
 	VSS_SCAN_KNN,     /* NIL, or a list by VssKnnItem */
-	VSS_SCAN_LABEL    /* String: what is joined or grouped, "" of a base relation */
+	VSS_SCAN_LABEL,   /* String: what is joined or grouped, "" of a base relation */
+	VSS_SCAN_LIMIT    /* IntList: numbers of the parameters that are LIMIT and OFFSET, 0 without; may lack */
 };
 
 enum VssKnnItem
@@ -352,6 +376,12 @@ typedef struct VssScanParam
 	ExprState *state;
 	Oid type;
 	int number; /* ?number */
+	enum
+	{
+		VSS_PARAM_VALUE,
+		VSS_PARAM_LIMIT,
+		VSS_PARAM_OFFSET
+	} use;
 } VssScanParam;
 
 typedef struct VssKnnScan VssKnnScan;

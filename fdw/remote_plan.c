@@ -16,12 +16,12 @@
 
 #include "fdw/planner.h"
 
-/* The columns that the join must give: for what is above it and for its local conditions. */
+/* The columns that the table or join must give: for what is above it and for its local conditions. */
 static List *
-join_tlist(RelOptInfo *rel)
+join_tlist(RelOptInfo *rel, PathTarget *target)
 {
 	int flags = PVC_RECURSE_PLACEHOLDERS;
-	List *tlist = add_to_flat_tlist(NIL, pull_var_clause((Node *) rel->reltarget->exprs, flags));
+	List *tlist = add_to_flat_tlist(NIL, pull_var_clause((Node *) target->exprs, flags));
 	List *conds = extract_actual_clauses(VSS_REL(rel)->local_conds, false);
 
 	return add_to_flat_tlist(tlist, pull_var_clause((Node *) conds, flags));
@@ -78,16 +78,19 @@ bare_clauses(List *conds)
 ForeignScan *
 vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist, Plan *outer_plan)
 {
-	VssRel *state = VSS_REL(rel);
+	VssRel *last = VSS_REL(rel);
+	RelOptInfo *core = last->core != NULL ? last->core : rel;
+	VssRel *state = VSS_REL(core);
 	bool grouped = state->input != NULL;
 	StringInfoData buf;
-	VssDeparse context = {.root = root, .rel = rel, .buf = &buf, .first_param = 1};
-	List *scan_tlist = grouped ? state->grouped_tlist : join_tlist(rel);
+	VssDeparse context = {.root = root, .rel = core, .buf = &buf, .first_param = 1};
+	List *scan_tlist = grouped ? state->grouped_tlist : join_tlist(core, path->path.pathtarget);
 	List *places = NIL;
+	List *counts;
 	ListCell *cell;
 
 	initStringInfo(&buf);
-	appendStringInfoString(&buf, "SELECT ");
+	appendStringInfoString(&buf, state->distinct ? "SELECT DISTINCT " : "SELECT ");
 	if (scan_tlist == NIL)
 		appendStringInfoString(&buf, "NULL");
 	foreach (cell, scan_tlist)
@@ -96,16 +99,20 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 
 		if (places != NIL)
 			appendStringInfoString(&buf, ", ");
-		put_target(&context, entry->expr);
+		if (state->distinct)
+			vssfdw_deparse_expr(&context, entry->expr);
+		else
+			put_target(&context, entry->expr);
 		places = lappend_int(places, entry->resno);
 	}
-	vssfdw_deparse_rows(&context, grouped ? state->input : rel);
-	if (grouped)
+	vssfdw_deparse_rows(&context, grouped ? state->input : core);
+	if (grouped && !state->distinct)
 		put_grouping(&context, state);
 	vssfdw_deparse_order(&context, path->path.pathkeys);
+	counts = vssfdw_deparse_limit(&context, last);
 
 	return make_foreignscan(
 		tlist, bare_clauses(state->local_conds), 0, context.params,
-		list_make4(makeString(buf.data), places, NIL, makeString(vssfdw_relation_label(root, rel))),
+		list_make5(makeString(buf.data), places, NIL, makeString(vssfdw_relation_label(root, rel)), counts),
 		scan_tlist, NIL, outer_plan);
 }

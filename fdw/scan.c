@@ -135,6 +135,26 @@ bind_value(sqlite3_stmt *stmt, int number, Oid type, Datum value, bool isnull)
 	}
 }
 
+/* What LIMIT or OFFSET means to SQLite: NULL is none, and less than none an error as everywhere. */
+static Datum
+row_count(const VssScanParam *param, Datum value, bool *isnull)
+{
+	bool limit = param->use == VSS_PARAM_LIMIT;
+
+	if (*isnull)
+	{
+		*isnull = false;
+		return Int64GetDatum(limit ? -1 : 0);
+	}
+	if (DatumGetInt64(value) < 0 && limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_ROW_COUNT_IN_LIMIT_CLAUSE), errmsg("LIMIT must not be negative")));
+	if (DatumGetInt64(value) < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE),
+						errmsg("OFFSET must not be negative")));
+	return value;
+}
+
 void
 vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *statement)
 {
@@ -149,6 +169,8 @@ vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *st
 		int rc;
 
 		value = ExecEvalExprSwitchContext(param->state, econtext, &isnull);
+		if (param->use != VSS_PARAM_VALUE)
+			value = row_count(param, value, &isnull);
 		old = MemoryContextSwitchTo(state->bound);
 		rc = bind_value(statement->stmt, param->number, param->type, value, isnull);
 		MemoryContextSwitchTo(old);
@@ -248,6 +270,15 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 		state->params[i].state = ExecInitExpr(expr, (PlanState *) node);
 		state->params[i].type = exprType((Node *) expr);
 		state->params[i].number = (knn != NIL ? VSS_PARAM_FIRST : 1) + i;
+		if (list_length(plan->fdw_private) > VSS_SCAN_LIMIT)
+		{
+			List *counts = list_nth(plan->fdw_private, VSS_SCAN_LIMIT);
+
+			if (state->params[i].number == linitial_int(counts))
+				state->params[i].use = VSS_PARAM_LIMIT;
+			else if (state->params[i].number == lsecond_int(counts))
+				state->params[i].use = VSS_PARAM_OFFSET;
+		}
 	}
 	if (knn != NIL)
 		state->knn = vssfdw_knn_begin(node, knn);

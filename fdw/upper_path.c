@@ -1,13 +1,13 @@
 /*
  * upper_path.c
- *		Grouping and order that SQLite does.
+ *		Groups and DISTINCT rows that SQLite makes.
  *
  * Aggregation goes down whole or not at all: every group column, aggregate and
  * condition of the groups must be one that SQLite evaluates, except that
  * conditions of HAVING and expressions over the results may stay here.
  *
- * Order is offered for what the query sorts by in the end; where an index of
- * SQLite has that order the rows come without a sort.
+ * Columns of SELECT DISTINCT are written as those of conditions are, with the
+ * collation that shippable.c's proof is of.
  */
 #include "postgres.h"
 
@@ -161,6 +161,54 @@ has_any_volatile(PlannerInfo *root, RelOptInfo *grouped)
 	return contain_volatile_functions((Node *) grouped->reltarget->exprs);
 }
 
+/* The path of the groups that SQLite makes by keys; none: all rows are one group. */
+static void
+add_path_of_groups(PlannerInfo *root, RelOptInfo *grouped, PathTarget *target, List *keys)
+{
+	VssRel *state = VSS_REL(grouped);
+	VssRel *below = VSS_REL(state->input);
+	QualCost local;
+	double groups;
+	double rows;
+	Cost startup;
+	Cost total;
+
+	groups = keys != NIL ? estimate_num_groups(root, keys, below->remote_rows, NULL, NULL) : 1;
+	state->remote_rows =
+		clamp_row_est(groups * clauselist_selectivity(root, state->remote_conds, 0, JOIN_INNER, NULL));
+	rows = clamp_row_est(state->remote_rows *
+						 clauselist_selectivity(root, state->local_conds, 0, JOIN_INNER, NULL));
+	state->walk_cost =
+		below->walk_cost + below->remote_rows * cpu_operator_cost * list_length(state->grouped_tlist);
+	/* SQLite groups by sorting; the rows of a DISTINCT are looked up in a B-tree of those it had */
+	if (list_length(keys) == 1 && leads_index(root, state->input, linitial(keys)))
+		state->grouped_by = linitial(keys);
+	else if (state->distinct)
+		state->walk_cost += below->remote_rows * cpu_operator_cost * 0.5 * log2(groups + 1);
+	else if (keys != NIL)
+		state->walk_cost += below->remote_rows * cpu_operator_cost * log2(groups + 1);
+	cost_qual_eval(&local, state->local_conds, root);
+	/* the first group is known when all rows are, unless they come group by group */
+	startup = state->server->fdw_startup_cost + local.startup + target->cost.startup;
+	total = startup + state->walk_cost +
+			state->remote_rows * (state->server->fdw_tuple_cost + cpu_tuple_cost + local.per_tuple) +
+			rows * target->cost.per_tuple;
+	if (state->grouped_by == NULL && !state->distinct)
+		startup += state->walk_cost;
+	state->rows = rows;
+	state->startup_cost = startup;
+	state->total_cost = total;
+	add_path(grouped, (Path *) create_foreign_upper_path(root, grouped, target, rows,
+#if PG_VERSION_NUM >= 180000
+														 0,
+#endif
+														 startup, total, NIL, NULL,
+#if PG_VERSION_NUM >= 170000
+														 NIL,
+#endif
+														 NIL));
+}
+
 static void
 add_grouping_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped, GroupPathExtraData *extra)
 {
@@ -169,11 +217,6 @@ add_grouping_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped, Gro
 	Query *parse = root->parse;
 	List *tlist = NIL;
 	List *keys;
-	QualCost local;
-	double groups;
-	double rows;
-	Cost startup;
-	Cost total;
 
 	if (!parse->groupClause && !parse->hasAggs)
 		return;
@@ -198,31 +241,59 @@ add_grouping_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped, Gro
 	state->grouped_tlist = tlist;
 
 	keys = get_sortgrouplist_exprs(parse->groupClause, root->processed_tlist);
-	groups = keys != NIL ? estimate_num_groups(root, keys, below->remote_rows, NULL, NULL) : 1;
-	state->remote_rows =
-		clamp_row_est(groups * clauselist_selectivity(root, state->remote_conds, 0, JOIN_INNER, NULL));
-	rows = clamp_row_est(state->remote_rows *
-						 clauselist_selectivity(root, state->local_conds, 0, JOIN_INNER, NULL));
-	state->walk_cost = below->walk_cost + below->remote_rows * cpu_operator_cost * list_length(tlist);
-	/* SQLite groups by sorting */
-	if (keys != NIL && !(list_length(keys) == 1 && leads_index(root, input, linitial(keys))))
-		state->walk_cost += below->remote_rows * cpu_operator_cost * log2(groups + 1);
-	cost_qual_eval(&local, state->local_conds, root);
-	/* the first group is known when all rows are */
-	startup =
-		state->server->fdw_startup_cost + state->walk_cost + local.startup + grouped->reltarget->cost.startup;
-	total = startup +
-			state->remote_rows * (state->server->fdw_tuple_cost + cpu_tuple_cost + local.per_tuple) +
-			rows * grouped->reltarget->cost.per_tuple;
-	add_path(grouped, (Path *) create_foreign_upper_path(root, grouped, grouped->reltarget, rows,
-#if PG_VERSION_NUM >= 180000
-														 0,
+	add_path_of_groups(root, grouped, grouped->reltarget, keys);
+}
+
+/* What SQLite must return for SELECT DISTINCT; false when it cannot. */
+static bool
+distinct_tlist(PlannerInfo *root, RelOptInfo *distinct, PathTarget *target, List *clauses, List **tlist)
+{
+	ListCell *cell;
+	int i = 0;
+
+	foreach (cell, target->exprs)
+	{
+		Expr *expr = lfirst(cell);
+		Index ref = get_pathtarget_sortgroupref(target, i++);
+		SortGroupClause *clause = ref != 0 ? get_sortgroupref_clause_noerr(ref, clauses) : NULL;
+		TargetEntry *entry;
+
+		if (clause == NULL || !vssfdw_is_shippable_group(root, distinct, expr, clause->eqop))
+			return false;
+		entry = makeTargetEntry(expr, list_length(*tlist) + 1, NULL, false);
+		entry->ressortgroupref = ref;
+		*tlist = lappend(*tlist, entry);
+	}
+	return *tlist != NIL;
+}
+
+static void
+add_distinct_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *distinct)
+{
+	VssRel *below = VSS_REL(input);
+	PathTarget *target = root->upper_targets[UPPERREL_DISTINCT];
+#if PG_VERSION_NUM >= 160000
+	List *clauses = root->processed_distinctClause;
+#else
+	List *clauses = root->parse->distinctClause;
 #endif
-														 startup, total, NIL, NULL,
-#if PG_VERSION_NUM >= 170000
-														 NIL,
-#endif
-														 NIL));
+	VssRel *state;
+
+	if (root->parse->hasDistinctOn || root->parse->hasTargetSRFs)
+		return;
+	state = palloc0(sizeof(VssRel));
+	distinct->fdw_private = state;
+	state->conn = below->conn;
+	state->server = below->server;
+	state->relids = below->relids;
+	state->input = input;
+	state->distinct = true;
+	if (!distinct_tlist(root, distinct, target, clauses, &state->grouped_tlist))
+	{
+		distinct->fdw_private = NULL;
+		return;
+	}
+	add_path_of_groups(root, distinct, target, get_sortgrouplist_exprs(clauses, root->processed_tlist));
 }
 
 void
@@ -230,136 +301,32 @@ vssGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *
 						RelOptInfo *output_rel, void *extra)
 {
 	VssRel *below = VSS_REL(input_rel);
+	VssRel *core;
 
-	if (stage != UPPERREL_GROUP_AGG || below == NULL || output_rel->fdw_private != NULL)
+	if (below == NULL || output_rel->fdw_private != NULL || IS_DUMMY_REL(input_rel))
 		return;
+	core = below->core != NULL ? VSS_REL(below->core) : below;
 	/* row marks and data-modifying queries want whole rows */
-	if (below->input != NULL || below->local_conds != NIL || below->knn_predicate != NULL ||
-		!bms_is_empty(input_rel->lateral_relids) || root->rowMarks != NIL)
+	if (core->local_conds != NIL || core->knn_predicate != NULL || !bms_is_empty(input_rel->lateral_relids) ||
+		root->rowMarks != NIL || root->parse->commandType != CMD_SELECT)
 		return;
-	add_grouping_path(root, input_rel, output_rel, extra);
-}
-
-/* ---------- order ---------- */
-
-/* The relations whose columns can stand in the select list: none of an EXISTS. */
-static Relids
-visible_relids(RelOptInfo *rel)
-{
-	const VssRel *state = VSS_REL(rel);
-
-	if (state->input != NULL)
-		return visible_relids(state->input);
-	if (state->outer == NULL)
-		return state->relids;
-	if (state->jointype == JOIN_SEMI || state->jointype == JOIN_ANTI)
-		return visible_relids(state->outer);
-	return bms_union(visible_relids(state->outer), visible_relids(state->inner));
-}
-
-Expr *
-vssfdw_order_expr(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey)
-{
-	EquivalenceClass *ec = pathkey->pk_eclass;
-	Relids relids = visible_relids(rel);
-
-	if (ec->ec_has_volatile)
-		return NULL;
-#if PG_VERSION_NUM >= 180000
+	switch (stage)
 	{
-		EquivalenceMemberIterator iterator;
-		EquivalenceMember *member;
-
-		setup_eclass_member_iterator(&iterator, ec, rel->relids);
-		while ((member = eclass_member_iterator_next(&iterator)) != NULL)
-		{
-			if (bms_is_subset(member->em_relids, relids) && !bms_is_empty(member->em_relids) &&
-				vssfdw_is_shippable_order(root, rel, member->em_expr, pathkey))
-				return member->em_expr;
-		}
-	}
-#else
-	{
-		ListCell *cell;
-
-		foreach (cell, ec->ec_members)
-		{
-			EquivalenceMember *member = lfirst(cell);
-
-			if (bms_is_subset(member->em_relids, relids) && !bms_is_empty(member->em_relids) &&
-				vssfdw_is_shippable_order(root, rel, member->em_expr, pathkey))
-				return member->em_expr;
-		}
-	}
-#endif
-	return NULL;
-}
-
-/* Whether SQLite has rows in this order without sorting them. */
-static bool
-comes_in_order(PlannerInfo *root, RelOptInfo *rel, List *pathkeys)
-{
-	return list_length(pathkeys) == 1 &&
-		   leads_index(root, rel, vssfdw_order_expr(root, rel, linitial(pathkeys)));
-}
-
-void
-vssfdw_add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost total)
-{
-	ListCell *cell;
-	double rows = VSS_REL(rel)->remote_rows;
-
-	if (root->query_pathkeys == NIL || !bms_is_empty(rel->lateral_relids))
-		return;
-	foreach (cell, root->query_pathkeys)
-	{
-		if (vssfdw_order_expr(root, rel, lfirst(cell)) == NULL)
-			return;
-	}
-	if (!comes_in_order(root, rel, root->query_pathkeys))
-	{
-		/* SQLite sorts records of bytes: a little dearer than sorting here */
-		Cost sort = 2.2 * cpu_operator_cost * rows * log2(Max(rows, 2));
-
-		sort += VSS_REL(rel)->walk_cost;
-		startup += sort;
-		total += sort - VSS_REL(rel)->walk_cost;
-	}
-	if (IS_JOIN_REL(rel))
-		add_path(rel, (Path *) create_foreign_join_path(root, rel, NULL, rel->rows,
-#if PG_VERSION_NUM >= 180000
-														0,
-#endif
-														startup, total, root->query_pathkeys, NULL, NULL,
-#if PG_VERSION_NUM >= 170000
-														NIL,
-#endif
-														NIL));
-	else
-		add_path(rel, (Path *) vssfdw_make_path(root, rel, rel->rows, startup, total, root->query_pathkeys,
-												NULL, NIL));
-}
-
-void
-vssfdw_deparse_order(VssDeparse *context, List *pathkeys)
-{
-	const char *separator = " ORDER BY ";
-	ListCell *cell;
-
-	foreach (cell, pathkeys)
-	{
-		PathKey *pathkey = lfirst_node(PathKey, cell);
-		bool descending;
-
-#if PG_VERSION_NUM >= 180000
-		descending = pathkey->pk_cmptype == COMPARE_GT;
-#else
-		descending = pathkey->pk_strategy == BTGreaterStrategyNumber;
-#endif
-		appendStringInfoString(context->buf, separator);
-		vssfdw_deparse_expr(context, vssfdw_order_expr(context->root, context->rel, pathkey));
-		appendStringInfo(context->buf, "%s NULLS %s", descending ? " DESC" : "",
-						 pathkey->pk_nulls_first ? "FIRST" : "LAST");
-		separator = ", ";
+		case UPPERREL_GROUP_AGG:
+			if (core->input == NULL)
+				add_grouping_path(root, input_rel, output_rel, extra);
+			break;
+		case UPPERREL_DISTINCT:
+			if (core->input == NULL)
+				add_distinct_path(root, input_rel, output_rel);
+			break;
+		case UPPERREL_ORDERED:
+			vssfdw_add_ordered_path(root, input_rel, output_rel);
+			break;
+		case UPPERREL_FINAL:
+			vssfdw_add_final_path(root, input_rel, output_rel, extra);
+			break;
+		default:
+			break;
 	}
 }

@@ -252,7 +252,28 @@ sub distinct_query
 	return [ 'distinct', 'SELECT DISTINCT ' . join(', ', map { pick('k1', 'k2', 't2', 'f1', 's2', 'r8', 'b1') } 1 .. 2) . ' FROM a WHERE ' . condition(1), 0 ];
 }
 
-my @makers = ((\&scan_query) x 4, (\&plain_scan_query) x 2, (\&join_query) x 3, (\&aggregate_query) x 2, \&order_query, \&distinct_query);
+# LIMIT is certain only above an order that decides.
+sub limit_query
+{
+	my $limit = pick(
+		' LIMIT ' . pick(0, 1, 3, 7, 1000, 'NULL', 'NULL::int', '-1', '(SELECT 3)', '(SELECT NULL::int)', '(SELECT -2)', '2 + 1', 'ALL'),
+		' OFFSET ' . pick(0, 2, 500, 'NULL', '-1', '(SELECT 2)'),
+		' LIMIT ' . pick(2, 5, '(SELECT 4)', 'NULL') . ' OFFSET ' . pick(0, 1, 3, 500, '(SELECT 2)', '(SELECT NULL::int)', '(SELECT -1)', 'NULL'),
+		' FETCH FIRST ' . pick(1, 4) . ' ROWS ' . pick('ONLY', 'WITH TIES'));
+	my $down = pick('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST');
+	return pick(
+		sub {
+			@from = ('a');
+			return [ 'limit', 'SELECT id, ' . outputs(1) . ' FROM a' . (chance(0.5) ? ' WHERE ' . condition(1) : '') . " ORDER BY " . pick('', 'k1, ', 'i4 DESC, ', 'k2 COLLATE "C", ') . "id$down$limit", 1 ];
+		},
+		sub { return [ 'limit', "SELECT k1, count(*) AS c, max(i4) FROM a GROUP BY k1 ORDER BY " . pick('', 'c DESC, ', 'max(s2), ') . "k1$down$limit", 1 ] },
+		sub { return [ 'limit', "SELECT DISTINCT k1, f1 FROM a ORDER BY f1::int, k1$down$limit", 1 ] if chance(0.2); return [ 'limit', "SELECT DISTINCT k1, s2 FROM a ORDER BY s2, k1$down$limit", 1 ] },
+		sub { return [ 'limit', "SELECT a.id, b.id AS b_id, b.t1 FROM a " . pick('JOIN', 'LEFT JOIN') . " b ON a.k1 = b.k1 ORDER BY a.id, b.id$down$limit", 1 ] },
+		sub { return [ 'limit', "SELECT id, row_number() OVER (ORDER BY id) FROM a ORDER BY id$limit", 1 ] },
+		sub { return [ 'limit', "SELECT a.id, x.id AS x_id FROM a, LATERAL (SELECT id FROM b WHERE b.k1 = a.k1 ORDER BY b.id$down$limit) x WHERE a.id < 30 ORDER BY 1, 2", 1 ] })->();
+}
+
+my @makers = ((\&scan_query) x 4, (\&plain_scan_query) x 2, (\&join_query) x 3, (\&aggregate_query) x 2, (\&order_query) x 2, \&distinct_query, (\&limit_query) x 2);
 
 # ---- comparing, within the server ----
 
@@ -279,6 +300,7 @@ my $harness = q{
 			IF kind = 'join' AND line ~ '^\s*(->\s+)?(Nested Loop|Merge|Hash) ?' THEN RETURN false; END IF;
 			IF kind IN ('aggregate', 'group') AND line ~ '^\s*(->\s+)?((Hash|Group|Mixed)?Aggregate|Group$)' THEN RETURN false; END IF;
 			IF kind = 'order' AND line ~ '^\s*(->\s+)?(Incremental )?Sort$' THEN RETURN false; END IF;
+			IF kind = 'limit' AND line ~ '^\s*(->\s+)?(Limit|(Incremental )?Sort)$' THEN RETURN false; END IF;
 			IF kind = 'distinct' AND line ~ '^\s*(->\s+)?(Unique|(Hash|Group|Mixed)?Aggregate)' THEN RETURN false; END IF;
 		END LOOP;
 		RETURN true;
@@ -303,7 +325,7 @@ $node->start;
 $node->safe_psql('postgres', q{CREATE DATABASE icu TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'});
 
 # Shares that must at least go down; see the kinds above.
-my %bound = (scan => 0.4, plain => 0.8, join => 0.35, aggregate => 0.3, group => 0.15, order => 0.01);
+my %bound = (scan => 0.4, plain => 0.8, join => 0.35, aggregate => 0.25, group => 0.15, order => 0.01, distinct => 0.2, limit => 0.25);
 
 for my $database ('postgres', 'icu')
 {

@@ -1,0 +1,455 @@
+/*
+ * order_path.c
+ *		ORDER BY, LIMIT and OFFSET that SQLite does.
+ *
+ * Order is offered for what the query sorts by in the end; where the rowid or
+ * an index of SQLite has that order the rows come without a sort.  LIMIT and
+ * OFFSET are the last thing a query does, so they go down only when everything
+ * else has: conditions, groups, DISTINCT and order.
+ *
+ * PostgreSQL reads a NULL count as none and refuses negative ones, SQLite does
+ * neither.  Counts that are known are checked here, others when they are bound
+ * (scan.c).
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/stratnum.h"
+#include "foreign/fdwapi.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/tlist.h"
+
+#include "fdw/planner.h"
+
+/* ---------- what SQLite can sort by ---------- */
+
+/* The relations whose columns can stand in the select list: none of an EXISTS. */
+static Relids
+visible_relids(RelOptInfo *rel)
+{
+	const VssRel *state = VSS_REL(rel);
+
+	if (state->input != NULL)
+		return visible_relids(state->input);
+	if (state->outer == NULL)
+		return state->relids;
+	if (state->jointype == JOIN_SEMI || state->jointype == JOIN_ANTI)
+		return visible_relids(state->outer);
+	return bms_union(visible_relids(state->outer), visible_relids(state->inner));
+}
+
+/* Whether the member of a pathkey's class is something that SQLite has, and sorts likewise. */
+static bool
+is_sortable_member(PlannerInfo *root, RelOptInfo *rel, const EquivalenceMember *member, PathKey *pathkey)
+{
+	const VssRel *state = VSS_REL(rel);
+
+	if (member->em_is_const || member->em_is_child)
+		return false;
+	if (state->input != NULL)
+	{
+		/* of a group only what is fetched has one value; count(*) is of no relation */
+		if (tlist_member(member->em_expr, state->grouped_tlist) == NULL)
+			return false;
+	}
+	else if (bms_is_empty(member->em_relids))
+		return false;
+	return bms_is_subset(member->em_relids, visible_relids(rel)) &&
+		   vssfdw_is_shippable_order(root, rel, member->em_expr, pathkey);
+}
+
+Expr *
+vssfdw_order_expr(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey)
+{
+	EquivalenceClass *ec = pathkey->pk_eclass;
+
+	if (ec->ec_has_volatile)
+		return NULL;
+#if PG_VERSION_NUM >= 180000
+	{
+		EquivalenceMemberIterator iterator;
+		EquivalenceMember *member;
+
+		setup_eclass_member_iterator(&iterator, ec, rel->relids);
+		while ((member = eclass_member_iterator_next(&iterator)) != NULL)
+		{
+			if (is_sortable_member(root, rel, member, pathkey))
+				return member->em_expr;
+		}
+	}
+#else
+	{
+		ListCell *cell;
+
+		foreach (cell, ec->ec_members)
+		{
+			EquivalenceMember *member = lfirst(cell);
+
+			if (is_sortable_member(root, rel, member, pathkey))
+				return member->em_expr;
+		}
+	}
+#endif
+	return NULL;
+}
+
+static bool
+all_sortable(PlannerInfo *root, RelOptInfo *rel, List *pathkeys)
+{
+	ListCell *cell;
+
+	foreach (cell, pathkeys)
+	{
+		if (vssfdw_order_expr(root, rel, lfirst(cell)) == NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool
+is_descending(const PathKey *pathkey)
+{
+#if PG_VERSION_NUM >= 180000
+	return pathkey->pk_cmptype == COMPARE_GT;
+#else
+	return pathkey->pk_strategy == BTGreaterStrategyNumber;
+#endif
+}
+
+/* A column that cannot be NULL in the rows of this relation. */
+static bool
+is_never_null(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
+{
+	const VssRel *state = VSS_REL(rel);
+	const VssPlanColumn *column;
+
+	/* the other side of an outer join may lack its row */
+	if (!IsA(expr, Var) || state->outer != NULL ||
+		(state->input != NULL && VSS_REL(state->input)->outer != NULL))
+		return false;
+	column = vssfdw_var_column(root, (Var *) expr);
+	return column != NULL && column->not_null;
+}
+
+/* ---------- order that costs nothing ---------- */
+
+/* The SQLite name of the column that the pathkey sorts a base relation by, or NULL. */
+static const char *
+sorted_column(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey)
+{
+	Expr *expr = vssfdw_order_expr(root, rel, pathkey);
+	const VssPlanColumn *column;
+
+	if (expr == NULL || !IsA(expr, Var))
+		return NULL;
+	column = vssfdw_var_column(root, (Var *) expr);
+	return column != NULL ? column->name : NULL;
+}
+
+/*
+ * Whether walking the key, forwards or backwards, gives the order.  A key ends
+ * with the rowid, and what follows the whole of a unique one decides nothing.
+ * SQLite puts NULLs at the wanted end by two walks, for the first column alone.
+ */
+static bool
+key_gives_order(PlannerInfo *root, RelOptInfo *rel, const VssTableKey *key, List *pathkeys)
+{
+	const VssTableInfo *info = VSS_REL(rel)->info;
+	bool descending = is_descending(linitial(pathkeys));
+	int place = 0;
+	ListCell *cell;
+
+	foreach (cell, pathkeys)
+	{
+		PathKey *pathkey = lfirst(cell);
+		const char *name = sorted_column(root, rel, pathkey);
+		const char *expected;
+
+		if (place >= list_length(key->columns) && key->unique)
+			return true;
+		if (place < list_length(key->columns))
+			expected = list_nth(key->columns, place);
+		else if (place == list_length(key->columns))
+			expected = info->rowid_alias;
+		else
+			return false;
+		if (name == NULL || expected == NULL || pg_strcasecmp(name, expected) != 0 ||
+			is_descending(pathkey) != descending)
+			return false;
+		if (place > 0 && pathkey->pk_nulls_first == descending &&
+			!is_never_null(root, rel, vssfdw_order_expr(root, rel, pathkey)))
+			return false;
+		place++;
+	}
+	return true;
+}
+
+/* Whether SQLite has rows in this order without sorting them; *by_rowid: as the table lies. */
+static bool
+comes_in_order(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool *by_rowid)
+{
+	const VssRel *state = VSS_REL(rel);
+	ListCell *cell;
+
+	if (state->input != NULL)
+	{
+		*by_rowid = true;
+		return list_length(pathkeys) == 1 && state->grouped_by != NULL &&
+			   equal(vssfdw_order_expr(root, rel, linitial(pathkeys)), state->grouped_by);
+	}
+	if (state->outer != NULL)
+		return false;
+	foreach (cell, state->info->keys)
+	{
+		const VssTableKey *key = lfirst(cell);
+
+		if (key->columns != NIL && key_gives_order(root, rel, key, pathkeys))
+		{
+			*by_rowid = key->name == NULL;
+			return true;
+		}
+	}
+	return false;
+}
+
+/*
+ * Add what sorting costs.  limit is how many rows are wanted, 0 for all: SQLite
+ * keeps only so many in its sorter.
+ */
+static void
+add_sort_cost(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, double limit, Cost *startup, Cost *total)
+{
+	const VssRel *state = VSS_REL(rel);
+	double rows = state->remote_rows;
+	double kept = limit > 0 ? Min(limit, rows) : rows;
+	bool by_rowid = false;
+	Cost sort;
+
+	if (pathkeys == NIL)
+		return;
+	if (comes_in_order(root, rel, pathkeys, &by_rowid))
+	{
+		/* each row is looked up, in another order than the table's */
+		if (!by_rowid)
+			*total += rows * cpu_index_tuple_cost;
+		return;
+	}
+	/* SQLite sorts records of bytes: a little dearer than sorting here */
+	sort = 2.2 * cpu_operator_cost * rows * log2(Max(kept, 2));
+	*total += sort;
+	*startup += sort;
+	/* sorting comes after the walk, which the startup of most groups has already */
+	if (state->input == NULL || state->grouped_by != NULL || state->distinct)
+		*startup += state->walk_cost;
+	*startup = Min(*startup, *total);
+}
+
+/* ---------- sorted paths of tables and joins ---------- */
+
+void
+vssfdw_add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost total)
+{
+	if (root->query_pathkeys == NIL || !bms_is_empty(rel->lateral_relids) ||
+		!all_sortable(root, rel, root->query_pathkeys))
+		return;
+	add_sort_cost(root, rel, root->query_pathkeys, 0, &startup, &total);
+	if (IS_JOIN_REL(rel))
+		add_path(rel, (Path *) create_foreign_join_path(root, rel, NULL, rel->rows,
+#if PG_VERSION_NUM >= 180000
+														0,
+#endif
+														startup, total, root->query_pathkeys, NULL, NULL,
+#if PG_VERSION_NUM >= 170000
+														NIL,
+#endif
+														NIL));
+	else
+		add_path(rel, (Path *) vssfdw_make_path(root, rel, rel->rows, startup, total, root->query_pathkeys,
+												NULL, NIL));
+}
+
+/* ---------- what comes last ---------- */
+
+/* Whether a count may go down: one that PostgreSQL would refuse is left to it. */
+static bool
+is_shippable_count(PlannerInfo *root, RelOptInfo *rel, Node *count)
+{
+	if (count == NULL)
+		return true;
+	if (IsA(count, Const))
+		return ((Const *) count)->constisnull || DatumGetInt64(((Const *) count)->constvalue) >= 0;
+	return vssfdw_is_bindable(root, rel, (Expr *) count);
+}
+
+/* Whether everything that the target is made of can be fetched from below. */
+static bool
+is_shippable_target(PlannerInfo *root, RelOptInfo *core, PathTarget *target)
+{
+	ListCell *cell;
+
+	if (contain_volatile_functions((Node *) target->exprs) || expression_returns_set((Node *) target->exprs))
+		return false;
+	/* what groups give was settled with them */
+	if (VSS_REL(core)->input != NULL)
+		return true;
+	foreach (cell, pull_var_clause((Node *) target->exprs, PVC_RECURSE_PLACEHOLDERS))
+	{
+		Var *var = lfirst(cell);
+
+		if (!IsA(var, Var) || vssfdw_var_column(root, var) == NULL)
+			return false;
+	}
+	return true;
+}
+
+/* The VssRel of a relation that is another one's rows, sorted or cut. */
+static VssRel *
+wrap(RelOptInfo *core)
+{
+	VssRel *below = VSS_REL(core);
+	VssRel *state = palloc0(sizeof(VssRel));
+
+	state->conn = below->conn;
+	state->server = below->server;
+	state->relids = below->relids;
+	state->core = core;
+	return state;
+}
+
+static void
+add_last_path(PlannerInfo *root, RelOptInfo *output, PathTarget *target, List *pathkeys, double rows,
+			  Cost startup, Cost total)
+{
+	startup += target->cost.startup;
+	total += target->cost.startup + rows * target->cost.per_tuple;
+	add_path(output, (Path *) create_foreign_upper_path(root, output, target, rows,
+#if PG_VERSION_NUM >= 180000
+														0,
+#endif
+														startup, total, pathkeys, NULL,
+#if PG_VERSION_NUM >= 170000
+														NIL,
+#endif
+														NIL));
+}
+
+void
+vssfdw_add_ordered_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *ordered)
+{
+	RelOptInfo *core = VSS_REL(input)->core != NULL ? VSS_REL(input)->core : input;
+	VssRel *below = VSS_REL(core);
+	PathTarget *target = root->upper_targets[UPPERREL_ORDERED];
+	Cost startup = below->startup_cost;
+	Cost total = below->total_cost;
+
+	if (!all_sortable(root, core, root->sort_pathkeys) || !is_shippable_target(root, core, target))
+		return;
+	ordered->fdw_private = wrap(core);
+	/* tables and joins have their sorted paths */
+	if (below->input == NULL)
+		return;
+	add_sort_cost(root, core, root->sort_pathkeys, 0, &startup, &total);
+	add_last_path(root, ordered, target, root->sort_pathkeys, below->rows, startup, total);
+}
+
+void
+vssfdw_add_final_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *final, FinalPathExtraData *extra)
+{
+	RelOptInfo *core = VSS_REL(input)->core != NULL ? VSS_REL(input)->core : input;
+	VssRel *below = VSS_REL(core);
+	Query *parse = root->parse;
+	PathTarget *target = root->upper_targets[UPPERREL_FINAL];
+	VssRel *state;
+	double rows = below->rows;
+	Cost startup = below->startup_cost;
+	Cost total = below->total_cost;
+
+	if (!extra->limit_needed || parse->limitOption == LIMIT_OPTION_WITH_TIES)
+		return;
+	if (!all_sortable(root, core, root->sort_pathkeys) || !is_shippable_target(root, core, target) ||
+		!is_shippable_count(root, core, parse->limitCount) ||
+		!is_shippable_count(root, core, parse->limitOffset))
+		return;
+
+	state = wrap(core);
+	state->limit = (Expr *) parse->limitCount;
+	state->offset = (Expr *) parse->limitOffset;
+	final->fdw_private = state;
+
+	add_sort_cost(root, core, root->sort_pathkeys, Max(extra->limit_tuples, 0), &startup, &total);
+	adjust_limit_rows_costs(&rows, &startup, &total, extra->offset_est, extra->count_est);
+	/* there is no node above that takes each row on */
+	total = Max(startup, total - rows * cpu_operator_cost);
+	add_last_path(root, final, target, root->sort_pathkeys, rows, startup, total);
+}
+
+/* ---------- SQL ---------- */
+
+void
+vssfdw_deparse_order(VssDeparse *context, List *pathkeys)
+{
+	const char *separator = " ORDER BY ";
+	ListCell *cell;
+
+	foreach (cell, pathkeys)
+	{
+		PathKey *pathkey = lfirst_node(PathKey, cell);
+		Expr *expr = vssfdw_order_expr(context->root, context->rel, pathkey);
+
+		appendStringInfoString(context->buf, separator);
+		vssfdw_deparse_expr(context, expr);
+		if (is_descending(pathkey))
+			appendStringInfoString(context->buf, " DESC");
+		/* said needlessly it would keep SQLite from using an index */
+		if (!is_never_null(context->root, context->rel, expr))
+			appendStringInfo(context->buf, " NULLS %s", pathkey->pk_nulls_first ? "FIRST" : "LAST");
+		separator = ", ";
+	}
+}
+
+/* A count, which is a parameter of its own where it is not known. */
+static int
+put_count(VssDeparse *context, Expr *count)
+{
+	if (IsA(count, Const))
+	{
+		appendStringInfo(context->buf, INT64_FORMAT, DatumGetInt64(((Const *) count)->constvalue));
+		return 0;
+	}
+	context->params = lappend(context->params, count);
+	appendStringInfo(context->buf, "?%d", context->first_param + list_length(context->params) - 1);
+	return context->first_param + list_length(context->params) - 1;
+}
+
+static bool
+is_given(const Expr *count)
+{
+	return count != NULL && !(IsA(count, Const) && ((const Const *) count)->constisnull);
+}
+
+List *
+vssfdw_deparse_limit(VssDeparse *context, const VssRel *state)
+{
+	int limit = 0;
+	int offset = 0;
+
+	if (is_given(state->limit))
+	{
+		appendStringInfoString(context->buf, " LIMIT ");
+		limit = put_count(context, state->limit);
+	}
+	else if (is_given(state->offset))
+		appendStringInfoString(context->buf, " LIMIT -1");
+	if (is_given(state->offset))
+	{
+		appendStringInfoString(context->buf, " OFFSET ");
+		offset = put_count(context, state->offset);
+	}
+	return list_make2_int(limit, offset);
+}
