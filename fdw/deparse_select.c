@@ -212,6 +212,39 @@ put_exists(VssDeparse *context, const VssExists *exists)
 	appendStringInfoChar(context->buf, ')');
 }
 
+static void
+put_table(VssDeparse *context, RelOptInfo *rel)
+{
+	appendStringInfo(context->buf, "\"main\".%s AS r%u", vssfdw_quote_identifier(VSS_REL(rel)->table->table),
+					 rel->relid);
+}
+
+/* A table with its conditions, where they must be tested before the join. */
+static void
+put_filtered(VssDeparse *context, RelOptInfo *rel)
+{
+	const VssRel *side = VSS_REL(rel);
+	const char *separator = "(SELECT ";
+
+	if (side->remote_conds == NIL)
+	{
+		put_table(context, rel);
+		return;
+	}
+	for (int i = 0; i < side->natts; i++)
+	{
+		if (side->columns[i].name == NULL)
+			continue;
+		appendStringInfo(context->buf, "%sr%u.%s", separator, rel->relid,
+						 vssfdw_quote_identifier(side->columns[i].name));
+		separator = ", ";
+	}
+	appendStringInfoString(context->buf, " FROM ");
+	put_table(context, rel);
+	vssfdw_deparse_conds(context, "WHERE", side->remote_conds);
+	appendStringInfo(context->buf, ") AS r%u", rel->relid);
+}
+
 /*
  * What stands in FROM for a base relation or join.  Conditions of WHERE are not
  * in it: inner joins hand theirs up, and those of the inner side of a left join
@@ -224,8 +257,7 @@ put_relation(VssDeparse *context, RelOptInfo *rel)
 
 	if (join->outer == NULL)
 	{
-		appendStringInfo(context->buf, "\"main\".%s AS r%u", vssfdw_quote_identifier(join->table->table),
-						 rel->relid);
+		put_table(context, rel);
 		return;
 	}
 	if (join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI)
@@ -234,12 +266,21 @@ put_relation(VssDeparse *context, RelOptInfo *rel)
 		return;
 	}
 	appendStringInfoChar(context->buf, '(');
-	put_relation(context, join->outer);
-	appendStringInfoString(context->buf, join->jointype == JOIN_LEFT ? " LEFT JOIN " : " JOIN ");
-	put_relation(context, join->inner);
+	if (join->jointype == JOIN_FULL)
+	{
+		put_filtered(context, join->outer);
+		appendStringInfoString(context->buf, " FULL JOIN ");
+		put_filtered(context, join->inner);
+	}
+	else
+	{
+		put_relation(context, join->outer);
+		appendStringInfoString(context->buf, join->jointype == JOIN_LEFT ? " LEFT JOIN " : " JOIN ");
+		put_relation(context, join->inner);
+	}
 	if (join->join_clauses != NIL)
 		vssfdw_deparse_conds(context, "ON", join->join_clauses);
-	else if (join->jointype == JOIN_LEFT)
+	else if (join->jointype != JOIN_INNER)
 		appendStringInfoString(context->buf, " ON 1");
 	appendStringInfoChar(context->buf, ')');
 }

@@ -4,8 +4,8 @@
  *
  * Inner, left, semi and anti joins go down when both sides do, with nothing
  * left to PostgreSQL below them, and when their conditions are shippable.
- * Right and full joins do not: SQLite has them only since 3.39, and PostgreSQL
- * turns right joins around anyway.
+ * PostgreSQL turns right joins around.  A full join goes down between two
+ * tables, from SQLite 3.39 on that has it; it is no side of another join there.
  *
  * Conditions travel as in postgres_fdw: those of an inner join's sides move up
  * into the WHERE of the whole; those of a left join's inner side belong to its
@@ -47,6 +47,9 @@ plain_columns_only(List *exprs)
 	return true;
 }
 
+/* SQLite has FULL JOIN since this version. */
+#define FULL_JOIN_VERSION 3039000
+
 /* A side that SQLite can read inside a join: ours, nothing left to PostgreSQL. */
 static bool
 is_joinable(RelOptInfo *rel)
@@ -54,7 +57,7 @@ is_joinable(RelOptInfo *rel)
 	VssRel *side = VSS_REL(rel);
 
 	return side != NULL && side->local_conds == NIL && side->knn_predicate == NULL && side->input == NULL &&
-		   bms_is_empty(rel->lateral_relids);
+		   !(side->outer != NULL && side->jointype == JOIN_FULL) && bms_is_empty(rel->lateral_relids);
 }
 
 /* A value that is made below this join but above one of its sides cannot be fetched. */
@@ -142,6 +145,10 @@ merge_sides(VssRel *join)
 	VssRel *inner = VSS_REL(join->inner);
 	VssExists *exists;
 
+	/* the sides' conditions are of the rows that go into a full join: they stay with the sides */
+	if (join->jointype == JOIN_FULL)
+		return outer->outer == NULL && inner->outer == NULL;
+
 	join->remote_conds = list_concat(join->remote_conds, outer->remote_conds);
 	join->exists = list_copy(outer->exists);
 	switch (join->jointype)
@@ -175,7 +182,8 @@ prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOp
 {
 	VssRel *join;
 
-	if (jointype != JOIN_INNER && jointype != JOIN_LEFT && jointype != JOIN_SEMI && jointype != JOIN_ANTI)
+	if (jointype != JOIN_INNER && jointype != JOIN_LEFT && jointype != JOIN_SEMI && jointype != JOIN_ANTI &&
+		!(jointype == JOIN_FULL && sqlite3_libversion_number() >= FULL_JOIN_VERSION))
 		return false;
 	if (root->parse->commandType != CMD_SELECT || root->rowMarks != NIL)
 		return false;
@@ -284,6 +292,8 @@ vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel)
 		return pstrdup(root->simple_rte_array[rel->relid]->eref->aliasname);
 	if (state->jointype == JOIN_LEFT)
 		word = "LEFT JOIN";
+	else if (state->jointype == JOIN_FULL)
+		word = "FULL JOIN";
 	else if (state->jointype == JOIN_SEMI)
 		word = "SEMI JOIN";
 	else if (state->jointype == JOIN_ANTI)

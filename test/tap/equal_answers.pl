@@ -221,6 +221,14 @@ sub join_query
 	my $join = pick('JOIN', 'JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN');
 	my $on = pick('a.k1 = b.k1', 'a.id = b.id', 'a.id = b.k1', 'a.k2 = b.k2 AND a.k1 = b.k1', 'a.k1 = b.k1 AND b.i4 > 0', 'a.t1 = b.t1', 'a.t2 = b.t1');
 	my $where = chance(0.6) ? ' WHERE ' . condition(1) : '';
+	if (chance(0.25))
+	{
+		# conditions of the sides, tested before a full join
+		my $left = pick('a', '(SELECT * FROM a WHERE ' . pick('k1 < 6', 'id > 40', 'k2 = \'x\'', 'i4 IS NOT NULL') . ') a');
+		my $right = pick('b', '(SELECT * FROM b WHERE ' . pick('k1 > 2', 'id < 30', 't1 IS NOT NULL', 'k2 <> \'y\'') . ') b');
+		my $list = chance(0.5) ? 'a.id, b.id AS b_id, coalesce(a.k1, b.k1) AS k' : 'count(*), count(a.id), count(b.id), max(a.i4)';
+		return [ 'full', "SELECT $list FROM $left FULL JOIN $right ON $on$where", 0 ];
+	}
 	return [ 'join', "SELECT a.id, b.id, " . outputs(1) . " FROM a $join b ON $on$where", 0 ];
 }
 
@@ -297,7 +305,7 @@ my $harness = q{
 		PERFORM set_config('search_path', 'f, public', true);
 		FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
 			IF line ~ 'Filter:|SubPlan' THEN RETURN false; END IF;
-			IF kind = 'join' AND line ~ '^\s*(->\s+)?(Nested Loop|Merge|Hash) ?' THEN RETURN false; END IF;
+			IF kind IN ('join', 'full') AND line ~ '^\s*(->\s+)?(Nested Loop|Merge|Hash) ?' THEN RETURN false; END IF;
 			IF kind IN ('aggregate', 'group') AND line ~ '^\s*(->\s+)?((Hash|Group|Mixed)?Aggregate|Group$)' THEN RETURN false; END IF;
 			IF kind = 'order' AND line ~ '^\s*(->\s+)?(Incremental )?Sort$' THEN RETURN false; END IF;
 			IF kind = 'limit' AND line ~ '^\s*(->\s+)?(Limit|(Incremental )?Sort)$' THEN RETURN false; END IF;
@@ -325,7 +333,7 @@ $node->start;
 $node->safe_psql('postgres', q{CREATE DATABASE icu TEMPLATE template0 ENCODING 'UTF8' LOCALE_PROVIDER icu ICU_LOCALE 'en-US' LOCALE 'C'});
 
 # Shares that must at least go down; see the kinds above.
-my %bound = (scan => 0.4, plain => 0.8, join => 0.35, aggregate => 0.25, group => 0.15, order => 0.01, distinct => 0.2, limit => 0.25);
+my %bound = (scan => 0.4, plain => 0.8, join => 0.35, full => 0.3, aggregate => 0.25, group => 0.15, order => 0.01, distinct => 0.2, limit => 0.25);
 
 for my $database ('postgres', 'icu')
 {
