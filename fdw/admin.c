@@ -256,7 +256,7 @@ vss_exec(PG_FUNCTION_ARGS)
 
 	sqlite3_set_authorizer(conn->db, authorize, &outside);
 	rc = run_all(conn->db, sql, &changes);
-	sqlite3_set_authorizer(conn->db, NULL, NULL);
+	vssfdw_watch_compiling(conn);
 	sqlite3_limit(conn->db, SQLITE_LIMIT_ATTACHED, 0);
 	if (outside && !sqlite3_get_autocommit(conn->db))
 	{

@@ -69,6 +69,23 @@ progress_callback(void *arg)
 	return vssfdw_cancelled(NULL) || (conn->give_up_at != 0 && vssfdw_clock() >= conn->give_up_at);
 }
 
+/*
+ * Asked for every SELECT and column of a statement that is being prepared.
+ * Views that multiply can keep SQLite preparing for long, where it asks the
+ * progress handler nothing.
+ */
+static int
+compile_callback(void *arg, int action, const char *a, const char *b, const char *database, const char *inner)
+{
+	return progress_callback(arg) ? SQLITE_DENY : SQLITE_OK;
+}
+
+void
+vssfdw_watch_compiling(VssConnection *conn)
+{
+	sqlite3_set_authorizer(conn->db, compile_callback, conn);
+}
+
 /* When the wait that busy_callback is in began. */
 static int64 busy_since;
 
@@ -153,6 +170,7 @@ configure(VssConnection *conn)
 
 	sqlite3_busy_handler(conn->db, busy_callback, conn);
 	sqlite3_progress_handler(conn->db, PROGRESS_INSTRUCTIONS, progress_callback, conn);
+	vssfdw_watch_compiling(conn);
 	vssfdw_configure(conn->db, &host, conn->servername, conn->options->cache_size);
 }
 
@@ -251,7 +269,13 @@ vssfdw_each_connection(void (*callback)(VssConnection *conn, void *arg), void *a
 static bool
 file_moved(VssConnection *conn)
 {
+	int64 now = vssfdw_clock();
 	int moved = 0;
+
+	/* once a millisecond is enough, and looking costs as much as finding a row */
+	if (conn->looked_at == now)
+		return false;
+	conn->looked_at = now;
 
 	return sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }

@@ -146,7 +146,7 @@ vssfdw_report_message(int elevel, int rc, const char *message, const char *serve
 	const char *hint = hint_for(rc, message);
 
 	/* Whoever asked us to stop gives the reason: cancel, timeout, shutdown. */
-	if ((rc & 0xff) == SQLITE_INTERRUPT || (rc & 0xff) == SQLITE_BUSY)
+	if ((rc & 0xff) == SQLITE_INTERRUPT || (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_AUTH)
 		CHECK_FOR_INTERRUPTS();
 
 	ereport(elevel, (errcode(sqlstate_for(rc, message)),

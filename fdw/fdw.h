@@ -131,6 +131,7 @@ typedef struct VssConnection
 	struct VssStatementCache *cache;
 	struct VssCatalog *catalog;
 	struct VssRowids *rowids; /* rowid.c's, in TopTransactionContext; NULL at its end */
+	int64 looked_at;          /* vssfdw_clock() when the file was last seen in its place */
 	uint32 server_hash;       /* of the server's syscache entry, for invalidation */
 } VssConnection;
 

@@ -28,6 +28,9 @@ void vssfdw_each_connection(void (*callback)(VssConnection *conn, void *arg), vo
  */
 void vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, int cache_size);
 
+/* Let cancel and timeouts stop SQLite while it prepares; replaces any other authorizer. */
+void vssfdw_watch_compiling(VssConnection *conn);
+
 /*
  * Finalize all statements and close.  Neither throws nor allocates from
  * PostgreSQL, so it may run in error cleanup.
