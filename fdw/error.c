@@ -140,6 +140,28 @@ hint_for(int rc, const char *message)
 	return NULL;
 }
 
+/*
+ * A message in the server's encoding.  It may quote the database, and then
+ * hold anything: what is no UTF-8 must not hide the error behind another.
+ */
+static char *
+readable(const char *message)
+{
+	char *copy = pstrdup(message);
+	int length = (int) strlen(copy);
+	int i = 0;
+
+	while (i < length)
+	{
+		int good = pg_encoding_verifymbstr(PG_UTF8, copy + i, length - i);
+
+		i += good;
+		if (i < length)
+			copy[i++] = '?';
+	}
+	return pg_any_to_server(copy, length, PG_UTF8);
+}
+
 void
 vssfdw_report_message(int elevel, int rc, const char *message, const char *servername, const char *sql)
 {
@@ -150,8 +172,7 @@ vssfdw_report_message(int elevel, int rc, const char *message, const char *serve
 		CHECK_FOR_INTERRUPTS();
 
 	ereport(elevel, (errcode(sqlstate_for(rc, message)),
-					 errmsg("SQLite error on server \"%s\": %s", servername,
-							pg_any_to_server(message, (int) strlen(message), PG_UTF8)),
+					 errmsg("SQLite error on server \"%s\": %s", servername, readable(message)),
 					 hint != NULL ? errhint("%s", hint) : 0,
 					 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
 }

@@ -3,7 +3,6 @@
 # the server stays up, and nothing is lost of its memory and files.
 use strict;
 use warnings;
-use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -12,7 +11,6 @@ use IPC::Run qw(start timeout);
 
 my $LIMIT = 0.1;
 my $TRIES = 7;
-my $root = getcwd();
 my $node = PostgreSQL::Test::Cluster->new('hostile');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 $node->append_conf('postgresql.conf', "fsync = off\nrestart_after_crash = off\n");
@@ -25,13 +23,10 @@ sub sqlite
 {
 	my ($file, $sql) = @_;
 	my ($out, $err) = ('', '');
-	IPC::Run::run([ 'sqlite3', '-unsafe-testing', '-cmd', '.load ./hnsw', "$folder/$file" ], '<', \$sql, '>', \$out, '2>', \$err);
-	if ($err =~ /unknown option/)
-	{
-		# before 3.42
-		($out, $err) = ('', '');
-		IPC::Run::run([ 'sqlite3', '-cmd', '.load ./hnsw', "$folder/$file" ], '<', \"PRAGMA trusted_schema = on;\n.dbconfig defensive off\n$sql", '>', \$out, '2>', \$err);
-	}
+	my $input = ".dbconfig defensive off\n.output\n.load ./hnsw\n$sql\n";
+
+	IPC::Run::run([ 'sqlite3', "$folder/$file" ], '<', \$input, '>', \$out, '2>', \$err);
+	$out =~ s/^ *defensive o\w+\n//;
 	die "sqlite3 $file: $err" if $err ne '';
 	return $out;
 }
@@ -95,10 +90,10 @@ my $schema = q{
 	CREATE TABLE k(a TEXT, b INT, c TEXT, PRIMARY KEY (a, b)) WITHOUT ROWID;
 	CREATE VIEW v AS SELECT name, count(*) AS c FROM t GROUP BY name;
 	WITH RECURSIVE r(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM r WHERE i < 400)
-	INSERT INTO t SELECT i, 'name' || i % 50, printf('%.*c', i * 13 % 9000, 'x'), i / 3.0, x'0011' FROM r;
+	INSERT INTO t SELECT i, 'name' || (i % 50), printf('%.*c', i * 13 % 9000, 'x'), i / 3.0, x'0011' FROM r;
 	INSERT INTO k SELECT name, id, long FROM t;
 	CREATE TABLE d(id INTEGER PRIMARY KEY, e TEXT);
-	INSERT INTO d SELECT id, '[' || id || ',' || id % 7 || ',1]' FROM t;
+	INSERT INTO d SELECT id, '[' || id || ',' || (id % 7) || ',1]' FROM t;
 	CREATE VIRTUAL TABLE vss USING hnsw(dim=3, content=d, content_rowid=id, content_vector=e);
 	DELETE FROM t WHERE id % 5 = 0;
 };
@@ -153,7 +148,7 @@ for my $i (1 .. 40)
 my @corrupt = $err =~ /ERROR:  XX001/g;
 cmp_ok(scalar @corrupt, '>=', 40, scalar(@corrupt) . ' errors say that a file is corrupt');
 my %states = map { $_ => 1 } $err =~ /ERROR:  (\w{5}):/g;
-delete @states{ 'XX001', 'HV000', 'HV004', 'HV00R', 'HV005', '42P07', '25P02', '42P01', '22P02', '22000', '23505', '42601' };
+delete @states{ 'XX001', 'HV000', 'HV004', 'HV00R', 'HV005', '42P07', '25P02', '42P01', '22P02', '22000', '42804', '23505', '42601' };
 is(join(' ', sort keys %states), '', 'errors are of the kinds that are documented');
 
 # ---- a schema edited to nonsense ----
@@ -176,7 +171,7 @@ my @edits = (
 	"UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE vss USING hnsw(dim=-1, content=vss, content_rowid=nothing, content_vector=v)' WHERE name = 'vss'",
 	"UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE vss USING nothing(x)' WHERE name = 'vss'",
 	"UPDATE sqlite_schema SET sql = 'CREATE VIRTUAL TABLE vss USING hnsw(dim=3, path=''/etc/passwd'')' WHERE name = 'vss'",
-	"UPDATE vss_config SET rowid = rowid + 100",
+	"UPDATE vss_config SET value = CASE key WHEN 'counter' THEN -5 WHEN 'current' THEN '../../../etc/passwd' ELSE 1000000000 END",
 	"UPDATE sqlite_schema SET sql = replace(sql, 'id INTEGER PRIMARY KEY', 'id') WHERE name = 't'",
 	"UPDATE sqlite_schema SET sql = 'CREATE TABLE k(a, b)' WHERE name = 'k'",
 	"UPDATE sqlite_schema SET sql = 'CREATE TABLE t(id INTEGER PRIMARY KEY, name TEXT COLLATE gone, long AS (id + name), n CHECK (gone(n)), blob DEFAULT (gone()))' WHERE name = 't'");
@@ -204,12 +199,11 @@ sqlite('endless.db', q{
 	CREATE TRIGGER tr_d BEFORE DELETE ON t BEGIN INSERT INTO t(a) SELECT n FROM never; END;
 	CREATE TABLE checked(id INTEGER PRIMARY KEY, a INT);
 	CREATE TRIGGER checked_i AFTER INSERT ON checked BEGIN SELECT count(*) FROM endless; END;
-	} . join('', map { my $f = $_; "CREATE VIEW ${f}0 AS SELECT a FROM t;" . join('', map { my $p = $_ - 1; "CREATE VIEW $f$_ AS SELECT x.a FROM $f$p x UNION ALL SELECT y.a FROM $f$p y;" } 1 .. 15) } 'a' .. 'f')
-	. "CREATE VIEW bomb AS " . join(' UNION ALL ', map { "SELECT a FROM ${_}15" } 'a' .. 'f') . ';');
+});
 my $s = 'endless';
 $node->safe_psql('postgres', server($s) . "
 	CREATE FOREIGN TABLE $s.t(id bigint, a bigint) SERVER $s; CREATE FOREIGN TABLE $s.never(n bigint) SERVER $s; CREATE FOREIGN TABLE $s.grows(n bigint) SERVER $s;
-	CREATE FOREIGN TABLE $s.checked(id bigint, a bigint) SERVER $s; CREATE FOREIGN TABLE $s.bomb(a bigint) SERVER $s;");
+	CREATE FOREIGN TABLE $s.checked(id bigint, a bigint) SERVER $s;");
 stops_in_time('a view without end', "SELECT max(n) FROM $s.never;");
 stops_in_time('a view that takes memory without end', "SELECT * FROM $s.grows;");
 stops_in_time('an INSERT trigger', "INSERT INTO $s.t(a) VALUES (1);");
@@ -217,17 +211,22 @@ stops_in_time('a trigger of a batch', "INSERT INTO $s.checked SELECT i, i FROM g
 stops_in_time('an UPDATE trigger, by rows', "UPDATE $s.t SET a = a + 1;");
 stops_in_time('an UPDATE trigger, as one statement', "UPDATE $s.t SET a = 1;");
 stops_in_time('a DELETE trigger', "DELETE FROM $s.t;");
-stops_in_time('views that multiply, while they are prepared', "SELECT count(*) FROM $s.bomb;");
 is(sqlite('endless.db', 'SELECT count(*), sum(a) FROM t'), "2|3\n", 'nothing of it was written');
 # import looks at rows of views, for a while
 my $since = time;
 ($out, $err) = outlives('import of views without end', server('endless') . 'IMPORT FOREIGN SCHEMA main LIMIT TO (never, endless, grows, t) FROM SERVER endless INTO endless;');
 cmp_ok(time - $since, '<', 15, 'import gives up looking');
 
+# views that multiply: SQLite expands them before it runs anything
+sqlite('bomb.db', 'CREATE TABLE t(a INT); INSERT INTO t VALUES (1); CREATE VIEW v0 AS SELECT a FROM t;'
+	  . join('', map { my $p = $_ - 1; "CREATE VIEW v$_ AS SELECT x.a FROM v$p x UNION ALL SELECT y.a FROM v$p y;" } 1 .. 17));
+($out, $err) = outlives('views that multiply', server('bomb') . 'CREATE FOREIGN TABLE bomb.v10(a bigint) SERVER bomb; CREATE FOREIGN TABLE bomb.v17(a bigint) SERVER bomb; SELECT \'v10\', count(*) FROM bomb.v10; SELECT count(*) FROM bomb.v17;');
+like($out, qr/^v10\|1024$/m, 'they are counted');
+like($err, qr/ERROR.*too many references/, 'or are too many');
+
 # ---- sizes ----
 
-my $deep = '1';
-$deep = "($deep + a)" for 1 .. 400;
+my $deep = '1' . ' + a' x 400;
 sqlite('sizes.db', 'CREATE TABLE wide(' . join(', ', map { "c$_ INT" } 1 .. 2000) . '); INSERT INTO wide(c1, c2000) VALUES (1, 2000);'
 	  . "CREATE TABLE t(a INT); INSERT INTO t VALUES (1); CREATE VIEW deep AS SELECT $deep AS d FROM t;"
 	  . 'CREATE VIEW many AS ' . join(' UNION ALL ', ('SELECT a FROM t') x 400) . ';'
@@ -283,7 +282,7 @@ sqlite('calls.db', q{
 $s = 'calls';
 my @views = qw(saves rebuilds asks configures loads reads sums models);
 ($out, $err) = outlives('functions named by views', server($s) . join('', map { "CREATE FOREIGN TABLE $s.$_(v text) SERVER $s; SELECT '$_', v FROM $s.$_;\n" } @views));
-my @no = $err =~ /unsafe use of|no such function|not authorized|may not be used|no integer|wrong number of arguments/g;
+my @no = $err =~ /unsafe use of|no such function|not authorized|may not be used|not an integer|wrong number of arguments/g;
 is(scalar @no, scalar @views, 'none of them may be called') or diag($err);
 ok(!-e "$folder/calls-vss.hnsw", 'nothing was saved');
 
