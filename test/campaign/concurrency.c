@@ -21,7 +21,8 @@
 
 #define ROWS 2400 /* enough for merges to start by themselves */
 #define WRITERS 2
-#define READERS 3 /* processes, and the same number of threads in one */
+#define READERS 3   /* processes, and the same number of threads in one */
+#define THREADS 100 /* numbers from here on are threads of one process */
 #define BUSY_MS 4000
 #define SLACK_S 20 /* of a machine that has other work */
 
@@ -220,6 +221,13 @@ reader_main(void *arg)
 	for (int i = 0; db != NULL && !atomic_load(&shared->stop); i++)
 	{
 		read_once(db, &random);
+		/*
+		 * A process that has a read lock shares it among its threads, whoever
+		 * else waits to write: without pauses SQLite never lets a writer of
+		 * another process in (rollback journal).
+		 */
+		if ((intptr_t) arg >= THREADS)
+			usleep((useconds_t) (mix(random) % 150000));
 		/* now and then a new connection, as short programs make */
 		if (i % 50 == 49)
 		{
@@ -278,7 +286,7 @@ threads_main(void *arg)
 					   i < READERS    ? reader_main
 					   : i == READERS ? writer_main
 									  : merger_main,
-					   (void *) (i + 100));
+					   (void *) (i + THREADS));
 	for (int i = 0; i < READERS + 2; i++)
 		pthread_join(threads[i], NULL);
 	return NULL;
