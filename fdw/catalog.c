@@ -510,6 +510,7 @@ vssfdw_table_info(VssConnection *conn, const char *table)
 		AllocSetContextCreate(CurrentMemoryContext, "vss_fdw catalog reading", ALLOCSET_SMALL_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(work);
 	VssHold *hold = vssfdw_hold(conn, work);
+	bool unread = sqlite3_txn_state(conn->db, "main") == SQLITE_TXN_NONE;
 	VssCatalog *catalog = current_catalog(conn);
 	TableEntry *entry = NULL;
 	int64 data_version = single_integer(conn, "PRAGMA data_version");
@@ -536,6 +537,8 @@ vssfdw_table_info(VssConnection *conn, const char *table)
 		entry->data_version = data_version;
 		entry->own_changes = own_changes;
 	}
+	if (unread)
+		vssfdw_forget_read(conn);
 	vssfdw_release(hold);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);

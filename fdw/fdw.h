@@ -163,6 +163,13 @@ void vssfdw_release(VssHold *hold);
 void vssfdw_end_read(VssConnection *conn);
 
 /*
+ * What was read since the transaction had read nothing was the catalogue:
+ * nothing that the user saw.  Let it not be the snapshot, so that a write which
+ * follows can wait for its lock and is not refused for what happened since.
+ */
+void vssfdw_forget_read(VssConnection *conn);
+
+/*
  * Before the first statement that writes: BEGIN IMMEDIATE, or the upgrade of
  * the open transaction, and one savepoint for every open subtransaction.
  */

@@ -134,6 +134,15 @@ vssfdw_end_read(VssConnection *conn)
 }
 
 void
+vssfdw_forget_read(VssConnection *conn)
+{
+	if (conn->xact_depth != 1 || conn->wrote || sqlite3_txn_state(conn->db, "main") != SQLITE_TXN_READ)
+		return;
+	roll_back(conn);
+	begin(conn, "BEGIN");
+}
+
+void
 vssfdw_begin_write(VssConnection *conn)
 {
 	int level = GetCurrentTransactionNestLevel();
