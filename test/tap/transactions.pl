@@ -204,6 +204,31 @@ is(sqlite('delete.db', 'SELECT v FROM t') . sqlite('wal.db', 'SELECT v FROM t'),
 $node->safe_psql('postgres', "BEGIN; DELETE FROM delete.t; DELETE FROM wal.t; ROLLBACK;");
 is(sqlite('delete.db', 'SELECT v FROM t') . sqlite('wal.db', 'SELECT v FROM t'), 'bothboth', 'and roll back together');
 
+# ---- a write that finds its rows by a scan of its own waits for the lock ----
+for my $mode ('delete', 'wal')
+{
+	sqlite("patient_$mode.db", "PRAGMA journal_mode = $mode; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'old'), (2, 'old')");
+	$node->safe_psql('postgres', "CREATE SERVER patient_$mode FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$folder/patient_$mode.db', busy_timeout '50000');
+		CREATE FOREIGN TABLE patient_$mode (id bigint, v text) SERVER patient_$mode OPTIONS (table 't');");
+	for my $level ('READ COMMITTED', 'REPEATABLE READ')
+	{
+		my $lite = sqlite_session("patient_$mode.db");
+		my $pg = psql_session();
+
+		say_to($lite, "BEGIN IMMEDIATE; UPDATE t SET v = 'theirs' WHERE id = 1;");
+		$pg->{out} = '';
+		$pg->{in} .= "BEGIN ISOLATION LEVEL $level; UPDATE patient_$mode SET v = md5(v); COMMIT;\n\\echo done\n";
+		for (my $end = time + 0.5; time < $end; Time::HiRes::sleep(0.05)) { $pg->{run}->pump_nb }
+		is($pg->{out}, '', "$mode, $level: UPDATE waits while another process writes");
+		say_to($lite, 'COMMIT;');
+		$pg->{run}->pump until $pg->{out} =~ /done/;
+		is($pg->{out}, "done\n", "$mode, $level: and goes on when it is done");
+		is(sqlite("patient_$mode.db", 'SELECT count(*) FROM t WHERE length(v) = 32'), '2', "$mode, $level: over what that has written");
+		leave($pg);
+		leave($lite, ".quit\n");
+	}
+}
+
 # ---- kill -9: PostgreSQL restarts, SQLite recovers from its journal ----
 for my $mode ('delete', 'wal')
 {
