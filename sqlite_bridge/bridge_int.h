@@ -135,6 +135,8 @@ enum
 	BRIDGE_STMT_STATE,
 	BRIDGE_STMT_COUNTER,
 	BRIDGE_STMT_CURRENT,
+	BRIDGE_STMT_HIDDEN,
+	BRIDGE_STMT_HIDDEN_PUT,
 	BRIDGE_STMT_TRUTH_GET,
 	BRIDGE_STMT_TRUTH_EXISTS,
 	BRIDGE_STMT_TRUTH_PUT,
@@ -183,8 +185,15 @@ void bridge_store_release(BridgeStore *store);
 int bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int64_t *tag, bool *found,
 					   BridgeError *err);
 
-/* Write the current segments; within a write transaction of the caller's. */
-int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int count, BridgeError *err);
+/*
+ * Write the current segments, and the sorted labels of the base that a second one
+ * hides; within a write transaction of the caller's.
+ */
+int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int count,
+							 const int64_t *hidden, size_t hidden_count, BridgeError *err);
+
+/* That list, the caller's to sqlite3_free.  *sound is false where there is none or it is damaged. */
+int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *sound, BridgeError *err);
 
 /* Run one SQL text in sqlite3_mprintf's format, to its end. */
 int bridge_exec(sqlite3 *db, BridgeError *err, const char *format, ...);
@@ -295,11 +304,21 @@ typedef struct BridgeNames BridgeNames;   /* names.c's */
 
 typedef struct BridgeSearcher BridgeSearcher; /* graph.c's */
 
-/* A mapped snapshot, counted: cursors hold one while they read. */
+/* A mapped graph file, counted: snapshots and searchers hold it. */
+typedef struct BridgeGraph
+{
+	HnswSnapshot *map;
+	uint8_t token[HNSW_TOKEN_BYTES];
+	int references;
+} BridgeGraph;
+
+/* The graph of one state (segments.c), counted: queries hold it while they read. */
 typedef struct BridgeSnapshot
 {
-	HnswSnapshot *graph;
-	uint8_t token[HNSW_TOKEN_BYTES];
+	int count;                                /* of segments, 1 at least */
+	BridgeGraph *graphs[BRIDGE_MAX_SEGMENTS]; /* base first */
+	int64_t *hidden;                          /* labels of the base that do not count, sorted */
+	size_t hidden_count;
 	int references;
 } BridgeSnapshot;
 
@@ -339,9 +358,10 @@ typedef struct BridgeIndex
 	HnswMetric metric;
 	BridgeFiles files;
 	BridgeTable *connected;   /* the live virtual table, or NULL */
-	BridgeSnapshot *snapshot; /* of the token last asked for, or NULL */
+	BridgeSnapshot *snapshot; /* of the state last asked for, or NULL */
 	BridgeDelta *delta;       /* NULL before the first search */
-	BridgeSearcher *searcher; /* idle, to be used again, or NULL */
+	/* Of each segment: idle, to be used again, or NULL. */
+	BridgeSearcher *searchers[BRIDGE_MAX_SEGMENTS];
 	/* A file that proved unusable: not tried again while it is current. */
 	bool rejected;
 	uint8_t rejected_token[HNSW_TOKEN_BYTES];
@@ -397,21 +417,56 @@ int bridge_step_own(BridgeConnection *connection, sqlite3_stmt *stmt);
 BridgeStore *bridge_index_store(BridgeIndex *index);
 
 /*
- * The graph of state's base segment, held for the caller; NULL where there is
- * none that can be used (then index->rejected_reason may say why).
+ * The graph of state, held for the caller; NULL where there is none that can be
+ * used, whole (then index->rejected_reason may say why).
  */
 int bridge_index_snapshot(BridgeIndex *index, const BridgeState *state, BridgeSnapshot **out,
 						  BridgeError *err);
-void bridge_snapshot_release(BridgeSnapshot *snapshot);
 
-/* The graph proved corrupt: forget it and do not open it again. */
+/* The graph file of this token proved corrupt: forget it and do not open it again. */
 void bridge_index_reject(BridgeIndex *index, const uint8_t token[HNSW_TOKEN_BYTES], const char *reason);
 
-/* For databases without files: take over a graph that a merge made. */
-int bridge_index_adopt(BridgeIndex *index, HnswSnapshot *graph, const uint8_t token[HNSW_TOKEN_BYTES]);
+/* Take over the caller's snapshot in place of the present one. */
+void bridge_index_adopt(BridgeIndex *index, BridgeSnapshot *snapshot);
 
 /* Drop cached snapshots and delta (after a merge, a rebuild, a drop). */
 void bridge_index_forget(BridgeIndex *index);
+
+/* ---------- segments.c: the graph of one state ---------- */
+
+/*
+ * Open the files that state names.  A file that previous (or NULL) has is shared
+ * with it.  *out NULL with SQLITE_OK: they cannot all be used, and reason says why.
+ */
+int bridge_snapshot_open(const BridgeFiles *files, BridgeStore *store, const BridgeState *state,
+						 const BridgeSnapshot *previous, char *reason, size_t reason_size,
+						 BridgeSnapshot **out, BridgeError *err);
+
+/* Of one graph, which it takes over in any case; NULL without memory. */
+BridgeSnapshot *bridge_snapshot_single(HnswSnapshot *map, const uint8_t token[HNSW_TOKEN_BYTES]);
+
+void bridge_snapshot_release(BridgeSnapshot *snapshot);
+void bridge_graph_hold(BridgeGraph *graph);
+void bridge_graph_release(BridgeGraph *graph);
+
+/* Whether it is the graph of this state. */
+bool bridge_snapshot_is_of(const BridgeSnapshot *snapshot, const BridgeState *state);
+
+/* Rows in all, and those in segments after the base. */
+uint64_t bridge_snapshot_rows(const BridgeSnapshot *snapshot);
+uint64_t bridge_snapshot_recent(const BridgeSnapshot *snapshot);
+
+/* Whether a node of this label in this segment does not count. */
+bool bridge_snapshot_hides(const BridgeSnapshot *snapshot, int segment, int64_t label);
+
+/* As hnsw_snapshot_vector. */
+HnswStatus bridge_snapshot_vector(const BridgeSnapshot *snapshot, int64_t label, float *vector);
+
+/* The first file that proved corrupt, or NULL. */
+const BridgeGraph *bridge_snapshot_damaged(const BridgeSnapshot *snapshot);
+
+/* Whether label is among sorted ones. */
+bool bridge_labels_have(const int64_t *sorted, size_t count, int64_t label);
 
 /* ---------- names.c ---------- */
 
@@ -510,6 +565,14 @@ sqlite3_value *bridge_plan_value(int plan, int bit, sqlite3_value **argv);
 
 /* ---------- query.c: one KNN scan ---------- */
 
+/* The rows of one graph file in order of distance. */
+typedef struct BridgeStream
+{
+	BridgeSearcher *searcher; /* NULL: none, or read to its end */
+	HnswHit hit;              /* the next one, if ready */
+	bool ready;
+} BridgeStream;
+
 typedef struct BridgeQuery
 {
 	/* asked (request.c) */
@@ -532,9 +595,7 @@ typedef struct BridgeQuery
 	BridgeIndex *index; /* NULL: not started, or nothing to give */
 	BridgeHits hits;    /* of the delta, or everything where the scan is exact */
 	BridgeSnapshot *snapshot;
-	BridgeSearcher *searcher; /* NULL: none, or read to its end */
-	HnswHit graph_hit;
-	bool graph_hit_ready;
+	BridgeStream streams[BRIDGE_MAX_SEGMENTS];
 	BridgeDelta *delta;      /* held; NULL: none, or own_delta */
 	BridgeDelta own_delta;   /* of this query, where it is too large for the cache */
 	const BridgeDelta *mask; /* one of the two: its entries hide the snapshot's rows */
@@ -596,15 +657,20 @@ bool bridge_query_wants(const BridgeQuery *query, int64_t rowid);
 
 /* ---------- graph.c: the graph as a source of rows ---------- */
 
+/* A stream for each segment of query->snapshot. */
 int bridge_graph_begin(BridgeQuery *query, BridgeError *err);
 
 /*
- * The next row into query->graph_hit: HNSW_OK, HNSW_DONE or a failure.  *costly:
+ * The next row of a stream into its hit: HNSW_OK, HNSW_DONE or a failure.  *costly:
  * the search was broken off (HNSW_INTERRUPTED) because measuring the listed rows one by one is cheaper.
  */
-HnswStatus bridge_graph_next(BridgeQuery *query, bool *costly);
+HnswStatus bridge_graph_next(BridgeQuery *query, int segment, bool *costly);
 
-/* Keep the searcher for the next query; the caller's statistics are not touched. */
+/*
+ * End one stream, or all.  Searchers are kept for the next query; the caller's
+ * statistics are not touched.
+ */
+void bridge_graph_end_one(BridgeQuery *query, int segment);
 void bridge_graph_end(BridgeQuery *query);
 void bridge_searcher_free(BridgeSearcher *searcher);
 
@@ -752,7 +818,7 @@ typedef struct BridgeMergeResult
 	bool merged;      /* a new graph was published */
 	bool incremental; /* made from the previous one */
 	bool locked_out;  /* nothing was done: another merge of the index runs */
-	uint64_t nodes;   /* in the current graph */
+	uint64_t nodes;   /* rows of the current graph, all segments */
 	int64_t seq;
 	char *warning; /* sqlite3_free; or NULL */
 } BridgeMergeResult;
@@ -769,11 +835,11 @@ int bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeRe
 						BridgeError *err);
 
 /*
- * Whether a merge is worth while.  nodes: of the usable graph, -1 without one.
- * pending: changes since then, or the rows of the truth where there is no
- * graph.
+ * Whether a merge is worth while.  recent: nodes behind the base of a graph that can be
+ * used, -1 without one.  pending: changes since then, or the rows of the truth where
+ * there is no graph.
  */
-bool bridge_merge_is_due(int64_t nodes, int64_t pending);
+bool bridge_merge_is_due(int64_t recent, int64_t pending);
 
 /*
  * That no other index of the schema has these graph files: two would remove
@@ -784,15 +850,29 @@ int bridge_merge_check_path(sqlite3 *db, const char *schema, const char *table, 
 
 /* ---------- build.c ---------- */
 
+/* What a merge makes, to be published. */
+typedef struct BridgeBuilt
+{
+	HnswBuilder *builder;
+	bool incremental; /* from the graph before and the changes since */
+	bool recent;      /* goes behind the base, which stays; else a new base, which is all */
+	int64_t *hidden;  /* with recent: labels of the base that do not count, sorted */
+	size_t hidden_count;
+} BridgeBuilt;
+
 /*
- * A builder with the truth as of change upto.  *current: the graph as of change
- * after, or NULL; closed and set to NULL when it proves corrupt, else it must outlive the
- * builder.
+ * The truth as of change upto.  current: the graph as of change after, or NULL; it must outlive
+ * what is built.  SQLITE_CORRUPT_VTAB where current cannot be built upon: it is to be done without.
+ * Free with bridge_built_free, also after a failure.
  */
-int bridge_build(BridgeMergeTask *task, BridgeStore *store, HnswSnapshot **current, int64_t after,
-				 int64_t upto, HnswBuilder **out, bool *incremental, BridgeError *err);
+int bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *current, int64_t after,
+				 int64_t upto, BridgeBuilt *out, BridgeError *err);
+void bridge_built_free(BridgeBuilt *built);
 
 bool bridge_merge_cancelled(const BridgeMergeTask *task);
+
+/* Read the files of a graph whole. */
+int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *sound, BridgeError *err);
 
 /* The task as the graph library takes it, in this phase.  It refers to task. */
 HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
@@ -800,12 +880,12 @@ HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
 /* ---------- publish.c ---------- */
 
 /*
- * Make the graph current, as of change seq.  before: the state the merge
+ * Make what was built current, as of change seq.  before: the state the merge
  * started from; another merge's publishing since then is SQLITE_BUSY_SNAPSHOT.
  * *warning (sqlite3_free) tells of what went wrong without harm.
  */
-int bridge_publish(BridgeStore *store, BridgeMergeTask *task, HnswBuilder *builder, const BridgeState *before,
-				   int64_t seq, char **warning, BridgeError *err);
+int bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *built,
+				   const BridgeState *before, int64_t seq, char **warning, BridgeError *err);
 
 /* Finish what an interrupted merge left undone after its graph became current. */
 void bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const BridgeState *state,

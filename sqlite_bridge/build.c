@@ -2,13 +2,16 @@
  * build.c
  *		The graph of the truth as of a change, as a builder.
  *
- * Two ways lead there:
+ * Three ways lead there, by the number of rows that differ from the base:
  *
- *	incremental	the current graph plus the changes after it; each rowid's last change
- *				counts
- *	full		the truth itself, in batches.  Rows that change between the noted
+ *	recent		few: the base stays; the recent segment, or an empty graph, plus the
+ *				changes after it
+ *	base		more: base and recent segment become one, plus the changes
+ *	truth		many: the truth itself, in batches.  Rows that change between the noted
  *				change and their batch may enter the graph in their newer form or
  *				not at all; each has a later change in the delta, which masks it
+ *
+ * Of the changes each rowid's last one counts.
  *
  * Every batch is a read transaction of its own that ends before building goes
  * on, so no lock of SQLite is held while distances are computed, and the WAL
@@ -25,6 +28,15 @@
  * neighbours are relinked), and a fresh build also finds the better links.
  */
 #define INCREMENTAL_SHARE 3
+
+/*
+ * The base stays until a sixteenth of its rows differ, and it is written at most
+ * that often: each changed row costs 16 rows of writing the base.  The recent segment is
+ * written anew whenever a fifth of it has changed (merge.c), which costs about 6.  Where
+ * a search costs no less than measuring every row, two segments are one too many.
+ */
+#define RECENT_SHARE 16
+#define BASE_ALONE 2000
 
 #define BATCH_BYTES (1 << 20)  /* read in one transaction */
 #define BUILD_BYTES (16 << 20) /* handed to the builder at once */
@@ -223,7 +235,7 @@ typedef struct Change
 	int64_t seq;
 } Change;
 
-/* The changes between two graphs. */
+/* The changes since the graph. */
 typedef struct Changes
 {
 	Stage *stage;
@@ -323,69 +335,256 @@ walk_changes(Changes *changes, int64_t after, int64_t upto, BridgeDeltaVisit vis
 	}
 }
 
+/* The noted changes, into the builder. */
 static int
-apply_changes(Stage *stage, int64_t after, int64_t upto, BridgeError *err)
+apply_changes(Changes *changes, int64_t after, int64_t upto, BridgeError *err)
 {
-	Changes changes = {stage, 0, 0, NULL, 0};
-	int rc = walk_changes(&changes, after, upto, visit_note, err);
+	Stage *stage = changes->stage;
 
-	if (rc == SQLITE_OK)
+	stage->built = stage->read = 0;
+	stage->total = (uint64_t) (upto - after);
+	return walk_changes(changes, after, upto, visit_apply, err);
+}
+
+/* ---------- from the segments ---------- */
+
+static int
+damaged(BridgeError *err)
+{
+	return bridge_error(err, SQLITE_CORRUPT_VTAB, "the graph file is damaged");
+}
+
+static int
+is_in(HnswSnapshot *map, int64_t label, bool *present, BridgeError *err)
+{
+	HnswStatus status = hnsw_snapshot_vector(map, label, NULL);
+
+	*present = status == HNSW_OK;
+	return status == HNSW_CORRUPT ? damaged(err) : SQLITE_OK;
+}
+
+static HnswSnapshot *
+recent_of(const BridgeSnapshot *current)
+{
+	return current->count > 1 ? current->graphs[1]->map : NULL;
+}
+
+/* How many rows differ from what the base says of them. */
+static int
+count_differing(const BridgeSnapshot *current, const Changes *changes, uint64_t *count, BridgeError *err)
+{
+	HnswSnapshot *recent = recent_of(current);
+	bool known = false;
+	int rc = SQLITE_OK;
+
+	*count = bridge_snapshot_recent(current);
+	for (size_t i = 0; recent != NULL && i < current->hidden_count && rc == SQLITE_OK; i++)
 	{
-		keep_last(&changes);
-		stage->total = (uint64_t) (upto - after);
-		rc = walk_changes(&changes, after, upto, visit_apply, err);
+		rc = is_in(recent, current->hidden[i], &known, err);
+		*count += !known;
 	}
-	sqlite3_free(changes.list);
+	for (size_t i = 0; i < changes->count && rc == SQLITE_OK; i++)
+	{
+		known = bridge_snapshot_hides(current, 0, changes->list[i].rowid);
+		if (!known && recent != NULL)
+			rc = is_in(recent, changes->list[i].rowid, &known, err);
+		*count += !known;
+	}
 	return rc;
 }
 
-/* ---------- either ---------- */
-
-int
-bridge_build(BridgeMergeTask *task, BridgeStore *store, HnswSnapshot **current, int64_t after, int64_t upto,
-			 HnswBuilder **out, bool *incremental, BridgeError *err)
+typedef struct NodeWalk
 {
-	const BridgeParams *p = &store->params;
-	HnswParams params = {(uint32_t) p->dim, p->metric, (uint32_t) p->m, (uint32_t) p->ef_construction,
-						 LEVEL_SEED};
-	Stage stage = {.task = task, .store = store, .dim = (size_t) p->dim};
-	HnswTask work = bridge_merge_work(task, BRIDGE_READING);
-	HnswError hnsw = {0};
-	HnswStatus status = HNSW_CORRUPT;
+	Stage *stage;
+	BridgeError *err;
+	int rc;
+} NodeWalk;
+
+static bool
+visit_node(void *arg, int64_t label, const float *vector)
+{
+	NodeWalk *walk = arg;
+
+	walk->rc = stage_push(walk->stage, label, vector, walk->err);
+	if (walk->rc == SQLITE_OK && stage_is_full(walk->stage))
+		walk->rc = stage_flush(walk->stage, walk->err);
+	return walk->rc == SQLITE_OK;
+}
+
+/* The base is in the builder: take out what it hides, put in what is recent. */
+static int
+fold_recent(Stage *stage, const BridgeSnapshot *current, BridgeError *err)
+{
+	HnswSnapshot *recent = recent_of(current);
+	NodeWalk walk = {stage, err, SQLITE_OK};
+
+	if (recent == NULL)
+		return SQLITE_OK;
+	for (size_t i = 0; i < current->hidden_count; i++)
+	{
+		bool replaced;
+		int rc = is_in(recent, current->hidden[i], &replaced, err);
+
+		if (rc != SQLITE_OK)
+			return rc;
+		if (!replaced)
+			(void) hnsw_builder_remove(stage->builder, current->hidden[i]);
+	}
+	if (hnsw_snapshot_each(recent, visit_node, &walk) == HNSW_CORRUPT)
+		return damaged(err);
+	return walk.rc == SQLITE_OK ? stage_flush(stage, err) : walk.rc;
+}
+
+/* What the base hides from now on: what it hid, and what has changed since. */
+static int
+hide(const BridgeSnapshot *current, const Changes *changes, BridgeBuilt *out, BridgeError *err)
+{
+	size_t next = 0;
 	int rc = SQLITE_OK;
 
-	*incremental = !task->rebuild && *current != NULL && upto >= after &&
-				   (uint64_t) (upto - after) <= hnsw_snapshot_info(*current)->count / INCREMENTAL_SHARE;
-	if (*incremental)
+	out->hidden = sqlite3_malloc64((current->hidden_count + changes->count + 1) * sizeof(*out->hidden));
+	if (out->hidden == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	for (size_t i = 0; i < changes->count && rc == SQLITE_OK; i++)
 	{
-		status = hnsw_builder_load(*current, &work, &stage.builder, &hnsw);
-		if (status == HNSW_OK)
-			rc = apply_changes(&stage, after, upto, err);
-		else if (status == HNSW_CORRUPT)
-		{
-			*incremental = false;
-			hnsw_snapshot_close(*current);
-			*current = NULL;
-		}
+		int64_t label = changes->list[i].rowid;
+		bool present;
+
+		while (next < current->hidden_count && current->hidden[next] < label)
+			out->hidden[out->hidden_count++] = current->hidden[next++];
+		if (next < current->hidden_count && current->hidden[next] == label)
+			continue;
+		rc = is_in(current->graphs[0]->map, label, &present, err);
+		if (rc == SQLITE_OK && present)
+			out->hidden[out->hidden_count++] = label;
 	}
-	if (!*incremental)
+	while (next < current->hidden_count)
+		out->hidden[out->hidden_count++] = current->hidden[next++];
+	return rc;
+}
+
+/* ---------- any ---------- */
+
+typedef enum Way
+{
+	FROM_TRUTH,
+	NEW_BASE,
+	NEW_RECENT
+} Way;
+
+/* *way, and the changes noted where they are needed. */
+static int
+choose(BridgeMergeTask *task, const BridgeSnapshot *current, int64_t after, int64_t upto, Changes *changes,
+	   Way *way, BridgeError *err)
+{
+	uint64_t nodes;
+	uint64_t differing;
+	int rc;
+
+	*way = FROM_TRUTH;
+	if (task->rebuild || current == NULL || upto < after)
+		return SQLITE_OK;
+	rc = walk_changes(changes, after, upto, visit_note, err);
+	if (rc != SQLITE_OK)
+		return rc;
+	keep_last(changes);
+	rc = count_differing(current, changes, &differing, err);
+	nodes = hnsw_snapshot_info(current->graphs[0]->map)->count;
+	if (rc == SQLITE_OK && nodes > BASE_ALONE && differing <= nodes / RECENT_SHARE)
+		*way = NEW_RECENT;
+	else if (rc == SQLITE_OK && differing <= nodes / INCREMENTAL_SHARE)
+		*way = NEW_BASE;
+	return rc;
+}
+
+/* The graph that the builder begins with: *from's, or none. */
+static int
+start(Stage *stage, const HnswSnapshot *from, uint64_t capacity, BridgeError *err)
+{
+	const BridgeParams *p = &stage->store->params;
+	HnswParams params = {(uint32_t) p->dim, p->metric, (uint32_t) p->m, (uint32_t) p->ef_construction,
+						 LEVEL_SEED};
+	HnswTask work = bridge_merge_work(stage->task, BRIDGE_READING);
+	HnswError hnsw = {0};
+	HnswStatus status = from != NULL ? hnsw_builder_load(from, &work, &stage->builder, &hnsw)
+									 : hnsw_builder_create(&params, capacity, &stage->builder, &hnsw);
+
+	return status == HNSW_OK ? SQLITE_OK : bridge_error_hnsw(err, status, &hnsw, "building the graph");
+}
+
+static int
+build_base(Stage *stage, const BridgeSnapshot *current, Changes *changes, int64_t after, int64_t upto,
+		   BridgeError *err)
+{
+	int rc = start(stage, current->graphs[0]->map, 0, err);
+
+	if (rc == SQLITE_OK)
+		rc = fold_recent(stage, current, err);
+	return rc == SQLITE_OK ? apply_changes(changes, after, upto, err) : rc;
+}
+
+static int
+build_recent(Stage *stage, const BridgeSnapshot *current, Changes *changes, int64_t after, int64_t upto,
+			 BridgeBuilt *out, BridgeError *err)
+{
+	bool sound = true;
+	int rc = SQLITE_OK;
+
+	/* Nothing else reads the base whole, which who asks for a merge may rely on. */
+	if (!stage->task->if_due || stage->task->verify)
+		rc = bridge_merge_verify(stage->task, current, &sound, err);
+	if (rc == SQLITE_OK && !sound)
+		rc = damaged(err);
+	if (rc == SQLITE_OK)
+		rc = start(stage, recent_of(current), changes->count, err);
+	if (rc == SQLITE_OK)
+		rc = apply_changes(changes, after, upto, err);
+	return rc == SQLITE_OK ? hide(current, changes, out, err) : rc;
+}
+
+void
+bridge_built_free(BridgeBuilt *built)
+{
+	if (built->builder != NULL)
+		hnsw_builder_free(built->builder);
+	sqlite3_free(built->hidden);
+	memset(built, 0, sizeof(*built));
+}
+
+int
+bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *current, int64_t after,
+			 int64_t upto, BridgeBuilt *out, BridgeError *err)
+{
+	Stage stage = {.task = task, .store = store, .dim = (size_t) store->params.dim};
+	Changes changes = {&stage, 0, 0, NULL, 0};
+	Way way;
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = choose(task, current, after, upto, &changes, &way, err);
+	if (rc == SQLITE_OK && way == NEW_RECENT)
+		rc = build_recent(&stage, current, &changes, after, upto, out, err);
+	else if (rc == SQLITE_OK && way == NEW_BASE)
+		rc = build_base(&stage, current, &changes, after, upto, err);
+	else if (rc == SQLITE_OK)
 	{
-		status = hnsw_builder_create(&params, *current != NULL ? hnsw_snapshot_info(*current)->count : 0,
-									 &stage.builder, &hnsw);
-		if (status == HNSW_OK)
+		rc = start(&stage, NULL, current != NULL ? bridge_snapshot_rows(current) : 0, err);
+		if (rc == SQLITE_OK)
 			rc = build_from_truth(&stage, err);
 	}
-	if (status == HNSW_OK && rc == SQLITE_OK)
+	if (rc == SQLITE_OK)
 	{
-		work = bridge_merge_work(task, BRIDGE_REPAIRING);
-		status = hnsw_builder_repair(stage.builder, &work, &hnsw);
+		HnswTask work = bridge_merge_work(task, BRIDGE_REPAIRING);
+		HnswError hnsw = {0};
+		HnswStatus status = hnsw_builder_repair(stage.builder, &work, &hnsw);
+
+		if (status != HNSW_OK)
+			rc = bridge_error_hnsw(err, status, &hnsw, "building the graph");
 	}
 	stage_free(&stage);
-	if (status != HNSW_OK)
-		rc = bridge_error_hnsw(err, status, &hnsw, "building the graph");
-	if (rc == SQLITE_OK)
-		*out = stage.builder;
-	else if (stage.builder != NULL)
-		hnsw_builder_free(stage.builder);
+	sqlite3_free(changes.list);
+	out->builder = stage.builder;
+	out->incremental = way != FROM_TRUTH;
+	out->recent = way == NEW_RECENT;
 	return rc;
 }

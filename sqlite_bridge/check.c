@@ -6,7 +6,7 @@
  * number.  In one snapshot of the database, which a rollback-journal database
  * cannot be written during:
  *
- *	- the graph file: checksums, structure, reachability
+ *	- each graph file: checksums, structure, reachability
  *	- graph and delta together against the truth, row by row: missing, superfluous,
  *	  differing vectors; and rows of the truth that are no vector of the index's at all
  *	- the triggers of content=, against today's unique indexes
@@ -32,6 +32,7 @@ typedef struct Check
 
 	BridgeState state;
 	BridgeSnapshot *snapshot; /* NULL: searches are exact */
+	int segment;              /* of it, the one looked at */
 	int64_t graph_rows;       /* nodes that the truth walk came across */
 
 	/* The delta's last change of each rowid, by rowid. */
@@ -90,7 +91,7 @@ report_structure(void *arg, const char *finding)
 {
 	Check *check = arg;
 
-	find(check, "graph: %s", finding);
+	find(check, "%s: %s", check->segment == 0 ? "graph" : "graph of recent changes", finding);
 	return check->count < FINDINGS;
 }
 
@@ -98,6 +99,26 @@ static bool
 structure_cancelled(void *arg)
 {
 	return bridge_cancelled(((Check *) arg)->index->connection);
+}
+
+/* Labels of the base that are hidden without need.  Those that should be hidden are found by the walk of nodes. */
+static int
+check_hidden(Check *check, BridgeError *err)
+{
+	const BridgeSnapshot *snapshot = check->snapshot;
+
+	for (size_t i = 0; i < snapshot->hidden_count; i++)
+	{
+		HnswStatus status = hnsw_snapshot_vector(snapshot->graphs[0]->map, snapshot->hidden[i], NULL);
+		int rc = poll_cancel(check, (int64_t) i, err);
+
+		if (rc != SQLITE_OK || status == HNSW_CORRUPT)
+			return rc; /* that the file is damaged is told for itself */
+		if (status != HNSW_OK)
+			find(check, "graph: row %lld is hidden in the base, which does not hold it",
+				 (long long) snapshot->hidden[i]);
+	}
+	return SQLITE_OK;
 }
 
 static int
@@ -117,12 +138,16 @@ check_graph(Check *check, BridgeError *err)
 				 check->index->rejected_reason[0] ? check->index->rejected_reason : "there is no graph file");
 		return SQLITE_OK;
 	}
-	status = hnsw_snapshot_check(check->snapshot->graph, &task, report_structure, check, &problems);
-	if (status == HNSW_INTERRUPTED)
-		return bridge_error(err, SQLITE_INTERRUPT, "interrupted");
-	if (status == HNSW_NOMEM)
-		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	return SQLITE_OK;
+	for (check->segment = 0; check->segment < check->snapshot->count; check->segment++)
+	{
+		status = hnsw_snapshot_check(check->snapshot->graphs[check->segment]->map, &task, report_structure,
+									 check, &problems);
+		if (status == HNSW_INTERRUPTED)
+			return bridge_error(err, SQLITE_INTERRUPT, "interrupted");
+		if (status == HNSW_NOMEM)
+			return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	}
+	return check_hidden(check, err);
 }
 
 /* ---------- graph and delta against the truth ---------- */
@@ -201,7 +226,7 @@ indexed_vector(Check *check, int64_t rowid, bool *present, BridgeError *err)
 
 	while (check->next < check->change_count && check->changes[check->next].rowid < rowid)
 		pass_change(check, &check->changes[check->next++]);
-	status = hnsw_snapshot_vector(check->snapshot->graph, rowid, check->vector);
+	status = bridge_snapshot_vector(check->snapshot, rowid, check->vector);
 	check->graph_rows += status == HNSW_OK;
 	*present = status == HNSW_OK;
 	if (check->next < check->change_count && check->changes[check->next].rowid == rowid)
@@ -311,6 +336,11 @@ visit_node(void *arg, int64_t label, const float *vector)
 	walk->rc = poll_cancel(check, ++walk->visited, walk->err);
 	if (walk->rc != SQLITE_OK)
 		return false;
+	if (bridge_snapshot_hides(check->snapshot, check->segment, label))
+		return true;
+	for (int i = check->segment + 1; i < check->snapshot->count; i++)
+		if (hnsw_snapshot_vector(check->snapshot->graphs[i]->map, label, NULL) == HNSW_OK)
+			find(check, "row %lld: twice in the index", (long long) label);
 	while (low < high)
 	{
 		size_t middle = low + (high - low) / 2;
@@ -340,8 +370,8 @@ check_rows(Check *check, BridgeError *err)
 	check->vector = sqlite3_malloc64((sqlite3_uint64) check->index->dim * sizeof(float));
 	if (check->vector == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	rc = bridge_store_delta(check->store, check->state.segments[0].seq, check->state.counter, -1, note_change,
-							check, NULL, err);
+	rc = bridge_store_delta(check->store, check->state.segments[check->state.segment_count - 1].seq,
+							check->state.counter, -1, note_change, check, NULL, err);
 	keep_last(check);
 	if (rc == SQLITE_OK)
 		rc = walk_truth(check, err);
@@ -349,10 +379,12 @@ check_rows(Check *check, BridgeError *err)
 		return rc;
 	while (check->next < check->change_count)
 		pass_change(check, &check->changes[check->next++]);
-	if (check->graph_rows == (int64_t) hnsw_snapshot_info(check->snapshot->graph)->count)
+	if (check->graph_rows == (int64_t) bridge_snapshot_rows(check->snapshot))
 		return SQLITE_OK;
-	if (hnsw_snapshot_each(check->snapshot->graph, visit_node, &walk) == HNSW_CORRUPT)
-		return bridge_error(err, SQLITE_CORRUPT, "the graph file is damaged");
+	for (check->segment = 0; check->segment < check->snapshot->count && walk.rc == SQLITE_OK; check->segment++)
+		if (hnsw_snapshot_each(check->snapshot->graphs[check->segment]->map, visit_node, &walk) ==
+			HNSW_CORRUPT)
+			return bridge_error(err, SQLITE_CORRUPT, "the graph file is damaged");
 	return walk.rc;
 }
 
@@ -489,10 +521,12 @@ check_sources(Check *check, BridgeError *err)
 static bool
 give_up_damaged(Check *check)
 {
-	if (check->snapshot == NULL || !hnsw_snapshot_is_corrupt(check->snapshot->graph))
+	const BridgeGraph *damaged = check->snapshot != NULL ? bridge_snapshot_damaged(check->snapshot) : NULL;
+
+	if (damaged == NULL)
 		return false;
 	find(check, "graph: the file is damaged; searches are exact until the next merge");
-	bridge_index_reject(check->index, check->snapshot->token, "the graph file is damaged");
+	bridge_index_reject(check->index, damaged->token, "the graph file is damaged");
 	bridge_snapshot_release(check->snapshot);
 	check->snapshot = NULL;
 	return true;

@@ -194,7 +194,7 @@ bridge_delta_refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *
 					 BridgeError *err)
 {
 	const BridgeDelta *delta = index->delta;
-	int64_t after = state->segments[0].seq;
+	int64_t after = state->segments[state->segment_count - 1].seq;
 	CacheFill fill = {index, store->params.dim, 0};
 	int rc = SQLITE_OK;
 
@@ -253,6 +253,6 @@ bridge_delta_measure(BridgeIndex *index, BridgeStore *store, const BridgeState *
 	DistanceFill fill = {index, out, query, store->params.metric, store->params.dim, 0};
 
 	bridge_delta_clear(out);
-	return bridge_store_delta(store, state->segments[0].seq, state->counter, -1, distance_row, &fill, NULL,
-							  err);
+	return bridge_store_delta(store, state->segments[state->segment_count - 1].seq, state->counter, -1,
+							  distance_row, &fill, NULL, err);
 }

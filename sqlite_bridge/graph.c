@@ -1,9 +1,9 @@
 /*
  * graph.c
- *		The graph as one source of a KNN scan.
+ *		The graph files as sources of a KNN scan, a stream each.
  *
  * A cursor of the graph library has memory in proportion to the graph, so one
- * is kept with the index and used again while graph and ef are the same.  Its
+ * a segment is kept with the index and used again while graph and ef are the same.  Its
  * callbacks reach the scan they work for through the searcher.
  */
 #include "sqlite_bridge/bridge_int.h"
@@ -13,7 +13,8 @@
 struct BridgeSearcher
 {
 	HnswCursor *cursor;
-	BridgeSnapshot *snapshot; /* held */
+	BridgeGraph *graph; /* held */
+	int segment;        /* which one of the query's snapshot it is */
 	int ef;
 	bool masked;        /* admit is asked */
 	BridgeQuery *query; /* the scan it works for, NULL while idle */
@@ -25,9 +26,12 @@ struct BridgeSearcher
 static bool
 admit(void *arg, int64_t label)
 {
-	const BridgeQuery *query = ((BridgeSearcher *) arg)->query;
+	const BridgeSearcher *searcher = arg;
+	const BridgeQuery *query = searcher->query;
 
-	return bridge_delta_find(query->mask, label) < 0 && bridge_query_wants(query, label);
+	return bridge_delta_find(query->mask, label) < 0 &&
+		   !bridge_snapshot_hides(query->snapshot, searcher->segment, label) &&
+		   bridge_query_wants(query, label);
 }
 
 /*
@@ -43,7 +47,7 @@ is_costly(const BridgeSearcher *searcher)
 
 	hnsw_search_stats(searcher->cursor, &now);
 	if (now.exhausted)
-		return (uint64_t) query->only_count * 8 < hnsw_snapshot_info(searcher->snapshot->graph)->count;
+		return (uint64_t) query->only_count * 8 < hnsw_snapshot_info(searcher->graph->map)->count;
 	return now.distances_computed > searcher->budget;
 }
 
@@ -65,12 +69,12 @@ bridge_searcher_free(BridgeSearcher *searcher)
 		return;
 	if (searcher->cursor != NULL)
 		hnsw_search_end(searcher->cursor);
-	bridge_snapshot_release(searcher->snapshot);
+	bridge_graph_release(searcher->graph);
 	sqlite3_free(searcher);
 }
 
 static int
-make_searcher(BridgeQuery *query, bool masked, BridgeSearcher **out, BridgeError *err)
+make_searcher(BridgeQuery *query, int segment, bool masked, BridgeSearcher **out, BridgeError *err)
 {
 	BridgeSearcher *searcher = sqlite3_malloc64(sizeof(*searcher));
 	HnswSearchOptions options = {.ef = (uint32_t) query->ef,
@@ -88,9 +92,10 @@ make_searcher(BridgeQuery *query, bool masked, BridgeSearcher **out, BridgeError
 	searcher->query = query;
 	searcher->ef = query->ef;
 	searcher->masked = masked;
-	searcher->snapshot = query->snapshot;
-	searcher->snapshot->references++;
-	status = hnsw_search_begin(query->snapshot->graph, query->vector, &options, &searcher->cursor, &error);
+	searcher->segment = segment;
+	searcher->graph = query->snapshot->graphs[segment];
+	bridge_graph_hold(searcher->graph);
+	status = hnsw_search_begin(searcher->graph->map, query->vector, &options, &searcher->cursor, &error);
 	if (status != HNSW_OK)
 	{
 		searcher->cursor = NULL;
@@ -108,18 +113,20 @@ budget_of(const BridgeQuery *query)
 	return query->has_only && query->strategy == BRIDGE_AUTO ? 2 * (uint64_t) query->only_count + 1000 : 0;
 }
 
-int
-bridge_graph_begin(BridgeQuery *query, BridgeError *err)
+static int
+begin_one(BridgeQuery *query, int segment, BridgeError *err)
 {
 	BridgeIndex *index = query->index;
-	BridgeSearcher *searcher = index->searcher;
-	bool masked = query->mask->count > 0 || query->has_only;
+	BridgeStream *stream = &query->streams[segment];
+	BridgeSearcher *searcher = index->searchers[segment];
+	bool masked =
+		query->mask->count > 0 || query->has_only || (segment == 0 && query->snapshot->hidden_count > 0);
 	HnswError error = {0};
 	HnswStatus status;
 	int rc;
 
-	index->searcher = NULL;
-	if (searcher != NULL && searcher->snapshot == query->snapshot && searcher->ef == query->ef &&
+	index->searchers[segment] = NULL;
+	if (searcher != NULL && searcher->graph == query->snapshot->graphs[segment] && searcher->ef == query->ef &&
 		searcher->masked == masked)
 	{
 		searcher->query = query;
@@ -133,24 +140,35 @@ bridge_graph_begin(BridgeQuery *query, BridgeError *err)
 	else
 	{
 		bridge_searcher_free(searcher);
-		rc = make_searcher(query, masked, &searcher, err);
+		rc = make_searcher(query, segment, masked, &searcher, err);
 		if (rc != SQLITE_OK)
 			return rc;
 	}
 	memset(&searcher->counted, 0, sizeof(searcher->counted));
 	searcher->budget = budget_of(query);
 	searcher->costly = false;
-	query->searcher = searcher;
-	query->graph_hit_ready = false;
+	stream->searcher = searcher;
+	stream->ready = false;
 	return SQLITE_OK;
 }
 
-HnswStatus
-bridge_graph_next(BridgeQuery *query, bool *costly)
+int
+bridge_graph_begin(BridgeQuery *query, BridgeError *err)
 {
-	BridgeSearcher *searcher = query->searcher;
+	int rc = SQLITE_OK;
+
+	for (int i = 0; i < query->snapshot->count && rc == SQLITE_OK; i++)
+		rc = begin_one(query, i, err);
+	return rc;
+}
+
+HnswStatus
+bridge_graph_next(BridgeQuery *query, int segment, bool *costly)
+{
+	BridgeStream *stream = &query->streams[segment];
+	BridgeSearcher *searcher = stream->searcher;
 	BridgeStats *stats = query->stats;
-	HnswStatus status = hnsw_search_next(searcher->cursor, &query->graph_hit);
+	HnswStatus status = hnsw_search_next(searcher->cursor, &stream->hit);
 	HnswStats now;
 
 	hnsw_search_stats(searcher->cursor, &now);
@@ -163,18 +181,28 @@ bridge_graph_next(BridgeQuery *query, bool *costly)
 }
 
 void
-bridge_graph_end(BridgeQuery *query)
+bridge_graph_end_one(BridgeQuery *query, int segment)
 {
-	BridgeSearcher *searcher = query->searcher;
+	BridgeIndex *index = query->index;
+	BridgeStream *stream = &query->streams[segment];
+	BridgeSearcher *searcher = stream->searcher;
 
 	if (searcher == NULL)
 		return;
-	query->searcher = NULL;
-	query->graph_hit_ready = false;
+	stream->searcher = NULL;
+	stream->ready = false;
 	searcher->query = NULL;
 	/* Not one of a graph that has been replaced: it would keep the file mapped. */
-	if (query->index->searcher == NULL && query->index->snapshot == searcher->snapshot)
-		query->index->searcher = searcher;
+	if (index->searchers[segment] == NULL && index->snapshot != NULL &&
+		index->snapshot->graphs[segment] == searcher->graph)
+		index->searchers[segment] = searcher;
 	else
 		bridge_searcher_free(searcher);
+}
+
+void
+bridge_graph_end(BridgeQuery *query)
+{
+	for (int i = 0; i < BRIDGE_MAX_SEGMENTS; i++)
+		bridge_graph_end_one(query, i);
 }

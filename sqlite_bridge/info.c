@@ -9,7 +9,11 @@
  *	delta_stored	rows of the delta table, trimmed or not
  *	merge_due		whether a merge is worth while
  *	merge			the connection's automatic merge: running, phase, done (a share), merges, error
- *	graph			state, reason, path, token, seq, nodes, layers, bytes, code
+ *	graph			state, reason, path, token, seq, nodes, layers, bytes, code, segments, hidden
+ *
+ * token is the base's, seq what the whole graph is the image of; nodes are rows, bytes those
+ * of all files, layers the most.  segments has token, seq, nodes and bytes of each file, base first;
+ * hidden says how many nodes of the base do not count.
  *
  * graph.state is `used`; `none` before the first merge; `missing`; `foreign` for
  * a file of another database; `older` for another image than the database
@@ -26,8 +30,9 @@ typedef struct GraphState
 {
 	const char *state;
 	char reason[240];
-	HnswSnapshotInfo info; /* where there is a graph to speak of */
-	bool has_info;
+	int segment_count; /* with info: all of them, or the one that cannot be used */
+	HnswSnapshotInfo infos[BRIDGE_MAX_SEGMENTS];
+	uint64_t hidden;
 } GraphState;
 
 /* ---------- the graph file ---------- */
@@ -48,28 +53,29 @@ state_of_status(HnswStatus status)
 	}
 }
 
-/* Look at one name; true when the file there is the current graph. */
+/* Look at one name; true when the file there is the segment, and info is filled in. */
 static bool
-look_at(const BridgeIndex *index, const char *path, const BridgeSegment *segment, GraphState *out)
+look_at(const BridgeIndex *index, const char *path, const BridgeSegment *segment, HnswSnapshotInfo *info,
+		GraphState *out)
 {
 	HnswSnapshot *graph = NULL;
 	HnswError error = {0};
 	HnswStatus status = hnsw_snapshot_open(path, &graph, &error);
 
 	out->reason[0] = '\0';
-	out->has_info = status == HNSW_OK;
+	memset(info, 0, sizeof(*info));
 	if (status != HNSW_OK)
 	{
 		out->state = state_of_status(status);
 		sqlite3_snprintf(sizeof(out->reason), out->reason, "%s", error.message);
 		return false;
 	}
-	out->info = *hnsw_snapshot_info(graph);
+	*info = *hnsw_snapshot_info(graph);
 	hnsw_snapshot_close(graph);
-	if (out->info.identity.database_device != index->files.device ||
-		out->info.identity.database_inode != index->files.inode)
+	if (info->identity.database_device != index->files.device ||
+		info->identity.database_inode != index->files.inode)
 		out->state = "foreign";
-	else if (memcmp(out->info.identity.token, segment->token, HNSW_TOKEN_BYTES) != 0)
+	else if (memcmp(info->identity.token, segment->token, HNSW_TOKEN_BYTES) != 0)
 		out->state = "older";
 	else
 	{
@@ -94,43 +100,82 @@ mention_path(const BridgeIndex *index, const BridgeSegment *segment, GraphState 
 	sqlite3_free(name);
 }
 
+/* Look for a segment's file under its names. */
+static bool
+look_for(const BridgeIndex *index, const BridgeState *state, int segment, GraphState *out)
+{
+	const BridgeSegment *wanted = &state->segments[segment];
+	HnswSnapshotInfo *info = &out->infos[segment];
+	char *name = bridge_files_token_path(&index->files, wanted->token);
+	bool found = name != NULL && look_at(index, name, wanted, info, out);
+
+	/* Where neither will do, the state of the second, which people know, is told. */
+	if (!found && segment == 0)
+		found = look_at(index, index->files.path, wanted, info, out);
+	sqlite3_free(name);
+	if (found && index->rejected && memcmp(index->rejected_token, wanted->token, HNSW_TOKEN_BYTES) == 0)
+	{
+		out->state = "corrupt";
+		sqlite3_snprintf(sizeof(out->reason), out->reason, "%s", index->rejected_reason);
+		found = false;
+	}
+	return found;
+}
+
+/* How many nodes of the base are hidden, without having the graph open. */
+static int
+count_hidden(BridgeStore *store, GraphState *out, BridgeError *err)
+{
+	int64_t *hidden;
+	size_t count;
+	bool sound;
+	int rc = bridge_store_hidden(store, &hidden, &count, &sound, err);
+
+	sqlite3_free(hidden);
+	out->hidden = count;
+	if (rc == SQLITE_OK && !sound)
+	{
+		out->state = "corrupt";
+		sqlite3_snprintf(sizeof(out->reason), out->reason, "the list of the base's hidden rows is damaged");
+	}
+	return rc;
+}
+
 /*
  * What searches find at this moment.  The connection may know more than the
- * header shows: a block that proved damaged.
+ * headers show: a block that proved damaged.
  */
-static void
-find_graph(const BridgeIndex *index, const BridgeState *state, GraphState *out)
+static int
+find_graph(const BridgeIndex *index, BridgeStore *store, const BridgeState *state, GraphState *out,
+		   BridgeError *err)
 {
-	const BridgeSegment *segment = &state->segments[0];
-	char *name;
-
 	memset(out, 0, sizeof(*out));
 	out->state = "none";
 	if (state->segment_count == 0)
-		return;
-	if (index->snapshot != NULL && memcmp(index->snapshot->token, segment->token, HNSW_TOKEN_BYTES) == 0)
+		return SQLITE_OK;
+	if (bridge_snapshot_is_of(index->snapshot, state))
 	{
-		out->info = *hnsw_snapshot_info(index->snapshot->graph);
-		out->has_info = true;
-		out->state = hnsw_snapshot_is_corrupt(index->snapshot->graph) ? "corrupt" : "used";
-		return;
+		for (int i = 0; i < index->snapshot->count; i++)
+			out->infos[i] = *hnsw_snapshot_info(index->snapshot->graphs[i]->map);
+		out->segment_count = index->snapshot->count;
+		out->hidden = index->snapshot->hidden_count;
+		out->state = bridge_snapshot_damaged(index->snapshot) != NULL ? "corrupt" : "used";
+		return SQLITE_OK;
 	}
 	if (index->files.path == NULL)
 	{
 		out->state = "missing";
-		return;
+		return SQLITE_OK;
 	}
-	name = bridge_files_token_path(&index->files, segment->token);
-	/* Where neither will do, the state of the second, which people know, is told. */
-	if (name == NULL || !look_at(index, name, segment, out))
-		look_at(index, index->files.path, segment, out);
-	sqlite3_free(name);
-	if (strcmp(out->state, "used") == 0 && index->rejected &&
-		memcmp(index->rejected_token, segment->token, HNSW_TOKEN_BYTES) == 0)
+	for (int i = 0; i < state->segment_count; i++)
 	{
-		out->state = "corrupt";
-		sqlite3_snprintf(sizeof(out->reason), out->reason, "%s", index->rejected_reason);
+		bool found = look_for(index, state, i, out);
+
+		out->segment_count += out->infos[i].count > 0 || found;
+		if (!found)
+			return SQLITE_OK;
 	}
+	return state->segment_count > 1 ? count_hidden(store, out, err) : SQLITE_OK;
 }
 
 /* ---------- JSON ---------- */
@@ -182,6 +227,39 @@ put_truth(sqlite3_str *out, const char *key, bool truth)
 	sqlite3_str_appendf(out, ",\"%s\":%s", key, truth ? "true" : "false");
 }
 
+/* As bridge_snapshot_rows. */
+static uint64_t
+graph_rows(const GraphState *graph)
+{
+	uint64_t rows = 0;
+
+	for (int i = 0; i < graph->segment_count; i++)
+		rows += graph->infos[i].count;
+	return rows > graph->hidden ? rows - graph->hidden : 0;
+}
+
+static void
+put_segments(sqlite3_str *out, const GraphState *graph)
+{
+	put_key(out, "segments");
+	sqlite3_str_appendchar(out, 1, '[');
+	for (int i = 0; i < graph->segment_count; i++)
+	{
+		const HnswSnapshotInfo *info = &graph->infos[i];
+		char token[17];
+
+		bridge_token_format(info->identity.token, token);
+		sqlite3_str_appendall(out, i > 0 ? ",{" : "{");
+		put_text(out, "token", token);
+		put_number(out, "seq", info->identity.seq);
+		put_number(out, "nodes", (sqlite3_int64) info->count);
+		put_number(out, "bytes", (sqlite3_int64) info->file_bytes);
+		sqlite3_str_appendchar(out, 1, '}');
+	}
+	sqlite3_str_appendchar(out, 1, ']');
+	put_number(out, "hidden", (sqlite3_int64) graph->hidden);
+}
+
 static void
 put_graph(sqlite3_str *out, const BridgeIndex *index, const BridgeState *state, const GraphState *graph)
 {
@@ -195,14 +273,23 @@ put_graph(sqlite3_str *out, const BridgeIndex *index, const BridgeState *state, 
 	{
 		bridge_token_format(state->segments[0].token, token);
 		put_text(out, "token", token);
-		put_number(out, "seq", state->segments[0].seq);
+		put_number(out, "seq", state->segments[state->segment_count - 1].seq);
 	}
-	if (graph->has_info)
+	if (graph->segment_count > 0)
 	{
-		put_number(out, "nodes", (sqlite3_int64) graph->info.count);
-		put_number(out, "layers", graph->info.layers);
-		put_number(out, "bytes", (sqlite3_int64) graph->info.file_bytes);
-		put_text(out, "code", graph->info.code);
+		uint64_t bytes = 0;
+		uint32_t layers = 0;
+
+		for (int i = 0; i < graph->segment_count; i++)
+		{
+			bytes += graph->infos[i].file_bytes;
+			layers = layers > graph->infos[i].layers ? layers : graph->infos[i].layers;
+		}
+		put_number(out, "nodes", (sqlite3_int64) graph_rows(graph));
+		put_number(out, "layers", layers);
+		put_number(out, "bytes", (sqlite3_int64) bytes);
+		put_text(out, "code", graph->infos[0].code);
+		put_segments(out, graph);
 	}
 	sqlite3_str_appendall(out, "}");
 }
@@ -257,6 +344,7 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	int64_t rows = 0;
 	int64_t stored = 0;
 	int64_t lacking;
+	int64_t recent;
 	int rc = bridge_hold_view(store, &hold, err);
 
 	if (rc == SQLITE_OK)
@@ -265,11 +353,13 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 		rc = bridge_store_truth_count(store, &rows, err);
 	if (rc == SQLITE_OK)
 		rc = count_delta(store, &stored, err);
+	if (rc == SQLITE_OK)
+		rc = find_graph(index, store, &state, &graph, err);
 	sqlite3_finalize(hold);
 	if (rc != SQLITE_OK)
 		return rc;
 
-	find_graph(index, &state, &graph);
+	recent = graph.segment_count > 1 ? (int64_t) graph.infos[1].count : 0;
 	if (strcmp(graph.state, "used") == 0)
 		mention_path(index, &state.segments[0], &graph);
 	lacking = state.counter - (state.segment_count > 0 ? state.segments[state.segment_count - 1].seq : 0);
@@ -287,7 +377,7 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	put_number(out, "delta_rows", lacking);
 	put_number(out, "delta_stored", stored);
 	put_truth(out, "merge_due",
-			  strcmp(graph.state, "used") == 0 ? bridge_merge_is_due((int64_t) graph.info.count, lacking)
+			  strcmp(graph.state, "used") == 0 ? bridge_merge_is_due(recent, lacking)
 											   : bridge_merge_is_due(-1, rows));
 	put_graph(out, index, &state, &graph);
 	put_merge(out, index->connection);

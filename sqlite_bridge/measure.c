@@ -15,28 +15,10 @@ bridge_query_within(const BridgeQuery *query, double distance)
 	return !query->bounded || distance < query->bound || (query->bound_inclusive && distance == query->bound);
 }
 
-static bool
-is_among(const int64_t *sorted, size_t count, int64_t rowid)
-{
-	size_t low = 0;
-
-	if (count == 0)
-		return false;
-	while (count > 1)
-	{
-		size_t half = count / 2;
-
-		if (sorted[low + half] <= rowid)
-			low += half;
-		count -= half;
-	}
-	return sorted[low] == rowid;
-}
-
 bool
 bridge_query_wants(const BridgeQuery *query, int64_t rowid)
 {
-	return !query->has_only || is_among(query->only, query->only_count, rowid);
+	return !query->has_only || bridge_labels_have(query->only, query->only_count, rowid);
 }
 
 static int
@@ -75,7 +57,7 @@ measure(BridgeQuery *query, int64_t rowid, const float *vector, BridgeError *err
 static bool
 was_given(const BridgeQuery *query, int64_t rowid)
 {
-	return is_among(query->given, query->given_count, rowid);
+	return bridge_labels_have(query->given, query->given_count, rowid);
 }
 
 /* Rows that are still to come, for the size of hits. */
@@ -210,7 +192,7 @@ measure_listed_labels(BridgeQuery *query, float *vector, HnswStatus *status, Bri
 			rc = measure_entry(query, query->mask, (size_t) entry, err);
 			continue;
 		}
-		*status = hnsw_snapshot_vector(query->snapshot->graph, rowid, vector);
+		*status = bridge_snapshot_vector(query->snapshot, rowid, vector);
 		if (*status == HNSW_OK)
 			rc = measure(query, rowid, vector, err);
 		else if (*status != HNSW_NOTFOUND)
@@ -224,6 +206,7 @@ typedef struct NodeVisit
 {
 	BridgeQuery *query;
 	BridgeError *err;
+	int segment;
 	int rc;
 } NodeVisit;
 
@@ -234,7 +217,8 @@ measure_node(void *arg, int64_t label, const float *vector)
 	BridgeQuery *query = visit->query;
 
 	visit->rc = poll_cancel(query, visit->err);
-	if (visit->rc == SQLITE_OK && bridge_delta_find(query->mask, label) < 0 && !was_given(query, label))
+	if (visit->rc == SQLITE_OK && bridge_delta_find(query->mask, label) < 0 &&
+		!bridge_snapshot_hides(query->snapshot, visit->segment, label) && !was_given(query, label))
 		visit->rc = measure(query, label, vector, visit->err);
 	return visit->rc == SQLITE_OK;
 }
@@ -242,13 +226,15 @@ measure_node(void *arg, int64_t label, const float *vector)
 static int
 measure_nodes(BridgeQuery *query, HnswStatus *status, BridgeError *err)
 {
-	NodeVisit visit = {query, err, SQLITE_OK};
+	NodeVisit visit = {query, err, 0, SQLITE_OK};
 
 	for (size_t i = 0; i < query->mask->count && visit.rc == SQLITE_OK; i++)
 		if (!was_given(query, query->mask->labels[i]))
 			visit.rc = measure_entry(query, query->mask, i, err);
-	*status =
-		visit.rc == SQLITE_OK ? hnsw_snapshot_each(query->snapshot->graph, measure_node, &visit) : HNSW_OK;
+	*status = HNSW_OK;
+	for (; visit.segment < query->snapshot->count && visit.rc == SQLITE_OK && *status == HNSW_OK;
+		 visit.segment++)
+		*status = hnsw_snapshot_each(query->snapshot->graphs[visit.segment]->map, measure_node, &visit);
 	return visit.rc;
 }
 
@@ -272,7 +258,7 @@ bridge_measure_snapshot(BridgeQuery *query, BridgeError *err)
 		rc = measure_nodes(query, &status, err);
 	if (rc != SQLITE_OK)
 		return rc;
-	if (status != HNSW_OK || hnsw_snapshot_is_corrupt(query->snapshot->graph))
+	if (status != HNSW_OK || bridge_snapshot_damaged(query->snapshot) != NULL)
 		return bridge_error_hnsw(err, status == HNSW_OK ? HNSW_CORRUPT : status, NULL,
 								 "%s: reading the graph file", query->index->table);
 	bridge_hits_order(&query->hits);

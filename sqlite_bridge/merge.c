@@ -1,6 +1,6 @@
 /*
  * merge.c
- *		From truth and delta to a new graph.
+ *		From truth and delta to a new graph, or to its recent segment.
  *
  * A merge runs on a connection of its own.  It notes the number S of the last
  * committed change, makes the graph of the truth as of S (build.c), and hands it
@@ -16,19 +16,19 @@
  * When merging is worth while.  Computing 2,000 exact distances costs about
  * as much as one graph search at the default settings (both about 1,000 to
  * 2,000 distances), so below that a graph gains nothing.  Above it the delta
- * may also grow to a twentieth of the graph before the graph is written anew:
- * this bounds the writing at 20 times the changes, and a delta that large
- * still costs less than it did to get it there.
+ * may also grow to a fifth of the recent segment before that is written anew,
+ * which bounds this writing at about 6 times the changes, however long the base
+ * stays (build.c).
  */
 #define DUE_ROWS 2000
-#define DUE_SHARE 20
+#define DUE_SHARE 5
 
 #define LAST_PAUSE_MS 100
 
 bool
-bridge_merge_is_due(int64_t nodes, int64_t pending)
+bridge_merge_is_due(int64_t recent, int64_t pending)
 {
-	return pending > DUE_ROWS && (nodes < 0 || pending > nodes / DUE_SHARE);
+	return pending > DUE_ROWS && (recent < 0 || pending > recent / DUE_SHARE);
 }
 
 const char *
@@ -79,41 +79,19 @@ bridge_merge_work(BridgeMergeTask *task, BridgePhase phase)
 /* ---------- one merge ---------- */
 
 /* The graph that the merge starts from; NULL where there is none to be used. */
-static HnswSnapshot *
-open_current(const BridgeMergeTask *task, const BridgeStore *store, const BridgeState *state)
+static int
+open_current(const BridgeMergeTask *task, BridgeStore *store, const BridgeState *state, BridgeSnapshot **out,
+			 BridgeError *err)
 {
-	const BridgeSegment *base = &state->segments[0];
-	const BridgeFiles *files = task->files;
-	char *name;
+	char reason[240];
 
-	if (state->segment_count != 1 ||
-		(task->distrusts && memcmp(task->distrusted, base->token, HNSW_TOKEN_BYTES) == 0))
-		return NULL;
-	name = bridge_files_token_path(files, base->token);
-	for (int i = 0; i < 2 && name != NULL; i++)
-	{
-		HnswSnapshot *graph = NULL;
-
-		if (hnsw_snapshot_open(i == 0 ? name : files->path, &graph, NULL) == HNSW_OK)
-		{
-			const HnswSnapshotInfo *info = hnsw_snapshot_info(graph);
-			const BridgeParams *p = &store->params;
-
-			if (memcmp(info->identity.token, base->token, HNSW_TOKEN_BYTES) == 0 &&
-				info->identity.database_device == files->device &&
-				info->identity.database_inode == files->inode && info->identity.seq == base->seq &&
-				info->params.dim == (uint32_t) p->dim && info->params.metric == p->metric &&
-				info->params.m == (uint32_t) p->m &&
-				info->params.ef_construction == (uint32_t) p->ef_construction)
-			{
-				sqlite3_free(name);
-				return graph;
-			}
-			hnsw_snapshot_close(graph);
-		}
-	}
-	sqlite3_free(name);
-	return NULL;
+	*out = NULL;
+	if (task->rebuild)
+		return SQLITE_OK;
+	for (int i = 0; i < state->segment_count && task->distrusts; i++)
+		if (memcmp(task->distrusted, state->segments[i].token, HNSW_TOKEN_BYTES) == 0)
+			return SQLITE_OK;
+	return bridge_snapshot_open(task->files, store, state, NULL, reason, sizeof(reason), out, err);
 }
 
 static int
@@ -124,14 +102,14 @@ visit_count(void *arg, int64_t rowid, const float *vector, BridgeError *err)
 
 /* Whether the state calls for a merge, without counting more than needed. */
 static int
-is_due(BridgeStore *store, const BridgeState *state, HnswSnapshot *current, bool *due, BridgeError *err)
+is_due(BridgeStore *store, const BridgeState *state, const BridgeSnapshot *current, bool *due, BridgeError *err)
 {
 	int64_t rows = 0;
 	int rc;
 
 	if (current != NULL)
 	{
-		*due = bridge_merge_is_due((int64_t) hnsw_snapshot_info(current)->count,
+		*due = bridge_merge_is_due((int64_t) bridge_snapshot_recent(current),
 								   state->counter - state->segments[state->segment_count - 1].seq);
 		return SQLITE_OK;
 	}
@@ -140,43 +118,72 @@ is_due(BridgeStore *store, const BridgeState *state, HnswSnapshot *current, bool
 	return rc;
 }
 
-/*
- * Whether the graph is sound, where nothing else makes the merge read it.  An
- * automatic merge trusts it, unless somebody came across a damaged block.
- */
-static int
-verify(BridgeMergeTask *task, HnswSnapshot *graph, bool *sound, BridgeError *err)
+int
+bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *sound, BridgeError *err)
 {
 	HnswTask work = bridge_merge_work(task, BRIDGE_READING);
-	uint64_t problems = 0;
-	HnswStatus status =
-		task->if_due && !task->verify ? HNSW_OK : hnsw_snapshot_check(graph, &work, NULL, NULL, &problems);
 
-	*sound = problems == 0 && status != HNSW_CORRUPT;
-	if (status != HNSW_OK && status != HNSW_CORRUPT)
-		return bridge_error_hnsw(err, status, NULL, "verifying the graph");
+	*sound = true;
+	for (int i = 0; i < graph->count && *sound; i++)
+	{
+		uint64_t problems = 0;
+		HnswStatus status = hnsw_snapshot_check(graph->graphs[i]->map, &work, NULL, NULL, &problems);
+
+		*sound = problems == 0 && status != HNSW_CORRUPT;
+		if (status != HNSW_OK && status != HNSW_CORRUPT)
+			return bridge_error_hnsw(err, status, NULL, "verifying the graph");
+	}
 	return SQLITE_OK;
 }
 
-/* Build and publish; *current may be used up. */
+static int64_t
+last_seq(const BridgeState *state)
+{
+	return state->segment_count > 0 ? state->segments[state->segment_count - 1].seq : 0;
+}
+
+/* Build and publish. */
 static int
-make_graph(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state, HnswSnapshot **current,
+make_graph(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state, const BridgeSnapshot *current,
 		   BridgeMergeResult *result, BridgeError *err)
 {
-	int64_t after = state->segment_count > 0 ? state->segments[state->segment_count - 1].seq : 0;
-	HnswBuilder *builder = NULL;
-	int rc = bridge_build(task, store, current, after, state->counter, &builder, &result->incremental, err);
+	BridgeBuilt built;
+	int rc = bridge_build(task, store, current, last_seq(state), state->counter, &built, err);
 
 	if (rc == SQLITE_OK)
-		rc = bridge_publish(store, task, builder, state, state->counter, &result->warning, err);
+		rc = bridge_publish(store, task, &built, state, state->counter, &result->warning, err);
 	if (rc == SQLITE_OK)
 	{
 		result->merged = true;
-		result->nodes = hnsw_builder_count(builder);
+		result->incremental = built.incremental;
+		result->nodes = hnsw_builder_count(built.builder);
+		if (built.recent)
+			result->nodes += hnsw_snapshot_info(current->graphs[0]->map)->count - built.hidden_count;
 		result->seq = state->counter;
 	}
-	if (builder != NULL)
-		hnsw_builder_free(builder);
+	bridge_built_free(&built);
+	return rc;
+}
+
+/*
+ * Whether there is nothing to do but what an interrupted merge left undone.  A
+ * graph that is not sound is released; an automatic merge trusts it, unless
+ * somebody came across a damaged block.
+ */
+static int
+is_done(BridgeMergeTask *task, const BridgeState *state, BridgeSnapshot **current, bool due, bool *done,
+		BridgeError *err)
+{
+	int rc = SQLITE_OK;
+
+	*done = *current != NULL && (!due || last_seq(state) == state->counter);
+	if (*done && (!task->if_due || task->verify))
+		rc = bridge_merge_verify(task, *current, done, err);
+	if (rc == SQLITE_OK && *current != NULL && !*done && (!due || last_seq(state) == state->counter))
+	{
+		bridge_snapshot_release(*current);
+		*current = NULL;
+	}
 	return rc;
 }
 
@@ -185,47 +192,37 @@ static int
 merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state, BridgeMergeResult *result,
 			 BridgeError *err)
 {
-	HnswSnapshot *current = task->rebuild ? NULL : open_current(task, store, state);
+	BridgeSnapshot *current;
 	bool due = true;
-	int rc = SQLITE_OK;
+	bool done = false;
+	int rc = open_current(task, store, state, &current, err);
 
-	if (task->if_due && !task->rebuild)
+	if (rc == SQLITE_OK && task->if_due && !task->rebuild)
 		rc = is_due(store, state, current, &due, err);
 	if (task->verify && current == NULL && state->segment_count > 0)
 		due = true; /* however few rows: or every process would find the damage anew */
-	if (rc == SQLITE_OK && current != NULL && (!due || state->segments[0].seq == state->counter))
+	if (rc == SQLITE_OK && (current != NULL || due))
+		rc = is_done(task, state, &current, due, &done, err);
+	else
+		done = true; /* without a graph, and not worth one */
+	if (rc == SQLITE_OK && done && current != NULL)
 	{
-		bool sound;
-
-		rc = verify(task, current, &sound, err);
-		if (rc == SQLITE_OK && sound)
-		{
-			result->nodes = hnsw_snapshot_info(current)->count;
-			result->seq = state->segments[0].seq;
-			bridge_publish_finish(store, task, state, &result->warning);
-			due = false;
-		}
-		else
-		{
-			hnsw_snapshot_close(current);
-			current = NULL;
-			due = true;
-		}
+		result->nodes = bridge_snapshot_rows(current);
+		result->seq = last_seq(state);
+		bridge_publish_finish(store, task, state, &result->warning);
 	}
-	if (rc == SQLITE_OK && due)
+	if (rc == SQLITE_OK && !done)
 	{
-		rc = make_graph(task, store, state, &current, result, err);
+		rc = make_graph(task, store, state, current, result, err);
 		/* The old graph may prove damaged only while it is read: then do without it. */
-		if (rc != SQLITE_OK && current != NULL && hnsw_snapshot_is_corrupt(current))
+		if (rc != SQLITE_OK && current != NULL &&
+			((rc & 0xff) == SQLITE_CORRUPT || bridge_snapshot_damaged(current) != NULL))
 		{
-			hnsw_snapshot_close(current);
-			current = NULL;
 			bridge_error_clear(err);
-			rc = make_graph(task, store, state, &current, result, err);
+			rc = make_graph(task, store, state, NULL, result, err);
 		}
 	}
-	if (current != NULL)
-		hnsw_snapshot_close(current);
+	bridge_snapshot_release(current);
 	return rc;
 }
 
@@ -375,41 +372,47 @@ int
 bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult *result, BridgeError *err)
 {
 	BridgeStore *store = bridge_index_store(index);
-	HnswBuilder *builder = NULL;
-	HnswSnapshot *none = NULL;
+	BridgeBuilt built = {0};
+	BridgeSnapshot *snapshot = NULL;
 	HnswSnapshot *graph = NULL;
 	HnswWriteOptions options = {.mode = -1, .group = -1};
 	HnswError hnsw = {0};
 	BridgeSegment segment;
 	BridgeState state;
 	int64_t removed;
-	bool incremental;
 	HnswStatus status;
 	int rc;
 
 	memset(result, 0, sizeof(*result));
 	rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
 	if (rc == SQLITE_OK)
-		rc = bridge_build(task, store, &none, 0, state.counter, &builder, &incremental, err);
+		rc = bridge_build(task, store, NULL, 0, state.counter, &built, err);
 	if (rc != SQLITE_OK)
+	{
+		bridge_built_free(&built);
 		return rc;
+	}
 	sqlite3_randomness(sizeof(segment.token), segment.token);
 	segment.seq = state.counter;
 	memcpy(options.identity.token, segment.token, sizeof(segment.token));
 	options.identity.seq = segment.seq;
-	result->nodes = hnsw_builder_count(builder);
+	result->nodes = hnsw_builder_count(built.builder);
 	result->seq = segment.seq;
-	status = hnsw_builder_snapshot(builder, &options, &graph, &hnsw);
-	hnsw_builder_free(builder);
+	status = hnsw_builder_snapshot(built.builder, &options, &graph, &hnsw);
+	bridge_built_free(&built);
 	if (status != HNSW_OK)
 		return bridge_error_hnsw(err, status, &hnsw, "building the graph");
-	rc = bridge_store_set_current(store, &segment, 1, err);
-	if (rc == SQLITE_OK && bridge_index_adopt(index, graph, segment.token) != SQLITE_OK)
-		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
+	snapshot = bridge_snapshot_single(graph, segment.token);
+	if (snapshot == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	rc = bridge_store_set_current(store, &segment, 1, NULL, 0, err);
 	if (rc != SQLITE_OK)
-		hnsw_snapshot_close(graph);
-	if (rc == SQLITE_OK)
-		rc = bridge_store_delta_trim(store, segment.seq, -1, &removed, err);
+	{
+		bridge_snapshot_release(snapshot);
+		return rc;
+	}
+	bridge_index_adopt(index, snapshot);
+	rc = bridge_store_delta_trim(store, segment.seq, -1, &removed, err);
 	result->merged = rc == SQLITE_OK;
 	return rc;
 }

@@ -8,9 +8,10 @@
  *
  *	1	"<path>-<token>" is written, synced, named, and its folder synced.
  *		A crash leaves a file that nothing names.
- *	2	One small write transaction makes it current.  A crash before the commit
- *		leaves the old graph, after it the new one.
- *	3	<path> becomes a hard link to it, for people and as a second name.  Readers
+ *	2	One small write transaction makes it current: it names the new file, or base
+ *		and new file, and the labels of the base that the latter hides.  A crash before
+ *		the commit leaves the old graph, after it the new one.
+ *	3	<path> becomes a hard link to the base, for people and as a second name.  Readers
  *		trust a file for its token, so a crash costs nothing.
  *	4	Changes that the graph holds are removed from the delta, in small batches.
  *		Readers ask for changes after the graph's number, so left-overs are
@@ -131,8 +132,8 @@ may_replace(const BridgeFiles *files, const BridgeState *before)
  * open: a waiting writer would keep readers out.
  */
 static int
-make_current(BridgeStore *store, BridgeMergeTask *task, const BridgeState *before,
-			 const BridgeSegment *segment, BridgeError *err)
+make_current(BridgeStore *store, BridgeMergeTask *task, const BridgeState *before, const BridgeState *after,
+			 const BridgeBuilt *built, BridgeError *err)
 {
 	int pause = FIRST_PAUSE_MS;
 	int waited = 0;
@@ -150,7 +151,8 @@ make_current(BridgeStore *store, BridgeMergeTask *task, const BridgeState *befor
 										   sizeof(now.segments[0]) * (size_t) now.segment_count) != 0))
 				rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT, "another merge has published meanwhile");
 			if (rc == SQLITE_OK)
-				rc = bridge_store_set_current(store, segment, 1, err);
+				rc = bridge_store_set_current(store, after->segments, after->segment_count, built->hidden,
+											  built->hidden_count, err);
 			if (rc == SQLITE_OK)
 			{
 				task->impatient = true; /* a commit that waits keeps new readers out */
@@ -179,27 +181,27 @@ make_current(BridgeStore *store, BridgeMergeTask *task, const BridgeState *befor
 }
 
 /*
- * 3. <path> leads to the new file.  Nothing depends on it, so failing is a
+ * 3. <path> leads to the base.  Nothing depends on it, so failing is a
  * warning: of a file that is not ours, or of a file system without links.
  */
 static char *
-link_path(const BridgeFiles *files, const char *new_file, const BridgeState *before)
+link_path(const BridgeFiles *files, const char *base_file, const BridgeState *before)
 {
 	char *name;
 	char *warning = NULL;
 
-	if (same_file(new_file, files->path))
+	if (same_file(base_file, files->path))
 		return NULL;
 	if (!may_replace(files, before))
 		return sqlite3_mprintf("%s is not a graph file of this database and was left alone; searches use %s",
-							   files->path, new_file);
-	name = sqlite3_mprintf("%s.0000000000000000.tmp", new_file);
+							   files->path, base_file);
+	name = sqlite3_mprintf("%s.0000000000000000.tmp", base_file);
 	if (name == NULL)
 		return NULL;
 	unlink(name);
-	if (link(new_file, name) != 0 || rename(name, files->path) != 0)
+	if (link(base_file, name) != 0 || rename(name, files->path) != 0)
 		warning = sqlite3_mprintf("%s could not be linked: %s; searches use %s", files->path, strerror(errno),
-								  new_file);
+								  base_file);
 	unlink(name);
 	sqlite3_free(name);
 	return warning;
@@ -238,7 +240,7 @@ trim(BridgeStore *store, BridgeMergeTask *task, int64_t seq)
 }
 
 int
-bridge_publish(BridgeStore *store, BridgeMergeTask *task, HnswBuilder *builder, const BridgeState *before,
+bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *built, const BridgeState *before,
 			   int64_t seq, char **warning, BridgeError *err)
 {
 	const BridgeFiles *files = task->files;
@@ -246,32 +248,42 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, HnswBuilder *builder, 
 	HnswWriteOptions options = {0};
 	HnswError hnsw = {0};
 	HnswStatus status;
-	BridgeSegment segment;
+	BridgeState after = {0};
+	BridgeSegment *segment;
 	char *new_file;
+	char *base_file;
 	int rc;
 
-	sqlite3_randomness(sizeof(segment.token), segment.token);
-	segment.seq = seq;
-	memcpy(options.identity.token, segment.token, sizeof(segment.token));
+	if (built->recent)
+		after.segments[after.segment_count++] = before->segments[0];
+	segment = &after.segments[after.segment_count++];
+	sqlite3_randomness(sizeof(segment->token), segment->token);
+	segment->seq = seq;
+	memcpy(options.identity.token, segment->token, sizeof(segment->token));
 	options.identity.database_device = files->device;
 	options.identity.database_inode = files->inode;
 	options.identity.seq = seq;
 	options.mode = task->file_mode;
 	options.group = task->file_group;
 
-	new_file = bridge_files_token_path(files, segment.token);
-	if (new_file == NULL)
+	new_file = bridge_files_token_path(files, segment->token);
+	base_file = bridge_files_token_path(files, after.segments[0].token);
+	if (new_file == NULL || base_file == NULL)
+	{
+		sqlite3_free(new_file);
+		sqlite3_free(base_file);
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	}
 
 	at_step(1, false);
-	status = hnsw_builder_write(builder, new_file, &options, &work, &hnsw);
+	status = hnsw_builder_write(built->builder, new_file, &options, &work, &hnsw);
 	rc = status == HNSW_OK ? SQLITE_OK : bridge_error_hnsw(err, status, &hnsw, "writing the graph file");
 	at_step(1, true);
 
 	if (rc == SQLITE_OK)
 	{
 		at_step(2, false);
-		rc = make_current(store, task, before, &segment, err);
+		rc = make_current(store, task, before, &after, built, err);
 		at_step(2, true);
 		/* After an error of the disk nobody knows whether the commit came through. */
 		if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_IOERR)
@@ -280,7 +292,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, HnswBuilder *builder, 
 	if (rc == SQLITE_OK)
 	{
 		at_step(3, false);
-		*warning = link_path(files, new_file, before);
+		*warning = link_path(files, base_file, before);
 		at_step(3, true);
 
 		at_step(4, false);
@@ -288,6 +300,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, HnswBuilder *builder, 
 		at_step(4, true);
 	}
 	sqlite3_free(new_file);
+	sqlite3_free(base_file);
 	return rc;
 }
 

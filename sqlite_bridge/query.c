@@ -2,11 +2,11 @@
  * query.c
  *		One KNN scan: graph, delta and exact search as one ordered stream.
  *
- * Each scan reads counter and current segment inside its own statement, so
+ * Each scan reads counter and current segments inside its own statement, so
  * that it sees the index as of that statement's snapshot of the database.
- * With a usable graph the rows come from two sources merged by distance: the
- * graph's cursor, which a mask keeps from returning rows that changed since,
- * and the changed rows themselves, all of them measured.  Without one every
+ * With a usable graph the rows come from sources merged by distance: a cursor
+ * over each of its segments, which a mask keeps from returning rows that changed
+ * since, and the changed rows themselves, all of them measured.  Without one every
  * row of the truth is measured.
  *
  * Should the graph prove corrupt on the way, the scan starts over exactly and
@@ -42,7 +42,7 @@ wants_truth(const BridgeQuery *query)
 static bool
 wants_all_measured(const BridgeQuery *query)
 {
-	double nodes = (double) hnsw_snapshot_info(query->snapshot->graph)->count;
+	double nodes = (double) bridge_snapshot_rows(query->snapshot);
 	double listed = (double) query->only_count;
 
 	if (query->strategy != BRIDGE_AUTO)
@@ -56,14 +56,23 @@ wants_all_measured(const BridgeQuery *query)
 
 /* The graph proved corrupt: what it gave before was sound; go on without it. */
 static int
-fall_back(BridgeQuery *query, BridgeError *err)
+fall_back(BridgeQuery *query, const BridgeGraph *damaged, BridgeError *err)
 {
 	bridge_graph_end(query);
-	bridge_index_reject(query->index, query->snapshot->token, "the graph file is damaged");
+	bridge_index_reject(query->index, damaged->token, "the graph file is damaged");
 	bridge_snapshot_release(query->snapshot);
 	query->snapshot = NULL;
 	bridge_error_clear(err);
 	return bridge_measure_truth(query, bridge_index_store(query->index), err);
+}
+
+/* The same after rc, if a graph file is to blame for it. */
+static int
+without_damaged(BridgeQuery *query, int rc, BridgeError *err)
+{
+	const BridgeGraph *damaged = bridge_snapshot_damaged(query->snapshot);
+
+	return damaged != NULL ? fall_back(query, damaged, err) : rc;
 }
 
 /* Cached delta and snapshot as of this statement; query->snapshot stays NULL where there is none to use. */
@@ -109,9 +118,7 @@ start_sources(BridgeQuery *query, BridgeStore *store, BridgeError *err)
 		rc = bridge_measure_snapshot(query, err);
 	else if (rc == SQLITE_OK)
 		rc = bridge_graph_begin(query, err);
-	if (rc == SQLITE_CORRUPT_VTAB && hnsw_snapshot_is_corrupt(query->snapshot->graph))
-		rc = fall_back(query, err);
-	return rc;
+	return rc == SQLITE_CORRUPT_VTAB ? without_damaged(query, rc, err) : rc;
 }
 
 int
@@ -137,33 +144,34 @@ bridge_query_start(BridgeQuery *query, BridgeIndex *index, int plan, sqlite3_val
 
 /* ---------- rows ---------- */
 
-/* Make sure that graph_hit is the graph's next row, or that there is no searcher. */
+/* Make sure that the stream's hit is its next row, or that it has no searcher. */
 static int
-fetch_graph(BridgeQuery *query, BridgeError *err)
+fetch(BridgeQuery *query, int segment, BridgeError *err)
 {
+	BridgeStream *stream = &query->streams[segment];
 	HnswStatus status;
 	bool costly;
 	int rc;
 
-	if (query->searcher == NULL || query->graph_hit_ready)
+	if (stream->searcher == NULL || stream->ready)
 		return SQLITE_OK;
-	status = bridge_graph_next(query, &costly);
+	status = bridge_graph_next(query, segment, &costly);
 	switch (status)
 	{
 		case HNSW_OK:
-			query->graph_hit_ready = true;
+			stream->ready = true;
 			return SQLITE_OK;
 		case HNSW_DONE:
-			bridge_graph_end(query);
+			bridge_graph_end_one(query, segment);
 			return SQLITE_OK;
 		case HNSW_CORRUPT:
-			return fall_back(query, err);
+			return fall_back(query, query->snapshot->graphs[segment], err);
 		case HNSW_INTERRUPTED:
 			if (!costly)
 				return bridge_error(err, SQLITE_INTERRUPT, "interrupted");
 			bridge_graph_end(query);
 			rc = bridge_measure_snapshot(query, err);
-			return rc == SQLITE_CORRUPT_VTAB ? fall_back(query, err) : rc;
+			return rc == SQLITE_CORRUPT_VTAB ? without_damaged(query, rc, err) : rc;
 		default:
 			return bridge_error_hnsw(err, status, NULL, "%s: searching the graph", query->index->table);
 	}
@@ -187,21 +195,31 @@ remember(BridgeQuery *query, int64_t rowid, BridgeError *err)
 	return SQLITE_OK;
 }
 
-/* The nearest row of the sources, NULL when there is none; not taken yet. */
+/* The nearest row of the sources, NULL when there is none; not taken yet.  *stream: NULL if measured. */
 static int
-nearest(BridgeQuery *query, const HnswHit **hit, BridgeError *err)
+nearest(BridgeQuery *query, const HnswHit **hit, BridgeStream **stream, BridgeError *err)
 {
-	const HnswHit *measured;
-	int rc = fetch_graph(query, err);
-
+	*stream = NULL;
 	*hit = NULL;
-	if (rc != SQLITE_OK)
-		return rc;
-	measured = bridge_hits_peek(&query->hits);
-	if (query->searcher != NULL && (measured == NULL || bridge_hit_before(&query->graph_hit, measured)))
-		*hit = &query->graph_hit;
-	else
-		*hit = measured;
+	/* All of them first: one may put an end to the others. */
+	for (int i = 0; i < BRIDGE_MAX_SEGMENTS; i++)
+	{
+		int rc = fetch(query, i, err);
+
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	*hit = bridge_hits_peek(&query->hits);
+	for (int i = 0; i < BRIDGE_MAX_SEGMENTS; i++)
+	{
+		BridgeStream *candidate = &query->streams[i];
+
+		if (candidate->searcher != NULL && (*hit == NULL || bridge_hit_before(&candidate->hit, *hit)))
+		{
+			*stream = candidate;
+			*hit = &candidate->hit;
+		}
+	}
 	return SQLITE_OK;
 }
 
@@ -213,8 +231,7 @@ end_of_rows(BridgeQuery *query)
 
 	query->eof = true;
 	if (!query->exact && query->snapshot != NULL &&
-		bridge_merge_is_due((int64_t) hnsw_snapshot_info(query->snapshot->graph)->count,
-							(int64_t) stats->delta_rows))
+		bridge_merge_is_due((int64_t) bridge_snapshot_recent(query->snapshot), (int64_t) stats->delta_rows))
 		query->index->merge_due = true;
 }
 
@@ -222,6 +239,7 @@ int
 bridge_query_next(BridgeQuery *query, BridgeError *err)
 {
 	BridgeStats *stats = query->stats;
+	BridgeStream *stream;
 	const HnswHit *hit;
 	int rc;
 
@@ -232,7 +250,7 @@ bridge_query_next(BridgeQuery *query, BridgeError *err)
 		end_of_rows(query);
 		return SQLITE_OK;
 	}
-	rc = nearest(query, &hit, err);
+	rc = nearest(query, &hit, &stream, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	if (hit == NULL || !bridge_query_within(query, hit->distance))
@@ -248,8 +266,8 @@ bridge_query_next(BridgeQuery *query, BridgeError *err)
 	}
 	query->row = *hit;
 	stats->rows_returned++;
-	if (hit == &query->graph_hit)
-		query->graph_hit_ready = false;
+	if (stream != NULL)
+		stream->ready = false;
 	else
 		bridge_hits_take(&query->hits);
 	return query->exact ? SQLITE_OK : remember(query, query->row.label, err);

@@ -215,6 +215,16 @@ bridge_index_store(BridgeIndex *index)
 	return index->connected == NULL ? NULL : index->connected->store;
 }
 
+static void
+forget_searchers(BridgeIndex *index)
+{
+	for (int i = 0; i < BRIDGE_MAX_SEGMENTS; i++)
+	{
+		bridge_searcher_free(index->searchers[i]);
+		index->searchers[i] = NULL;
+	}
+}
+
 void
 bridge_index_forget(BridgeIndex *index)
 {
@@ -223,19 +233,19 @@ bridge_index_forget(BridgeIndex *index)
 	index->snapshot = NULL;
 	bridge_delta_release(index->delta);
 	index->delta = NULL;
-	bridge_searcher_free(index->searcher);
-	index->searcher = NULL;
+	forget_searchers(index);
 }
 
 /* ---------- snapshots ---------- */
 
-void
-bridge_snapshot_release(BridgeSnapshot *snapshot)
+/* Whether the file of this token is among the snapshot's. */
+static bool
+has_token(const BridgeSnapshot *snapshot, const uint8_t token[HNSW_TOKEN_BYTES])
 {
-	if (snapshot == NULL || --snapshot->references > 0)
-		return;
-	hnsw_snapshot_close(snapshot->graph);
-	sqlite3_free(snapshot);
+	for (int i = 0; snapshot != NULL && i < snapshot->count; i++)
+		if (memcmp(snapshot->graphs[i]->token, token, HNSW_TOKEN_BYTES) == 0)
+			return true;
+	return false;
 }
 
 void
@@ -244,119 +254,65 @@ bridge_index_reject(BridgeIndex *index, const uint8_t token[HNSW_TOKEN_BYTES], c
 	index->rejected = true;
 	memcpy(index->rejected_token, token, HNSW_TOKEN_BYTES);
 	snprintf(index->rejected_reason, sizeof(index->rejected_reason), "%s", reason);
-	if (index->snapshot != NULL && memcmp(index->snapshot->token, token, HNSW_TOKEN_BYTES) == 0)
+	if (has_token(index->snapshot, token))
 	{
-		bridge_searcher_free(index->searcher);
-		index->searcher = NULL;
+		forget_searchers(index);
 		bridge_snapshot_release(index->snapshot);
 		index->snapshot = NULL;
 	}
 	index->merge_due = true;
 }
 
-int
-bridge_index_adopt(BridgeIndex *index, HnswSnapshot *graph, const uint8_t token[HNSW_TOKEN_BYTES])
+/* Searchers of a graph that stays are used on. */
+void
+bridge_index_adopt(BridgeIndex *index, BridgeSnapshot *snapshot)
 {
-	BridgeSnapshot *snapshot = sqlite3_malloc64(sizeof(*snapshot));
-
-	if (snapshot == NULL)
-		return SQLITE_NOMEM;
-	snapshot->graph = graph;
-	memcpy(snapshot->token, token, HNSW_TOKEN_BYTES);
-	snapshot->references = 1;
-	bridge_searcher_free(index->searcher); /* it works on the old one */
-	index->searcher = NULL;
+	for (int i = 0; i < BRIDGE_MAX_SEGMENTS; i++)
+		if (index->snapshot == NULL || index->snapshot->graphs[i] != snapshot->graphs[i])
+		{
+			bridge_searcher_free(index->searchers[i]);
+			index->searchers[i] = NULL;
+		}
 	bridge_snapshot_release(index->snapshot);
 	index->snapshot = snapshot;
 	index->rejected = false;
 	index->rejected_reason[0] = '\0';
-	return SQLITE_OK;
 }
 
-/* Whether the opened file is the image that the database speaks of. */
 static bool
-is_ours(const BridgeIndex *index, const HnswSnapshot *graph, const BridgeSegment *segment,
-		const char **reason)
+is_rejected(const BridgeIndex *index, const BridgeState *state)
 {
-	const HnswSnapshotInfo *info = hnsw_snapshot_info(graph);
-
-	if (memcmp(info->identity.token, segment->token, HNSW_TOKEN_BYTES) != 0)
-		*reason = "the graph file is not the current one";
-	else if (info->identity.database_device != index->files.device ||
-			 info->identity.database_inode != index->files.inode)
-		*reason = "the graph file belongs to another database file (a copy?)";
-	else if (info->identity.seq != segment->seq || info->params.dim != (uint32_t) index->dim ||
-			 info->params.metric != index->metric)
-		*reason = "the graph file's header contradicts the database";
-	else
-		return true;
+	for (int i = 0; index->rejected && i < state->segment_count; i++)
+		if (memcmp(index->rejected_token, state->segments[i].token, HNSW_TOKEN_BYTES) == 0)
+			return true;
 	return false;
-}
-
-/* Try one name.  *sound: the file is there and whole, and may yet not be ours. */
-static HnswSnapshot *
-open_graph(BridgeIndex *index, const char *path, const BridgeSegment *segment)
-{
-	HnswSnapshot *graph = NULL;
-	HnswError error = {0};
-	const char *reason = NULL;
-	HnswStatus status = hnsw_snapshot_open(path, &graph, &error);
-
-	if (status == HNSW_OK && is_ours(index, graph, segment, &reason))
-		return graph;
-	if (status == HNSW_OK)
-		hnsw_snapshot_close(graph);
-	else if (status == HNSW_NOTFOUND)
-		reason = "there is no graph file";
-	else
-		reason = error.message[0] != '\0' ? error.message : hnsw_status_name(status);
-	if (status != HNSW_NOTFOUND || index->rejected_reason[0] == '\0')
-		snprintf(index->rejected_reason, sizeof(index->rejected_reason), "%s", reason);
-	return NULL;
 }
 
 int
 bridge_index_snapshot(BridgeIndex *index, const BridgeState *state, BridgeSnapshot **out, BridgeError *err)
 {
-	const BridgeSegment *segment = &state->segments[0];
-	HnswSnapshot *graph;
+	BridgeSnapshot *snapshot;
 	struct stat st;
-	char *path;
+	int rc;
 
 	*out = NULL;
-	/* More than one segment is a later version's; exact answers are right for it. */
-	if (state->segment_count != 1)
+	if (state->segment_count == 0)
 		return SQLITE_OK;
-	if (index->snapshot != NULL && memcmp(index->snapshot->token, segment->token, HNSW_TOKEN_BYTES) == 0)
+	if (!bridge_snapshot_is_of(index->snapshot, state))
 	{
-		index->snapshot->references++;
-		*out = index->snapshot;
-		return SQLITE_OK;
-	}
-	if (index->files.path == NULL ||
-		(index->rejected && memcmp(index->rejected_token, segment->token, HNSW_TOKEN_BYTES) == 0))
-		return SQLITE_OK;
-
-	/* The file may have been replaced since the table connected. */
-	if (stat(index->files.database, &st) == 0)
-	{
-		index->files.device = (uint64_t) st.st_dev;
-		index->files.inode = (uint64_t) st.st_ino;
-	}
-	index->rejected_reason[0] = '\0';
-	path = bridge_files_token_path(&index->files, segment->token);
-	if (path == NULL)
-		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	graph = open_graph(index, path, segment);
-	sqlite3_free(path);
-	if (graph == NULL)
-		graph = open_graph(index, index->files.path, segment);
-	if (graph == NULL)
-		return SQLITE_OK;
-	if (bridge_index_adopt(index, graph, segment->token) != SQLITE_OK)
-	{
-		hnsw_snapshot_close(graph);
-		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+		if (index->files.path == NULL || is_rejected(index, state))
+			return SQLITE_OK;
+		/* The file may have been replaced since the table connected. */
+		if (stat(index->files.database, &st) == 0)
+		{
+			index->files.device = (uint64_t) st.st_dev;
+			index->files.inode = (uint64_t) st.st_ino;
+		}
+		rc = bridge_snapshot_open(&index->files, bridge_index_store(index), state, index->snapshot,
+								  index->rejected_reason, sizeof(index->rejected_reason), &snapshot, err);
+		if (rc != SQLITE_OK || snapshot == NULL)
+			return rc;
+		bridge_index_adopt(index, snapshot);
 	}
 	index->snapshot->references++;
 	*out = index->snapshot;

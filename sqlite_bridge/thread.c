@@ -199,7 +199,7 @@ tell_host(BridgeIndex *index)
 	if (sqlite3_stricmp(index->schema, "main") != 0)
 		return;
 	if (index->snapshot != NULL)
-		memcpy(&due.graph, index->snapshot->token, sizeof(due.graph));
+		memcpy(&due.graph, index->snapshot->graphs[index->snapshot->count - 1]->token, sizeof(due.graph));
 	host->merge_due(host->arg, &due);
 	index->merge_due = false; /* searches say so again while it is true */
 }
