@@ -729,6 +729,7 @@ killed_at_each_step(void **unused)
 {
 	static const char *const steps[] = {"1", "1+", "2", "2+", "3", "3+", "4", "4+"};
 	sqlite3 *db = make_database("a.db", ROWS);
+	int segments;
 
 	for (int wal = 0; wal < 2; wal++)
 	{
@@ -756,8 +757,9 @@ killed_at_each_step(void **unused)
 		save(db);
 		check_graph_used(db);
 		assert_string_equal(get_info(db, "$.delta_stored"), "0");
-		/* the current one, the one before, and the lock */
-		assert_int_equal(count_files("a.db.idx-"), 3);
+		/* the current ones, at most one from before, and the lock */
+		segments = (int) get_number(db, "SELECT json_array_length(hnsw_info(), '$.graph.segments')");
+		assert_in_range(count_files("a.db.idx-"), segments + 1, segments + 2);
 		assert_int_equal(count_files(".tmp"), 0);
 	}
 	close_database(db);
