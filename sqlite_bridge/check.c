@@ -381,7 +381,8 @@ check_rows(Check *check, BridgeError *err)
 		pass_change(check, &check->changes[check->next++]);
 	if (check->graph_rows == (int64_t) bridge_snapshot_rows(check->snapshot))
 		return SQLITE_OK;
-	for (check->segment = 0; check->segment < check->snapshot->count && walk.rc == SQLITE_OK; check->segment++)
+	for (check->segment = 0; check->segment < check->snapshot->count && walk.rc == SQLITE_OK;
+		 check->segment++)
 		if (hnsw_snapshot_each(check->snapshot->graphs[check->segment]->map, visit_node, &walk) ==
 			HNSW_CORRUPT)
 			return bridge_error(err, SQLITE_CORRUPT, "the graph file is damaged");

@@ -126,8 +126,8 @@ begin_one(BridgeQuery *query, int segment, BridgeError *err)
 	int rc;
 
 	index->searchers[segment] = NULL;
-	if (searcher != NULL && searcher->graph == query->snapshot->graphs[segment] && searcher->ef == query->ef &&
-		searcher->masked == masked)
+	if (searcher != NULL && searcher->graph == query->snapshot->graphs[segment] &&
+		searcher->ef == query->ef && searcher->masked == masked)
 	{
 		searcher->query = query;
 		status = hnsw_search_again(searcher->cursor, query->vector, &error);

@@ -102,7 +102,8 @@ visit_count(void *arg, int64_t rowid, const float *vector, BridgeError *err)
 
 /* Whether the state calls for a merge, without counting more than needed. */
 static int
-is_due(BridgeStore *store, const BridgeState *state, const BridgeSnapshot *current, bool *due, BridgeError *err)
+is_due(BridgeStore *store, const BridgeState *state, const BridgeSnapshot *current, bool *due,
+	   BridgeError *err)
 {
 	int64_t rows = 0;
 	int rc;
