@@ -16,8 +16,14 @@
 
 #include "fdw/remote.h"
 
-/* Count so many rows exactly; above, estimates do. */
-#define COUNT_LIMIT 10000
+/*
+ * Count so many rows exactly; above, estimates do.  Wide rows make counting
+ * slow, and a new connection's first query waits for it.
+ */
+#define COUNT_LIMIT 1000
+
+/* No row of SQLite takes fewer bytes of the file. */
+#define LEAST_ROW_BYTES 8
 
 /* A view's rows cannot be known without running it. */
 #define VIEW_ROWS 1000.0
@@ -331,8 +337,9 @@ read_keys(VssConnection *conn, VssTableInfo *info)
 /* ---------- rows ---------- */
 
 /*
- * Small tables are counted.  Of larger ones ANALYZE knows, and else the span
- * of rowids is an upper bound that costs two descents of the tree.
+ * ANALYZE knows; small tables are counted, though, for it may have run long
+ * ago.  Of larger ones the span of rowids is an upper bound that costs two
+ * descents of the tree.
  */
 static double
 estimate_rows(VssConnection *conn, const VssTableInfo *info)
@@ -353,15 +360,23 @@ estimate_rows(VssConnection *conn, const VssTableInfo *info)
 	else if (info->is_view || info->is_virtual)
 		return VIEW_ROWS;
 
+	known = stat_number(read_stat1(conn, table, NULL), 0);
+	if (known >= COUNT_LIMIT)
+		return known;
 	rows = single_integer(conn, psprintf("SELECT count(*) FROM (SELECT 1 FROM %s LIMIT %d)",
 										 vssfdw_quote_identifier(table), COUNT_LIMIT));
 	if (rows < COUNT_LIMIT)
 		return rows;
-	known = stat_number(read_stat1(conn, table, NULL), 0);
 	if (known < 0 && info->rowid_name != NULL)
+	{
 		known = single_integer(
 			conn, psprintf("SELECT (SELECT max(%1$s) FROM %2$s) - (SELECT min(%1$s) FROM %2$s) + 1",
 						   info->is_hnsw ? "rowid" : info->rowid_name, vssfdw_quote_identifier(table)));
+		/* rowids may lie far apart */
+		known = Min(known, single_integer(conn, "SELECT page_count * page_size FROM pragma_page_count, "
+												"pragma_page_size") /
+							   LEAST_ROW_BYTES);
+	}
 	return Max(known, rows);
 }
 
