@@ -7,6 +7,9 @@
  * sum() fails on overflow where PostgreSQL's sum(bigint) is numeric.  A value
  * that is no integer is an error, as it is where rows are fetched.
  *
+ * vss_avg(x): sum and count of the same as text, "sum count"; NULL over no rows.
+ * PostgreSQL divides them, by its own rules of numeric.
+ *
  * Called by SQLite: nothing of PostgreSQL may be used below.
  */
 #include "postgres.h"
@@ -17,8 +20,8 @@
 
 typedef struct IntegerSum
 {
-	__int128 sum;
-	bool any;
+	int128 sum; /* aligned to 8 bytes, as SQLite aligns its memory */
+	int64 count;
 } IntegerSum;
 
 /* An integer, or a REAL that is one: what a column of integers may hold. */
@@ -54,7 +57,37 @@ sum_step(sqlite3_context *context, int argc, sqlite3_value **argv)
 		return;
 	}
 	state->sum += sqlite3_value_int64(argv[0]);
-	state->any = true;
+	state->count++;
+}
+
+/* The decimal digits, written to end before this; returns where they begin. */
+static char *
+put_digits(char *end, int128 value)
+{
+	uint128 rest = value < 0 ? -(uint128) value : (uint128) value;
+
+	do
+		*--end = '0' + (char) (rest % 10);
+	while ((rest /= 10) > 0);
+	if (value < 0)
+		*--end = '-';
+	return end;
+}
+
+static void
+average_final(sqlite3_context *context)
+{
+	IntegerSum *state = sqlite3_aggregate_context(context, 0);
+	char text[80];
+	char *end = text + sizeof(text);
+	char *p;
+
+	if (state == NULL || state->count == 0)
+		return; /* NULL */
+	p = put_digits(end, state->count);
+	*--p = ' ';
+	p = put_digits(p, state->sum);
+	sqlite3_result_text(context, p, (int) (end - p), SQLITE_TRANSIENT);
 }
 
 static void
@@ -62,27 +95,26 @@ sum_final(sqlite3_context *context)
 {
 	IntegerSum *state = sqlite3_aggregate_context(context, 0);
 	char digits[48];
-	char *p = digits + sizeof(digits);
-	unsigned __int128 rest;
+	char *p;
 
-	if (state == NULL || !state->any)
+	if (state == NULL || state->count == 0)
 		return; /* NULL */
 	if (state->sum >= INT64_MIN && state->sum <= INT64_MAX)
 	{
 		sqlite3_result_int64(context, (int64) state->sum);
 		return;
 	}
-	rest = state->sum < 0 ? -(unsigned __int128) state->sum : (unsigned __int128) state->sum;
-	for (; rest > 0; rest /= 10)
-		*--p = '0' + (char) (rest % 10);
-	if (state->sum < 0)
-		*--p = '-';
+	p = put_digits(digits + sizeof(digits), state->sum);
 	sqlite3_result_text(context, p, (int) (digits + sizeof(digits) - p), SQLITE_TRANSIENT);
 }
 
 int
 vssfdw_register_aggregates(sqlite3 *db)
 {
-	return sqlite3_create_function_v2(db, "vss_sum", 1, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-									  NULL, NULL, sum_step, sum_final, NULL);
+	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
+	int rc = sqlite3_create_function_v2(db, "vss_sum", 1, flags, NULL, NULL, sum_step, sum_final, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_create_function_v2(db, "vss_avg", 1, flags, NULL, NULL, sum_step, average_final, NULL);
+	return rc;
 }

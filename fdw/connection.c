@@ -148,7 +148,7 @@ vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, in
 		vssfdw_report_message(ERROR, rc, copy, servername, NULL);
 	}
 
-	rc = vssfdw_register_aggregates(db);
+	rc = vssfdw_register_functions(db);
 	if (rc != SQLITE_OK)
 		vssfdw_report(ERROR, rc, db, servername, NULL);
 

@@ -189,6 +189,64 @@ put_comparison(VssDeparse *context, const char *operator, List * args)
 	appendStringInfoChar(context->buf, ')');
 }
 
+static void
+put_call(VssDeparse *context, const char *name, List *args)
+{
+	const char *separator = "(";
+	ListCell *cell;
+
+	appendStringInfoString(context->buf, name);
+	foreach (cell, args)
+	{
+		appendStringInfoString(context->buf, separator);
+		vssfdw_deparse_expr(context, lfirst(cell));
+		separator = ", ";
+	}
+	appendStringInfoChar(context->buf, ')');
+}
+
+/* A function or operator of function_map.c; false when it is none of these. */
+static bool
+put_function(VssDeparse *context, Oid funcid, Oid collation, List *args)
+{
+	VssFunction function;
+
+	if (!vssfdw_find_function(funcid, collation, args, &function))
+		return false;
+	if (function.negated)
+		appendStringInfoString(context->buf, "(NOT ");
+	if (strcmp(function.name, "||") == 0)
+		put_comparison(context, function.name, args);
+	else
+		put_call(context, function.name, args);
+	if (function.negated)
+		appendStringInfoChar(context->buf, ')');
+	return true;
+}
+
+static void
+put_case(VssDeparse *context, CaseExpr *expr)
+{
+	ListCell *cell;
+
+	appendStringInfoString(context->buf, "CASE");
+	foreach (cell, expr->args)
+	{
+		CaseWhen *when = lfirst_node(CaseWhen, cell);
+
+		appendStringInfoString(context->buf, " WHEN ");
+		vssfdw_deparse_expr(context, when->expr);
+		appendStringInfoString(context->buf, " THEN ");
+		vssfdw_deparse_expr(context, when->result);
+	}
+	if (expr->defresult != NULL)
+	{
+		appendStringInfoString(context->buf, " ELSE ");
+		vssfdw_deparse_expr(context, expr->defresult);
+	}
+	appendStringInfoString(context->buf, " END");
+}
+
 /* x IN (...): literals of a constant array, or an array bound as JSON. */
 static void
 put_array_op(VssDeparse *context, ScalarArrayOpExpr *op)
@@ -336,6 +394,10 @@ aggregate_name(Oid function)
 		case F_SUM_INT4:
 		case F_SUM_INT8:
 			return "vss_sum";
+		case F_AVG_INT2:
+		case F_AVG_INT4:
+		case F_AVG_INT8:
+			return "vss_avg";
 		default:
 			elog(ERROR, "aggregate %u has no counterpart in SQLite", function);
 	}
@@ -384,15 +446,37 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 			break;
 
 		case T_FuncExpr:
-			/* a widening cast */
-			vssfdw_deparse_expr(context, linitial(((FuncExpr *) expr)->args));
+		{
+			FuncExpr *func = (FuncExpr *) expr;
+
+			/* else a widening cast */
+			if (!put_function(context, func->funcid, func->inputcollid, func->args))
+				vssfdw_deparse_expr(context, linitial(func->args));
+		}
+		break;
+
+		case T_CoalesceExpr:
+			put_call(context, "coalesce", ((CoalesceExpr *) expr)->args);
+			break;
+
+		case T_NullIfExpr:
+			put_call(context, "nullif", ((NullIfExpr *) expr)->args);
+			break;
+
+		case T_CaseExpr:
+			put_case(context, (CaseExpr *) expr);
 			break;
 
 		case T_OpExpr:
 		{
 			OpExpr *op = (OpExpr *) expr;
-			VssClass class = vssfdw_expr_class(context->root, context->rel, linitial(op->args));
-			const char *operator= operator_sql(op->opno, class);
+			VssClass class;
+			const char *operator;
+
+			if (put_function(context, get_opcode(op->opno), op->inputcollid, op->args))
+				break;
+			class = vssfdw_expr_class(context->root, context->rel, linitial(op->args));
+			operator= operator_sql(op->opno, class);
 
 			/*
 			 * The column on the left: which way round a join clause comes

@@ -358,8 +358,13 @@ List *vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid);
 
 /* ---------- aggregates.c ---------- */
 
-/* Register vss_sum; returns SQLite's result code. */
+/* Register vss_sum and vss_avg; returns SQLite's result code. */
 int vssfdw_register_aggregates(sqlite3 *db);
+
+/* ---------- functions.c ---------- */
+
+/* Register all functions of the wrapper's; returns SQLite's result code. */
+int vssfdw_register_functions(sqlite3 *db);
 
 /* ---------- paths.c and the files of planner.h ---------- */
 

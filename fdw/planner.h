@@ -6,7 +6,8 @@
  * knn_path.c, join_path.c, upper_path.c,
  * order_path.c), which plans do they become (paths.c,
  * knn_plan.c, remote_plan.c), what do they cost (cost.c, unique.c, analyze.c),
- * what means the same in SQLite (shippable.c), how is it spelled (deparse.c,
+ * what means the same in SQLite (shippable.c,
+ * function_map.c), how is it spelled (deparse.c,
  * deparse_select.c), how are rows fetched (scan.c, knn.c, drain.c), what does
  * EXPLAIN say (explain.c).
  */
@@ -258,6 +259,9 @@ bool vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 /* Whether SQLite computes this aggregate as PostgreSQL does. */
 bool vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg);
 
+/* avg() of integers, which is fetched as "sum count". */
+bool vssfdw_is_average(const Aggref *agg);
+
 /* Whether SQLite's groups of the expression are PostgreSQL's under eqop. */
 bool vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eqop);
 
@@ -273,6 +277,22 @@ VssClass vssfdw_expr_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 /* How an operator compares: a B-tree strategy number, or VSS_NOT_EQUAL, or 0. */
 #define VSS_NOT_EQUAL 6
 int vssfdw_comparison(Oid opno, VssClass class);
+
+/* ---------- function_map.c ---------- */
+
+#define VSS_FUNCTION_ARGS 3
+
+/* A function or operator as SQLite has it. */
+typedef struct VssFunction
+{
+	const char *name; /* "||" stands between its arguments */
+	bool negated;
+	VssClass result;
+	VssClass args[VSS_FUNCTION_ARGS]; /* what each must be */
+} VssFunction;
+
+/* Whether SQLite has the function (of an operator: its function) with these arguments. */
+bool vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out);
 
 /* ---------- deparse.c ---------- */
 
@@ -401,6 +421,7 @@ typedef struct VssScanState
 	int ncolumns;
 	VssColumn *columns;  /* of the result columns */
 	const char **tables; /* their tables in SQLite, for errors; NULL for a computed one */
+	bool *averages;      /* the column is "sum count" of avg() */
 	int *places;         /* their places in the scan tuple, from 0; negative: the ctid */
 	int nparams;
 	VssScanParam *params;

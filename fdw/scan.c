@@ -181,6 +181,27 @@ vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *st
 
 /* ---------- rows ---------- */
 
+/* What avg() gives for "sum count": the division that PostgreSQL's own does. */
+static Datum
+average(VssStatement *statement, int i, bool *isnull)
+{
+	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
+	char *sum;
+	char *count;
+
+	*isnull = text == NULL;
+	if (*isnull)
+		return (Datum) 0;
+	sum = pstrdup(text);
+	count = strchr(sum, ' ');
+	*count++ = '\0';
+	return DirectFunctionCall2(numeric_div,
+							   DirectFunctionCall3(numeric_in, CStringGetDatum(sum),
+												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)),
+							   DirectFunctionCall3(numeric_in, CStringGetDatum(count),
+												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
 void
 vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *slot)
 {
@@ -193,6 +214,11 @@ vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *s
 		if (place < 0)
 		{
 			vssfdw_rowid_to_tid(state->conn, sqlite3_column_int64(statement->stmt, i), &slot->tts_tid);
+			continue;
+		}
+		if (state->averages[i])
+		{
+			slot->tts_values[place] = average(statement, i, &slot->tts_isnull[place]);
 			continue;
 		}
 		slot->tts_values[place] =
@@ -222,6 +248,7 @@ init_column(VssScanState *state, int i, ForeignScanState *node, int place)
 	expr = list_nth_node(TargetEntry, plan->fdw_scan_tlist, place - 1)->expr;
 	if (!IsA(expr, Var))
 	{
+		state->averages[i] = IsA(expr, Aggref) && vssfdw_is_average((Aggref *) expr);
 		vssfdw_column_init_type(column, exprType((Node *) expr), exprTypmod((Node *) expr));
 		return;
 	}
@@ -254,6 +281,7 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	state->ncolumns = list_length(places);
 	state->columns = palloc0(Max(state->ncolumns, 1) * sizeof(VssColumn));
 	state->tables = palloc0(Max(state->ncolumns, 1) * sizeof(char *));
+	state->averages = palloc0(Max(state->ncolumns, 1) * sizeof(bool));
 	state->places = palloc0(Max(state->ncolumns, 1) * sizeof(int));
 	foreach (cell, places)
 	{

@@ -19,8 +19,8 @@
  * when its collation agrees with SQLite's bytes: equality under every
  * deterministic collation, order under C alone.
  *
- * Arithmetic stays here (SQLite turns overflow into floating point), as do
- * LIKE (SQLite folds case), numeric, float4, char(n) and times.
+ * Functions go down where function_map.c has an equal; numeric, float4, char(n)
+ * and times stay here.
  */
 #include "postgres.h"
 
@@ -46,6 +46,7 @@ typedef struct ShipContext
 	PlannerInfo *root;
 	RelOptInfo *rel;
 	int depth;
+	int lazy; /* inside a CASE or coalesce(), which need not evaluate all of their parts */
 } ShipContext;
 
 static VssClass expr_class(ShipContext *context, Expr *expr);
@@ -285,8 +286,9 @@ null_test_agrees(ShipContext *context, NullTest *test)
 /*
  * Aggregates that give the same in SQLite: counts, extremes, sums of integers
  * (through a function of ours: SQLite's overflows), and/or over booleans.
- * Averages stay here (numeric's scale), as do sums of floating point, whose
- * result is a matter of order.
+ * Averages of integers are fetched as sum and count and divided here, as the
+ * scale of a quotient is numeric's.  Sums of floating point stay here, their
+ * result being a matter of order.
  */
 static VssClass
 aggregate_class(ShipContext *context, Aggref *agg)
@@ -345,6 +347,12 @@ aggregate_class(ShipContext *context, Aggref *agg)
 }
 
 bool
+vssfdw_is_average(const Aggref *agg)
+{
+	return agg->aggfnoid == F_AVG_INT2 || agg->aggfnoid == F_AVG_INT4 || agg->aggfnoid == F_AVG_INT8;
+}
+
+bool
 vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg)
 {
 	ShipContext context = {.root = root, .rel = rel};
@@ -353,7 +361,7 @@ vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg)
 	if (aggregate_class(&context, agg) != VSS_CLASS_NONE)
 		return true;
 	/* numeric, so that it is comparable to nothing, but it can be fetched */
-	if (agg->aggfnoid != F_SUM_INT8)
+	if (agg->aggfnoid != F_SUM_INT8 && !vssfdw_is_average(agg))
 		return false;
 	plain = *agg;
 	plain.aggfnoid = F_SUM_INT4;
@@ -395,11 +403,78 @@ vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const 
 	}
 }
 
+/* What can be evaluated without failing. */
+static bool
+is_plain_value(Expr *expr)
+{
+	while (IsA(expr, RelabelType))
+		expr = ((RelabelType *) expr)->arg;
+	return IsA(expr, Const) || IsA(expr, Param) || IsA(expr, Var);
+}
+
+static VssClass
+function_class(ShipContext *context, Oid funcid, Oid collation, List *args)
+{
+	VssFunction function;
+	ListCell *cell;
+	int i = 0;
+
+	if (!vssfdw_find_function(funcid, collation, args, &function))
+		return VSS_CLASS_NONE;
+	foreach (cell, args)
+	{
+		if (expr_class(context, lfirst(cell)) != function.args[i++])
+			return VSS_CLASS_NONE;
+	}
+	return function.result;
+}
+
+/* The class that all of them have. */
+static VssClass
+common_class(ShipContext *context, List *exprs, VssClass class)
+{
+	ListCell *cell;
+
+	foreach (cell, exprs)
+	{
+		if (expr_class(context, lfirst(cell)) != class)
+			return VSS_CLASS_NONE;
+	}
+	return class;
+}
+
+/* CASE WHEN ...; not CASE x WHEN ... */
+static VssClass
+case_class(ShipContext *context, CaseExpr *expr)
+{
+	VssClass class = vssfdw_type_class(expr->casetype);
+	ListCell *cell;
+
+	if (expr->arg != NULL || (expr->defresult != NULL && expr_class(context, expr->defresult) != class))
+		return VSS_CLASS_NONE;
+	foreach (cell, expr->args)
+	{
+		CaseWhen *when = lfirst_node(CaseWhen, cell);
+
+		if (expr_class(context, when->expr) != VSS_CLASS_BOOLEAN ||
+			expr_class(context, when->result) != class)
+			return VSS_CLASS_NONE;
+	}
+	return class;
+}
+
 static VssClass
 node_class(ShipContext *context, Expr *expr)
 {
+	VssClass class;
+
 	if (vssfdw_is_bindable(context->root, context->rel, expr))
+	{
+		/* bound values are computed beforehand, wanted or not */
+		if (context->lazy > 0 && !is_plain_value(expr))
+			return VSS_CLASS_NONE;
 		return vssfdw_type_class(exprType((Node *) expr));
+	}
 
 	switch (nodeTag(expr))
 	{
@@ -421,14 +496,39 @@ node_class(ShipContext *context, Expr *expr)
 			/* widening changes no value */
 			if (func->funcid == F_INT4_INT2 || func->funcid == F_INT8_INT2 || func->funcid == F_INT8_INT4)
 				return expr_class(context, linitial(func->args));
-			return VSS_CLASS_NONE;
+			return function_class(context, func->funcid, func->inputcollid, func->args);
 		}
 
 		case T_OpExpr:
 		{
 			OpExpr *op = (OpExpr *) expr;
 
-			return comparison_class(context, op->opno, op->inputcollid, op->args, false);
+			class = comparison_class(context, op->opno, op->inputcollid, op->args, false);
+			if (class == VSS_CLASS_NONE)
+				class = function_class(context, get_opcode(op->opno), op->inputcollid, op->args);
+			return class;
+		}
+
+		case T_CoalesceExpr:
+			context->lazy++;
+			class = common_class(context, ((CoalesceExpr *) expr)->args,
+								 vssfdw_type_class(((CoalesceExpr *) expr)->coalescetype));
+			context->lazy--;
+			return class;
+
+		case T_CaseExpr:
+			context->lazy++;
+			class = case_class(context, (CaseExpr *) expr);
+			context->lazy--;
+			return class;
+
+		case T_NullIfExpr:
+		{
+			NullIfExpr *op = (NullIfExpr *) expr;
+
+			if (comparison_class(context, op->opno, op->inputcollid, op->args, true) == VSS_CLASS_NONE)
+				return VSS_CLASS_NONE;
+			return expr_class(context, linitial(op->args));
 		}
 
 		case T_DistinctExpr:

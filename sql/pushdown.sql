@@ -57,6 +57,13 @@ INSERT INTO conditions(condition) VALUES
 	('nc IS DISTINCT FROM ''abc'''), ('vc = ''v1'''), ('vc = ''V1'''), ('s LIKE ''text1%'''),
 	('s LIKE ''TEXT1%'''), ('s ILIKE ''TEXT1'''), ('s || ''x'' = ''text1x'''), ('upper(s) = ''TEXT1'''),
 	('anyval = ''5'''), ('anyval = ''1'''), ('anyval IS NULL'),
+	-- functions, where they cannot fail and mean the same
+	('s LIKE ''text_'''), ('s NOT LIKE ''%1%'''), ('s LIKE ''text\1'''), ('s LIKE ''_'''), ('s LIKE nc'), ('s COLLATE "C" ILIKE ''TEXT1%'''),
+	('s COLLATE "C" NOT ILIKE ''Ä'''), ('lower(s COLLATE "C") = ''text1'''), ('upper(nc COLLATE "C") = ''Ä'''), ('length(s) = 1'), ('octet_length(x) = 2'),
+	('substr(s, 2, 3) = ''ext'''), ('substring(s FROM 5) = ''1'''), ('substr(s, 0, 3) = ''te'''), ('substr(s, -1) = s'), ('substr(s, 1, length(s)) = s'),
+	('i % -7 = -2'), ('big / -2 > 0'), ('i / id = 1'), ('i / 0 = 1 AND false'), ('i % 1 = 0'),
+	('coalesce(i, 7) = 7'), ('coalesce(nc, ''abc'') = ''abc'''), ('coalesce(s, ''x'') < ''b'' COLLATE "C"'), ('nullif(i, 3) IS NULL'), ('nullif(nc, ''ABC'') IS NULL'),
+	('CASE WHEN i = 1 THEN s = ''text1'' WHEN b THEN i > 3 END'), ('CASE WHEN i > 3 THEN 1 ELSE 2 END = 2'), ('CASE i WHEN 1 THEN true END'), ('CASE WHEN i = 1 THEN big / 2 ELSE big END > 5'),
 	-- booleans
 	('b'), ('NOT b'), ('b IS TRUE'), ('b IS NOT TRUE'), ('b IS FALSE'), ('b IS NOT FALSE'), ('b IS UNKNOWN'),
 	('b IS NOT UNKNOWN'), ('b = (i > 5)'), ('b <> false'), ('(i > 5) IS TRUE'), ('(i > 5) IS NOT FALSE'),

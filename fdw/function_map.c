@@ -1,0 +1,176 @@
+/*
+ * function_map.c
+ *		Functions and operators that SQLite has an equal of.
+ *
+ * Only such as cannot fail go down: SQLite tests conditions in an order of its
+ * own, and an error that another condition would have prevented is a changed
+ * answer.  So sums and products (overflow) stay in PostgreSQL, and division
+ * goes down by a constant that is neither 0 nor -1.
+ *
+ * Characters are counted and compared as code points, which is PostgreSQL's way
+ * where the database's encoding is UTF-8; case is folded where the collation's
+ * is C's, that is in ASCII alone.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/pg_locale.h"
+
+#include "fdw/planner.h"
+
+static bool
+folds_ascii(Oid collation)
+{
+	if (!OidIsValid(collation))
+		return false;
+#if PG_VERSION_NUM >= 180000
+	return pg_newlocale_from_collation(collation)->ctype_is_c;
+#else
+	return lc_ctype_is_c(collation);
+#endif
+}
+
+/* A constant integer within bounds. */
+static bool
+is_constant_within(Expr *expr, int64 least, int64 most)
+{
+	Const *c = (Const *) expr;
+	int64 value;
+
+	if (!IsA(expr, Const) || c->constisnull)
+		return false;
+	switch (c->consttype)
+	{
+		case INT2OID:
+			value = DatumGetInt16(c->constvalue);
+			break;
+		case INT4OID:
+			value = DatumGetInt32(c->constvalue);
+			break;
+		case INT8OID:
+			value = DatumGetInt64(c->constvalue);
+			break;
+		default:
+			return false;
+	}
+	return value >= least && value <= most;
+}
+
+/* A constant pattern that does not end within an escape, which PostgreSQL refuses when it gets there. */
+static bool
+is_sound_pattern(Expr *expr)
+{
+	Const *c = (Const *) expr;
+	char *pattern;
+	char *p;
+
+	if (!IsA(expr, Const) || c->consttype != TEXTOID)
+		return false;
+	if (c->constisnull)
+		return true;
+	pattern = TextDatumGetCString(c->constvalue);
+	for (p = pattern; *p != '\0'; p++)
+	{
+		if (*p == '\\' && *++p == '\0')
+			return false;
+	}
+	return true;
+}
+
+static bool
+set(VssFunction *out, const char *name, VssClass result, VssClass first, VssClass second)
+{
+	out->name = name;
+	out->result = result;
+	out->args[0] = first;
+	out->args[1] = second;
+	out->args[2] = VSS_CLASS_INTEGER;
+	return true;
+}
+
+bool
+vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
+{
+	bool utf8 = GetDatabaseEncoding() == PG_UTF8;
+	Expr *second = list_length(args) > 1 ? lsecond(args) : NULL;
+
+	memset(out, 0, sizeof(*out));
+	if (list_length(args) > VSS_FUNCTION_ARGS)
+		return false;
+	switch (function)
+	{
+		case F_INT2DIV:
+		case F_INT4DIV:
+		case F_INT8DIV:
+		case F_INT24DIV:
+		case F_INT42DIV:
+		case F_INT28DIV:
+		case F_INT82DIV:
+		case F_INT48DIV:
+		case F_INT84DIV:
+		case F_INT2MOD:
+		case F_INT4MOD:
+		case F_INT8MOD:
+			if (!is_constant_within(second, 1, PG_INT64_MAX) && !is_constant_within(second, PG_INT64_MIN, -2))
+				return false;
+			return set(out,
+					   function == F_INT2MOD || function == F_INT4MOD || function == F_INT8MOD ? "vss_mod"
+																							   : "vss_div",
+					   VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
+
+		case F_TEXTCAT:
+			return set(out, "||", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+
+		case F_LENGTH_TEXT:
+		case F_CHAR_LENGTH_TEXT:
+		case F_CHARACTER_LENGTH_TEXT:
+			return utf8 && set(out, "length", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_NONE);
+
+		case F_OCTET_LENGTH_BYTEA:
+		case F_LENGTH_BYTEA:
+			return set(out, "length", VSS_CLASS_INTEGER, VSS_CLASS_BYTES, VSS_CLASS_NONE);
+
+		case F_LOWER_TEXT:
+			return utf8 && folds_ascii(collation) &&
+				   set(out, "vss_lower", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
+		case F_UPPER_TEXT:
+			return utf8 && folds_ascii(collation) &&
+				   set(out, "vss_upper", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
+
+		case F_SUBSTR_TEXT_INT4:
+		case F_SUBSTR_TEXT_INT4_INT4:
+		case F_SUBSTRING_TEXT_INT4:
+		case F_SUBSTRING_TEXT_INT4_INT4:
+			/* before the first character the two count differently */
+			if (!utf8 || !is_constant_within(second, 1, PG_INT32_MAX) ||
+				(list_length(args) == 3 && !is_constant_within(lthird(args), 0, PG_INT32_MAX)))
+				return false;
+			return set(out, "substr", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
+
+		case F_TEXTLIKE:
+		case F_LIKE_TEXT_TEXT:
+		case F_TEXTNLIKE:
+		case F_NOTLIKE_TEXT_TEXT:
+			if (!utf8 || !OidIsValid(collation) || !get_collation_isdeterministic(collation) ||
+				!is_sound_pattern(second))
+				return false;
+			out->negated = function == F_TEXTNLIKE || function == F_NOTLIKE_TEXT_TEXT;
+			return set(out, "vss_like", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+
+		case F_TEXTICLIKE:
+		case F_TEXTICNLIKE:
+			if (!utf8 || !folds_ascii(collation) || !get_collation_isdeterministic(collation) ||
+				!is_sound_pattern(second))
+				return false;
+			out->negated = function == F_TEXTICNLIKE;
+			return set(out, "vss_ilike", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+
+		default:
+			return false;
+	}
+}
