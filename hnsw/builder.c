@@ -49,6 +49,7 @@ hnsw_builder_create(const HnswParams *params, uint64_t capacity, HnswBuilder **o
 	b->rest.size = sizeof(HnswNodeRest);
 	b->vectors.size = params->dim * sizeof(float);
 	b->codes.size = b->code_stride;
+	b->sketches.size = hnsw_sketch_stride(b->code, params->dim);
 	atomic_init(&b->entry, ENTRY_NONE);
 	pthread_mutex_init(&b->entry_lock, NULL);
 	pthread_mutex_init(&b->alloc_lock, NULL);
@@ -99,6 +100,7 @@ hnsw_builder_free(HnswBuilder *b)
 	hnsw_grow_free(&b->rest);
 	hnsw_grow_free(&b->vectors);
 	hnsw_grow_free(&b->codes);
+	hnsw_grow_free(&b->sketches);
 	hnsw_labels_free(&b->labels);
 	free(b->free_slots);
 	pthread_mutex_destroy(&b->entry_lock);
@@ -189,7 +191,8 @@ take_slot(HnswBuilder *b)
 	if (id == HNSW_NO_NODE || !hnsw_grow_reserve(&b->nodes, (uint64_t) id + 1) ||
 		!hnsw_grow_reserve(&b->rest, (uint64_t) id + 1) ||
 		!hnsw_grow_reserve(&b->vectors, (uint64_t) id - b->base_count + 1) ||
-		!hnsw_grow_reserve(&b->codes, (uint64_t) id - b->base_count + 1))
+		!hnsw_grow_reserve(&b->codes, (uint64_t) id - b->base_count + 1) ||
+		(b->sketches.size > 0 && !hnsw_grow_reserve(&b->sketches, (uint64_t) id - b->base_count + 1)))
 		return HNSW_NO_NODE;
 
 	/* dead until it is linked */
@@ -227,6 +230,9 @@ fill_in(HnswBuilder *b, uint32_t id, int64_t label, uint32_t level, uint32_t *up
 	memcpy(hnsw_grow_at(&b->vectors, id - b->base_count), vector, b->vectors.size);
 	hnsw_code_encode(b->code, b->params.metric, vector, b->params.dim,
 					 hnsw_grow_at(&b->codes, id - b->base_count));
+	if (b->sketches.size > 0)
+		hnsw_sketch_encode(b->params.metric, vector, b->params.dim,
+						   hnsw_grow_at(&b->sketches, id - b->base_count));
 	node->level = (uint8_t) level;
 	node->list[0] = 0;
 	rest->label = label;

@@ -65,10 +65,11 @@ struct HnswBuilder
 	const HnswSnapshot *base;
 	uint32_t base_count;
 
-	HnswGrow nodes;   /* HnswNode with its links */
-	HnswGrow rest;    /* HnswNodeRest */
-	HnswGrow vectors; /* of nodes from base_count on */
-	HnswGrow codes;   /* likewise */
+	HnswGrow nodes;    /* HnswNode with its links */
+	HnswGrow rest;     /* HnswNodeRest */
+	HnswGrow vectors;  /* of nodes from base_count on */
+	HnswGrow codes;    /* likewise */
+	HnswGrow sketches; /* likewise; size 0 where the code has none */
 
 	pthread_mutex_t entry_lock;
 	pthread_mutex_t alloc_lock;
@@ -113,6 +114,12 @@ static inline const uint8_t *
 hnsw_node_code(const HnswBuilder *b, uint32_t id)
 {
 	return id < b->base_count ? hnsw_code(b->base, id) : hnsw_grow_at(&b->codes, id - b->base_count);
+}
+
+static inline const uint8_t *
+hnsw_node_sketch(const HnswBuilder *b, uint32_t id)
+{
+	return id < b->base_count ? hnsw_sketch(b->base, id) : hnsw_grow_at(&b->sketches, id - b->base_count);
 }
 
 /* A node's links on a layer it is on: the count, then the links. */

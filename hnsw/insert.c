@@ -16,6 +16,7 @@
 
 /* Records asked for before they are needed; see search.c. */
 #define PREFETCH_AHEAD 8
+#define CODES_AHEAD 4
 
 /* Copy a node's links under its lock. */
 uint32_t
@@ -38,24 +39,29 @@ probe_key(const HnswBuilder *b, const HnswScratch *s, uint32_t id)
 	return hnsw_probe_key(&s->probe, hnsw_node_vector(b, id), hnsw_node_code(b, id));
 }
 
+/* The key by which a walk compares: by the sketch, where there is one. */
+static inline float
+walk_key(const HnswBuilder *b, const HnswScratch *s, uint32_t id)
+{
+	return b->code == HNSW_CODE_F32 ? probe_key(b, s, id)
+									: hnsw_probe_sketch_key(&s->probe, hnsw_node_sketch(b, id));
+}
+
+static inline void
+prefetch(const void *p, size_t bytes)
+{
+	for (size_t i = 0; i < bytes && i < 1024; i += 64)
+		__builtin_prefetch((const char *) p + i);
+}
+
+/* What walk_key() will read. */
 static inline void
 prefetch_node(const HnswBuilder *b, uint32_t id)
 {
-	const char *p;
-	uint32_t bytes;
-
 	if (b->code == HNSW_CODE_F32)
-	{
-		p = (const char *) hnsw_node_vector(b, id);
-		bytes = b->params.dim * sizeof(float);
-	}
+		prefetch(hnsw_node_vector(b, id), b->params.dim * sizeof(float));
 	else
-	{
-		p = (const char *) hnsw_node_code(b, id);
-		bytes = b->code_stride;
-	}
-	for (uint32_t i = 0; i < bytes && i < 1024; i += 64)
-		__builtin_prefetch(p + i);
+		prefetch(hnsw_node_sketch(b, id), b->sketches.size);
 }
 
 /* The list of a node that will probably be read next. */
@@ -86,6 +92,28 @@ unvisited_links(const HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t laye
 	return kept;
 }
 
+/* Give what the walk found the keys of codes, and the order of these. */
+static void
+compare_by_codes(const HnswBuilder *b, HnswScratch *s)
+{
+	HnswPoolEntry *entries = s->pool.entries;
+
+	if (b->code == HNSW_CODE_F32)
+		return;
+	for (uint32_t i = 0; i < s->pool.count; i++)
+	{
+		HnswPoolEntry e = entries[i];
+		uint32_t j = i;
+
+		if (i + CODES_AHEAD < s->pool.count)
+			prefetch(hnsw_node_code(b, entries[i + CODES_AHEAD].node), b->code_stride);
+		e.key = probe_key(b, s, e.node);
+		for (; j > 0 && entries[j - 1].key > e.key; j--)
+			entries[j] = entries[j - 1];
+		entries[j] = e;
+	}
+}
+
 void
 hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer, uint32_t exclude)
 {
@@ -98,7 +126,7 @@ hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer
 		hnsw_visited_insert(&s->visited, exclude);
 	if (start >= s->visited.nodes || !hnsw_visited_insert(&s->visited, start))
 		return;
-	hnsw_pool_insert(&s->pool, probe_key(b, s, start), start, &dropped);
+	hnsw_pool_insert(&s->pool, walk_key(b, s, start), start, &dropped);
 	while (hnsw_pool_pop(&s->pool, &at))
 	{
 		uint32_t count = unvisited_links(b, s, at.node, layer);
@@ -111,7 +139,7 @@ hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer
 
 			if (i + PREFETCH_AHEAD < count)
 				prefetch_node(b, s->links[i + PREFETCH_AHEAD]);
-			key = probe_key(b, s, s->links[i]);
+			key = walk_key(b, s, s->links[i]);
 			if (!hnsw_pool_accepts(&s->pool, key))
 				continue;
 			hnsw_pool_insert(&s->pool, key, s->links[i], &dropped);
@@ -119,13 +147,14 @@ hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer
 				prefetch_list(b, s->links[i], layer);
 		}
 	}
+	compare_by_codes(b, s);
 }
 
 /* Walk to the nearest node of a layer, from start; returns it. */
 static uint32_t
 descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer)
 {
-	float best = probe_key(b, s, start);
+	float best = walk_key(b, s, start);
 	bool moved = true;
 
 	while (moved)
@@ -137,7 +166,7 @@ descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer)
 			prefetch_node(b, s->links[i]);
 		for (uint32_t i = 0; i < count; i++)
 		{
-			float key = probe_key(b, s, s->links[i]);
+			float key = walk_key(b, s, s->links[i]);
 
 			if (key < best)
 			{

@@ -70,7 +70,8 @@ load_node(void *arg, HnswScratch *scratch, uint64_t i, HnswError *err)
 			copy_list(hnsw_node(b, node)->list, links, 2 * m, s->count, node) &&
 			hnsw_touch(s, hnsw_label(s, node), sizeof(int64_t)) &&
 			hnsw_touch(s, hnsw_vector(s, node), b->params.dim * sizeof(float)) &&
-			hnsw_touch(s, hnsw_code(s, node), b->code_stride);
+			hnsw_touch(s, hnsw_code(s, node), b->code_stride) &&
+			(s->sketch_stride == 0 || hnsw_touch(s, hnsw_sketch(s, node), s->sketch_stride));
 	for (uint32_t layer = 1; layer <= level && sound; layer++)
 	{
 		links = hnsw_links_upper(s, layer, node);
@@ -113,6 +114,7 @@ hnsw_builder_load(const HnswSnapshot *s, const HnswTask *task, HnswBuilder **out
 	b->code = (HnswCode) s->header.code;
 	b->code_stride = s->header.code_stride;
 	b->codes.size = b->code_stride;
+	b->sketches.size = s->sketch_stride;
 	if (s->count > 0 && (!hnsw_grow_reserve(&b->nodes, s->count) || !hnsw_grow_reserve(&b->rest, s->count) ||
 						 !hnsw_labels_reserve(&b->labels, s->count)))
 		status = hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %u nodes", s->count);

@@ -24,7 +24,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-#define DIM 4
+#define DIM 33 /* of the largest; fewer than 32 have neither codes nor sketches */
 #define FILES 4
 
 static struct
@@ -51,11 +51,15 @@ int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
 	static const int nodes[FILES] = {0, 1, 20, 150};
+	static const uint32_t dims[FILES] = {4, 4, 4, DIM};
 
 	for (int f = 0; f < FILES; f++)
 	{
-		HnswParams params = {
-			.dim = DIM, .metric = f == 3 ? HNSW_L2 : HNSW_COSINE, .m = 4, .ef_construction = 20, .seed = 7};
+		HnswParams params = {.dim = dims[f],
+							 .metric = f == 3 ? HNSW_L2 : HNSW_COSINE,
+							 .m = 4,
+							 .ef_construction = 20,
+							 .seed = 7};
 		HnswWriteOptions options = {.mode = -1, .group = -1};
 		char path[] = "/tmp/vss_fuzz.XXXXXX";
 		int fd = mkstemp(path);
@@ -67,7 +71,7 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		must(hnsw_builder_create(&params, 0, &builder, &err) == HNSW_OK, "no builder");
 		for (int i = 0; i < nodes[f]; i++)
 		{
-			float v[DIM] = {1 + i % 7, i % 11, i % 5 - 2, i % 3};
+			float v[DIM] = {1 + i % 7, i % 11, i % 5 - 2, i % 3, [DIM - 1] = i % 4};
 
 			must(hnsw_builder_add(builder, i, v, &err) == HNSW_OK, "no node");
 		}
