@@ -22,6 +22,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/inval.h"
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -226,6 +227,55 @@ vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *s
 	}
 }
 
+/*
+ * After a failure: when the index of a cached plan was dropped in SQLite,
+ * of which PostgreSQL hears nothing, say so, and have plans made anew.
+ */
+static void
+report_lost_index(VssScanState *state, const char *name)
+{
+	ListCell *cell;
+
+	if (geterrcode() != ERRCODE_FDW_TABLE_NOT_FOUND)
+		return;
+	MemoryContextSwitchTo(state->context);
+	foreach (cell, vssfdw_indexes(state->conn))
+	{
+		if (pg_strcasecmp(((VssIndexInfo *) lfirst(cell))->name, name) == 0)
+			return;
+	}
+	FlushErrorState();
+	InvalidateSystemCaches();
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+			 errmsg("index \"%s\" was dropped from the SQLite database of server \"%s\" after the query "
+					"was planned",
+					name, state->conn->servername),
+			 errhint("Run the query again: it will be planned without the index.")));
+}
+
+static bool
+fetch_nearest(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot)
+{
+	List *knn = list_nth(((ForeignScan *) node->ss.ps.plan)->fdw_private, VSS_SCAN_KNN);
+	bool found = false;
+
+	if (vssfdw_knn_is_running(state))
+		return vssfdw_knn_fetch(node, state, slot);
+	/* a statement that was prepared earlier is prepared anew by its first step */
+	PG_TRY();
+	{
+		found = vssfdw_knn_fetch(node, state, slot);
+	}
+	PG_CATCH();
+	{
+		report_lost_index(state, strVal(list_nth(knn, VSS_KNN_INDEX)));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return found;
+}
+
 /* ---------- callbacks ---------- */
 
 /* The table and column that a place of the scan tuple is filled from. */
@@ -321,7 +371,17 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	 * must survive the rollback of a savepoint set after it was opened, so
 	 * that is now.
 	 */
-	state->statement = vssfdw_prepare(state->conn, state->sql, state->context);
+	PG_TRY();
+	{
+		state->statement = vssfdw_prepare(state->conn, state->sql, state->context);
+	}
+	PG_CATCH();
+	{
+		if (knn != NIL)
+			report_lost_index(state, strVal(list_nth(knn, VSS_KNN_INDEX)));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 	vssfdw_drain_before_writes(node, state->statement);
 	if (state->knn != NULL)
 		vssfdw_knn_prepare(node, state);
@@ -341,7 +401,7 @@ vssfdw_scan_fetch(ForeignScanState *node, TupleTableSlot *slot)
 	VssScanState *state = node->fdw_state;
 
 	if (state->knn != NULL)
-		return vssfdw_knn_fetch(node, state, slot);
+		return fetch_nearest(node, state, slot);
 	if (state->done)
 		return false;
 	if (!state->started)
