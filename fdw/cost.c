@@ -144,6 +144,35 @@ walked_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses, bool *exact)
 	return clamp_row_est(best);
 }
 
+/* use_remote_estimate counts no further; the guess is taken to be right beyond. */
+#define MOST_COUNTED 10000
+
+/* Rows that satisfy the conditions, counted by SQLite; guess where values are not known yet. */
+static double
+counted_rows(PlannerInfo *root, RelOptInfo *baserel, double guess)
+{
+	VssRel *rel = VSS_REL(baserel);
+	StringInfoData buf;
+	VssDeparse context = {.root = root, .rel = baserel, .buf = &buf, .first_param = 1};
+	VssHold *hold;
+	VssStatement *statement;
+	double rows = guess;
+
+	initStringInfo(&buf);
+	appendStringInfoString(&buf, "SELECT count(*) FROM (");
+	vssfdw_deparse_select(&context, NIL, rel->remote_conds);
+	appendStringInfo(&buf, " LIMIT %d)", MOST_COUNTED);
+	if (context.params != NIL)
+		return guess;
+	hold = vssfdw_hold(rel->conn, CurrentMemoryContext);
+	statement = vssfdw_prepare(rel->conn, buf.data, CurrentMemoryContext);
+	if (vssfdw_step(statement))
+		rows = sqlite3_column_double(statement->stmt, 0);
+	vssfdw_done(statement);
+	vssfdw_release(hold);
+	return rows < MOST_COUNTED ? rows : Max(rows, guess);
+}
+
 void
 vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel)
 {
@@ -157,6 +186,8 @@ vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel)
 	walked = walked_rows(root, baserel, rel->remote_conds, &exact);
 	if (exact)
 		rows = Min(rows, walked);
+	else if (rel->table->use_remote_estimate && rel->remote_conds != NIL && rel->knn_predicate == NULL)
+		rows = counted_rows(root, baserel, rows);
 	rel->remote_rows = clamp_row_est(rows);
 	rel->remote_sel = Min(rel->remote_rows / rel->tuples, 1.0);
 
