@@ -183,6 +183,7 @@ main(int argc, char **argv)
 	const int dim = atoi(argv[4]);
 	const int64_t changes = atoll(argv[5]);
 
+	setvbuf(stdout, NULL, _IOLBF, 0);
 	sql = sqlite3_mprintf("%s/churn.db", argv[2]);
 	if (sqlite3_open(sql, &db) != SQLITE_OK)
 		fail(db, sql);
@@ -208,7 +209,6 @@ main(int argc, char **argv)
 	base = (double) number(db, "SELECT hnsw_info() ->> '$.graph.bytes'");
 	printf("rows\t%lld\ndim\t%d\nbase_bytes\t%.0f\nbuild_seconds\t%.1f\n", (long long) rows, dim, base,
 		   now() - start);
-	fflush(stdout);
 
 	start = now();
 	is_new(db, &totals);
