@@ -48,7 +48,7 @@ struct Dataset
 Dataset load_fvecs(const std::string &name, const std::string &path, HnswMetric metric, size_t n, size_t q);
 
 /*
- * Vectors of dim coordinates that depend on 16: see data.cc.  The same numbers
+ * Vectors of dim coordinates that depend on 32: see data.cc.  The same numbers
  * on every machine.
  */
 Dataset make_synthetic(size_t n, size_t q, uint32_t dim);

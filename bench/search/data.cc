@@ -124,16 +124,20 @@ struct Random
 
 /*
  * Text embeddings fill few of their dimensions: topics, and variation within a
- * topic along a few directions.  Here a point z in 16 dimensions is drawn
- * around one of 500 centres (normal, spread 0.5 around centres of spread 1),
+ * topic along a few directions.  Here a point z in 32 dimensions is drawn
+ * around one of 500 centres (normal, spread 1 around centres of spread 1),
  * bent by tanh(A z) into 64 dimensions, mapped linearly by B into dim, and
  * blurred by noise of 2 % of its coordinates' spread; A, B, centres and noise
  * are normal deviates of a fixed seed.  Cosine distance; not normalised.
+ *
+ * So hnswlib computes about 1,000 distances a query for recall 0.95 among
+ * 100,000 vectors and 2,050 for 0.99.  With 16 dimensions and half the spread
+ * its smallest ef already passes 0.95, and nothing can be compared.
  */
 Dataset
 make_synthetic(size_t n, size_t q, uint32_t dim)
 {
-	constexpr size_t latent = 16;
+	constexpr size_t latent = 32;
 	constexpr size_t hidden = 64;
 	constexpr size_t centres = 500;
 	Random random = {42};
@@ -153,7 +157,7 @@ make_synthetic(size_t n, size_t q, uint32_t dim)
 		float z[latent], h[hidden];
 
 		for (size_t j = 0; j < latent; j++)
-			z[j] = from[j] + (float) (0.5 * random.normal());
+			z[j] = from[j] + (float) random.normal();
 		for (size_t j = 0; j < hidden; j++)
 		{
 			float sum = 0;
