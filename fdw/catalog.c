@@ -129,6 +129,19 @@ name_in_columns(const VssTableInfo *info, const char *name)
 	return false;
 }
 
+static List *
+read_primary_key(VssConnection *conn, const char *table)
+{
+	VssStatement *statement =
+		prepare_with_name(conn, "SELECT name FROM pragma_table_xinfo(?1) WHERE pk > 0 ORDER BY pk", table);
+	List *names = NIL;
+
+	while (vssfdw_step(statement))
+		names = lappend(names, column_text(statement, 0));
+	vssfdw_done(statement);
+	return names;
+}
+
 /* Kind of table, or false when there is none of this name. */
 static bool
 read_kind(VssConnection *conn, const char *table, VssTableInfo *info)
@@ -160,8 +173,8 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 												"SELECT name, type, \"notnull\", pk, hidden FROM "
 												"pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
 												info->name);
-	int key_columns = 0;
 
+	info->primary_key = read_primary_key(conn, info->name);
 	while (vssfdw_step(statement))
 	{
 		VssColumnInfo *column = palloc0(sizeof(VssColumnInfo));
@@ -176,12 +189,8 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 		column->generated = sqlite3_column_int(statement->stmt, 4) != 0;
 		info->columns = lappend(info->columns, column);
 
-		if (sqlite3_column_int(statement->stmt, 3) > 0)
-		{
-			key_columns++;
-			if (pg_strcasecmp(column->declared, "INTEGER") == 0)
-				info->rowid_alias = column->name;
-		}
+		if (sqlite3_column_int(statement->stmt, 3) > 0 && pg_strcasecmp(column->declared, "INTEGER") == 0)
+			info->rowid_alias = column->name;
 
 		/* What a view's column inherits cannot be asked for: take it for any. */
 		collation = info->is_view || info->is_virtual ? NULL : collation_of(conn, info->name, column->name);
@@ -189,7 +198,7 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 			info->nocase_columns = lappend(info->nocase_columns, column->name);
 	}
 	vssfdw_done(statement);
-	if (key_columns != 1 || !info->has_rowid || info->is_virtual)
+	if (list_length(info->primary_key) != 1 || !info->has_rowid || info->is_virtual)
 		info->rowid_alias = NULL;
 }
 

@@ -187,8 +187,6 @@ vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *ind
 
 /* ---------- joins, and what is done to their rows ---------- */
 
-static void put_relation(VssDeparse *context, RelOptInfo *rel);
-
 /* SELECT 1 FROM inner WHERE clauses, after [NOT] EXISTS. */
 static void
 put_exists(VssDeparse *context, const VssExists *exists)
@@ -199,7 +197,7 @@ put_exists(VssDeparse *context, const VssExists *exists)
 
 	appendStringInfoString(context->buf,
 						   exists->anti ? "NOT EXISTS (SELECT 1 FROM " : "EXISTS (SELECT 1 FROM ");
-	put_relation(context, exists->inner);
+	vssfdw_deparse_relation(context, exists->inner);
 	vssfdw_deparse_conds(context, "WHERE", list_concat_copy(exists->clauses, inner->remote_conds));
 	if (exists->clauses == NIL && inner->remote_conds == NIL)
 		word = "WHERE";
@@ -250,8 +248,8 @@ put_filtered(VssDeparse *context, RelOptInfo *rel)
  * in it: inner joins hand theirs up, and those of the inner side of a left join
  * are in its ON already.
  */
-static void
-put_relation(VssDeparse *context, RelOptInfo *rel)
+void
+vssfdw_deparse_relation(VssDeparse *context, RelOptInfo *rel)
 {
 	VssRel *join = VSS_REL(rel);
 
@@ -262,7 +260,7 @@ put_relation(VssDeparse *context, RelOptInfo *rel)
 	}
 	if (join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI)
 	{
-		put_relation(context, join->outer);
+		vssfdw_deparse_relation(context, join->outer);
 		return;
 	}
 	appendStringInfoChar(context->buf, '(');
@@ -274,9 +272,9 @@ put_relation(VssDeparse *context, RelOptInfo *rel)
 	}
 	else
 	{
-		put_relation(context, join->outer);
+		vssfdw_deparse_relation(context, join->outer);
 		appendStringInfoString(context->buf, join->jointype == JOIN_LEFT ? " LEFT JOIN " : " JOIN ");
-		put_relation(context, join->inner);
+		vssfdw_deparse_relation(context, join->inner);
 	}
 	if (join->join_clauses != NIL)
 		vssfdw_deparse_conds(context, "ON", join->join_clauses);
@@ -286,14 +284,12 @@ put_relation(VssDeparse *context, RelOptInfo *rel)
 }
 
 void
-vssfdw_deparse_rows(VssDeparse *context, RelOptInfo *rel)
+vssfdw_deparse_where(VssDeparse *context, RelOptInfo *rel)
 {
 	VssRel *state = VSS_REL(rel);
 	const char *word = state->remote_conds != NIL ? "AND" : "WHERE";
 	ListCell *cell;
 
-	appendStringInfoString(context->buf, " FROM ");
-	put_relation(context, rel);
 	vssfdw_deparse_conds(context, "WHERE", state->remote_conds);
 	foreach (cell, state->exists)
 	{
@@ -301,4 +297,12 @@ vssfdw_deparse_rows(VssDeparse *context, RelOptInfo *rel)
 		word = "AND";
 		put_exists(context, lfirst(cell));
 	}
+}
+
+void
+vssfdw_deparse_rows(VssDeparse *context, RelOptInfo *rel)
+{
+	appendStringInfoString(context->buf, " FROM ");
+	vssfdw_deparse_relation(context, rel);
+	vssfdw_deparse_where(context, rel);
 }

@@ -19,6 +19,12 @@ sqlstate_for(int rc, const char *message)
 {
 	switch (rc)
 	{
+		case VSS_RC_OUT_OF_RANGE:
+			return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+		case VSS_RC_DIVISION_BY_ZERO:
+			return ERRCODE_DIVISION_BY_ZERO;
+		case VSS_RC_UNFIT:
+			return ERRCODE_FDW_INVALID_DATA_TYPE;
 		case SQLITE_BUSY_SNAPSHOT:
 			return ERRCODE_T_R_SERIALIZATION_FAILURE;
 		case SQLITE_CONSTRAINT_UNIQUE:
@@ -171,6 +177,13 @@ vssfdw_report_message(int elevel, int rc, const char *message, const char *serve
 	if ((rc & 0xff) == SQLITE_INTERRUPT || (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_AUTH)
 		CHECK_FOR_INTERRUPTS();
 
+	/* what PostgreSQL would have said, had it computed the value */
+	if (rc == VSS_RC_OUT_OF_RANGE || rc == VSS_RC_DIVISION_BY_ZERO)
+	{
+		ereport(elevel, (errcode(sqlstate_for(rc, message)), errmsg("%s", readable(message)),
+						 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
+		return;
+	}
 	ereport(elevel, (errcode(sqlstate_for(rc, message)),
 					 errmsg("SQLite error on server \"%s\": %s", servername, readable(message)),
 					 hint != NULL ? errhint("%s", hint) : 0,

@@ -93,6 +93,15 @@ char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored);
 /* ---------- error.c ---------- */
 
 /*
+ * Results of our own SQL functions, for errors that are PostgreSQL's: with
+ * these vssfdw_report gives the message as it is, under PostgreSQL's SQLSTATE.
+ * SQLite's own extended codes of SQLITE_ERROR are far below.
+ */
+#define VSS_RC_OUT_OF_RANGE (SQLITE_ERROR | (200 << 8))
+#define VSS_RC_DIVISION_BY_ZERO (SQLITE_ERROR | (201 << 8))
+#define VSS_RC_UNFIT (SQLITE_ERROR | (202 << 8))
+
+/*
  * Raise an error with the SQLSTATE that fits rc, SQLite's message (copied
  * before anything else is called), the server's name and the SQL as context.
  * SQLITE_INTERRUPT first lets PostgreSQL's own cancel raise its error.
@@ -322,6 +331,7 @@ typedef struct VssTableInfo
 	char *rowid_name;     /* a spelling of rowid no column hides; NULL without */
 	char *rowid_alias;    /* INTEGER PRIMARY KEY column, or NULL */
 	double rows;          /* sqlite_stat1, else a bounded count, else a guess */
+	List *primary_key;    /* of char *, all columns in order, whatever their collation; NIL without */
 	List *keys;           /* of VssTableKey */
 	List *indexes;        /* of VssIndexInfo fed by this table, or the table itself */
 	List *nocase_columns; /* char *: columns with a collation other than BINARY */
@@ -361,10 +371,11 @@ List *vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid);
 /* Register vss_sum and vss_avg; returns SQLite's result code. */
 int vssfdw_register_aggregates(sqlite3 *db);
 
-/* ---------- functions.c ---------- */
+/* ---------- functions.c, assign_functions.c ---------- */
 
 /* Register all functions of the wrapper's; returns SQLite's result code. */
 int vssfdw_register_functions(sqlite3 *db);
+int vssfdw_register_assign_functions(sqlite3 *db);
 
 /* ---------- paths.c and the files of planner.h ---------- */
 

@@ -205,6 +205,8 @@ vssfdw_register_functions(sqlite3 *db)
 					 {"vss_div", 2, false, divide_function}, {"vss_mod", 2, true, divide_function}};
 	int rc = vssfdw_register_aggregates(db);
 
+	if (rc == SQLITE_OK)
+		rc = vssfdw_register_assign_functions(db);
 	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
 		rc = sqlite3_create_function_v2(
 			db, functions[i].name, functions[i].nargs, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,

@@ -12,7 +12,9 @@
  * ON.  A semi or anti join is the outer side with one more [NOT] EXISTS.
  *
  * There is no EvalPlanQual over such a join: a query with row marks wants whole
- * rows of its tables, and these are not fetched through a join.
+ * rows of its tables, and these are not fetched through a join.  For UPDATE and
+ * DELETE the join is described all the same, without a path: when all of the
+ * query's tables are in it, SQLite may do the whole (direct_plan.c).
  */
 #include "postgres.h"
 
@@ -86,6 +88,13 @@ is_null_of_inner(RelOptInfo *innerrel, Expr *clause)
 		   bms_is_member(((Var *) test->arg)->varno, innerrel->relids);
 }
 
+/* Whether rows of a join can be fetched, or only their addresses used within SQLite (direct_plan.c). */
+static bool
+is_fetchable(PlannerInfo *root)
+{
+	return root->parse->commandType == CMD_SELECT && root->rowMarks == NIL;
+}
+
 /* Above a semi or anti join only columns of the outer side can be had. */
 static bool
 wants_inner(PlannerInfo *root, VssRel *join, RelOptInfo *joinrel)
@@ -93,7 +102,9 @@ wants_inner(PlannerInfo *root, VssRel *join, RelOptInfo *joinrel)
 	Relids inner = VSS_REL(join->inner)->relids;
 	List *conds = extract_actual_clauses(list_concat_copy(join->remote_conds, join->local_conds), false);
 
-	return bms_overlap(pull_varnos(root, (Node *) joinrel->reltarget->exprs), inner) ||
+	/* whole rows of it, for row marks, are not looked at in SQLite */
+	return (is_fetchable(root) &&
+			bms_overlap(pull_varnos(root, (Node *) joinrel->reltarget->exprs), inner)) ||
 		   bms_overlap(pull_varnos(root, (Node *) conds), inner);
 }
 
@@ -185,11 +196,10 @@ prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOp
 	if (jointype != JOIN_INNER && jointype != JOIN_LEFT && jointype != JOIN_SEMI && jointype != JOIN_ANTI &&
 		!(jointype == JOIN_FULL && sqlite3_libversion_number() >= FULL_JOIN_VERSION))
 		return false;
-	if (root->parse->commandType != CMD_SELECT || root->rowMarks != NIL)
-		return false;
 	if (!is_joinable(outerrel) || !is_joinable(innerrel))
 		return false;
-	if (has_placeholder_inside(root, joinrel) || !plain_columns_only(joinrel->reltarget->exprs))
+	if (has_placeholder_inside(root, joinrel) ||
+		(is_fetchable(root) && !plain_columns_only(joinrel->reltarget->exprs)))
 		return false;
 
 	join = palloc0(sizeof(VssRel));
@@ -205,7 +215,7 @@ prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOp
 	if (!split_clauses(root, joinrel, jointype, restrictlist) || !merge_sides(join))
 		return false;
 	/* conditions left to PostgreSQL may want columns as well */
-	return plain_columns_only(extract_actual_clauses(join->local_conds, false));
+	return !is_fetchable(root) || plain_columns_only(extract_actual_clauses(join->local_conds, false));
 }
 
 static void
@@ -254,6 +264,9 @@ vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer
 	/* the first pair of sides decides for all */
 	if (joinrel->fdw_private != NULL || !bms_is_empty(joinrel->lateral_relids))
 		return;
+	if (!is_fetchable(root) && root->parse->commandType != CMD_UPDATE &&
+		root->parse->commandType != CMD_DELETE)
+		return;
 	if (!prepare_join(root, joinrel, outerrel, innerrel, jointype, extra->restrictlist))
 	{
 		/* another pair may do */
@@ -261,6 +274,11 @@ vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer
 		return;
 	}
 	cost_join(root, joinrel, extra->restrictlist, &startup, &total);
+	VSS_REL(joinrel)->rows = joinrel->rows;
+	VSS_REL(joinrel)->startup_cost = startup;
+	VSS_REL(joinrel)->total_cost = total;
+	if (!is_fetchable(root))
+		return;
 	add_path(joinrel, (Path *) create_foreign_join_path(root, joinrel, NULL, joinrel->rows,
 #if PG_VERSION_NUM >= 180000
 														0,
@@ -270,9 +288,6 @@ vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer
 														extra->restrictlist,
 #endif
 														NIL));
-	VSS_REL(joinrel)->rows = joinrel->rows;
-	VSS_REL(joinrel)->startup_cost = startup;
-	VSS_REL(joinrel)->total_cost = total;
 	vssfdw_add_sorted_path(root, joinrel, startup, total);
 }
 

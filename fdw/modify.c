@@ -1,46 +1,26 @@
 /*
  * modify.c
- *		INSERT, UPDATE and DELETE, row by row: planning, execution, COPY and
- *		row movement into foreign partitions.
+ *		INSERT, UPDATE and DELETE, row by row: execution, COPY and row movement
+ *		into foreign partitions.
  *
- * A row is addressed by its rowid, carried as the ctid (rowid.c), or in
- * WITHOUT ROWID tables by the primary key.  What SQLite stored, its own
- * defaults, affinity and generated columns included, comes back through its
- * RETURNING clause where PostgreSQL needs it.
+ * What SQLite stored, its own defaults, affinity and generated columns
+ * included, comes back through its RETURNING clause where PostgreSQL needs it.
  *
  * Before a write every reader in the middle of its rows is drained: see
  * VssStatement.drain.
  */
 #include "fdw/modify.h"
 
-#include "access/sysattr.h"
-#include "access/table.h"
-#include "catalog/pg_class.h"
-#include "catalog/pg_type.h"
 #include "commands/explain.h"
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #endif
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
+#include "catalog/pg_type.h"
 #include "miscadmin.h"
-#include "optimizer/appendinfo.h"
-#include "optimizer/inherit.h"
-#include "optimizer/optimizer.h"
-#include "optimizer/pathnode.h"
-#include "parser/parsetree.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-
-/* What PlanForeignModify leaves to BeginForeignModify. */
-enum
-{
-	MODIFY_SQL,        /* String */
-	MODIFY_PARAMS,     /* IntList: attribute of each leading parameter */
-	MODIFY_RETURNED,   /* IntList: attribute of each returned column */
-	MODIFY_VALUES_END, /* Integer: offset in the SQL of an INSERT behind its row of values */
-};
 
 typedef struct VssModify
 {
@@ -49,7 +29,7 @@ typedef struct VssModify
 	VssStatement *statement;
 	VssStatement *batch; /* INSERT of batch_rows rows, or NULL */
 	int batch_rows;
-	int values_end; /* see MODIFY_VALUES_END */
+	int values_end; /* see VSS_MODIFY_VALUES_END */
 	CmdType operation;
 	bool is_view;
 
@@ -64,349 +44,11 @@ typedef struct VssModify
 	AttrNumber *key_attnos;
 	VssColumn *keys;
 
+	VssAddressSet *changed;  /* of an UPDATE that may meet a row twice, else NULL */
 	struct VssModify *moved; /* of an UPDATE: how rows of other partitions come in, or NULL */
 
 	MemoryContext row_context; /* reset for every row */
 } VssModify;
-
-/* ---------- the address of a row ---------- */
-
-/* Attributes of the foreign table for the primary key of a WITHOUT ROWID table; error where one is missing. */
-static List *
-key_attributes(Relation rel, const VssTableInfo *info)
-{
-	List *attributes = NIL;
-	const VssTableKey *key = NULL;
-	ListCell *lc;
-
-	foreach (lc, info->keys)
-	{
-		const VssTableKey *candidate = lfirst(lc);
-
-		if (candidate->name == NULL)
-			key = candidate;
-	}
-	if (key == NULL)
-		ereport(
-			ERROR,
-			(errcode(ERRCODE_FDW_ERROR),
-			 errmsg("rows of foreign table \"%s\" have neither a rowid nor a primary key to address them by",
-					RelationGetRelationName(rel))));
-	foreach (lc, key->columns)
-	{
-		const char *name = lfirst(lc);
-		AttrNumber found = InvalidAttrNumber;
-
-		for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel) && found == InvalidAttrNumber; a++)
-		{
-			VssColumn column;
-
-			if (TupleDescAttr(RelationGetDescr(rel), a - 1)->attisdropped)
-				continue;
-			vssfdw_column_init(&column, rel, a);
-			if (pg_strcasecmp(column.name, name) == 0)
-				found = a;
-		}
-		if (found == InvalidAttrNumber)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_ERROR),
-					 errmsg("foreign table \"%s\" lacks column \"%s\" of the SQLite table's primary key",
-							RelationGetRelationName(rel), name),
-					 errhint("Rows of a WITHOUT ROWID table are addressed by it; add the column.")));
-		attributes = lappend_int(attributes, found);
-	}
-	return attributes;
-}
-
-static bool
-addressed_by_key(const VssTableInfo *info)
-{
-	return !info->has_rowid && !info->is_view;
-}
-
-/* One name a distinct kind of Var, as row identities of different partitions must agree. */
-static char *
-key_name(Relation rel, AttrNumber attno)
-{
-	Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), attno - 1);
-
-	return psprintf("vss_key_%d_%u_%d_%u", attno, attribute->atttypid, attribute->atttypmod,
-					attribute->attcollation);
-}
-
-static const VssTableInfo *
-table_info(Relation rel, VssConnection **conn)
-{
-	*conn = vssfdw_connect(GetForeignTable(RelationGetRelid(rel))->serverid);
-	return vssfdw_table_info(*conn, vssfdw_table_options(RelationGetRelid(rel))->table);
-}
-
-static void
-vssAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte,
-						   Relation target_relation)
-{
-	VssConnection *conn;
-	const VssTableInfo *info = table_info(target_relation, &conn);
-	ListCell *lc;
-
-	if (!addressed_by_key(info))
-	{
-		Var *var = makeVar(rtindex, SelfItemPointerAttributeNumber, TIDOID, -1, InvalidOid, 0);
-
-		add_row_identity_var(root, var, rtindex, "ctid");
-		return;
-	}
-	foreach (lc, key_attributes(target_relation, info))
-	{
-		AttrNumber attno = lfirst_int(lc);
-		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(target_relation), attno - 1);
-		Var *var =
-			makeVar(rtindex, attno, attribute->atttypid, attribute->atttypmod, attribute->attcollation, 0);
-
-		add_row_identity_var(root, var, rtindex, key_name(target_relation, attno));
-	}
-}
-
-static int
-vssIsForeignRelUpdatable(Relation rel)
-{
-	VssServerOptions *server =
-		vssfdw_server_options(GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid));
-	VssTableOptions *table = vssfdw_table_options(RelationGetRelid(rel));
-
-	if (server->read_only || !table->updatable)
-		return 0;
-	return (1 << CMD_INSERT) | (1 << CMD_UPDATE) | (1 << CMD_DELETE);
-}
-
-/* ---------- planning ---------- */
-
-bool
-vssfdw_is_generated(const VssTableInfo *info, const char *name)
-{
-	ListCell *lc;
-
-	foreach (lc, info->columns)
-	{
-		const VssColumnInfo *column = lfirst(lc);
-
-		if (pg_strcasecmp(column->name, name) == 0)
-			return column->generated;
-	}
-	return false;
-}
-
-/*
- * The columns that get a value, in order of attribute number.  named: those
- * that the command names, offset as system columns demand; NULL for all.  A
- * column that SQLite computes takes none, and naming it is an error.
- */
-static List *
-target_attributes(Relation rel, const VssTableInfo *info, Bitmapset *named)
-{
-	List *targets = NIL;
-
-	for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
-	{
-		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), a - 1);
-		VssColumn column;
-
-		if (attribute->attisdropped || attribute->attgenerated)
-			continue;
-		if (named != NULL && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, named))
-			continue;
-		vssfdw_column_init(&column, rel, a);
-		if (!vssfdw_is_generated(info, column.name))
-			targets = lappend_int(targets, a);
-		else if (named != NULL)
-			ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
-							errmsg("cannot write column \"%s\" of foreign table \"%s\"",
-								   NameStr(attribute->attname), RelationGetRelationName(rel)),
-							errdetail("SQLite computes its values.")));
-	}
-	return targets;
-}
-
-List *
-vssfdw_returned_attributes(Relation rel, Index relid, CmdType operation, List *returning, List *check_options)
-{
-	TriggerDesc *triggers = rel->trigdesc;
-	Bitmapset *used = NULL;
-	bool all;
-	List *attributes = NIL;
-
-	all = triggers != NULL && ((operation == CMD_INSERT && triggers->trig_insert_after_row) ||
-							   (operation == CMD_UPDATE && triggers->trig_update_after_row));
-	pull_varattnos((Node *) returning, relid, &used);
-	pull_varattnos((Node *) check_options, relid, &used);
-	all |= bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
-	if (returning == NIL && check_options == NIL && !all)
-		return NIL;
-	for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
-	{
-		if (!TupleDescAttr(RelationGetDescr(rel), a - 1)->attisdropped &&
-			(all || bms_is_member(a - FirstLowInvalidHeapAttributeNumber, used)))
-			attributes = lappend_int(attributes, a);
-	}
-	return attributes;
-}
-
-static void
-append_columns(StringInfo sql, Relation rel, List *attributes, const char *after_name)
-{
-	ListCell *lc;
-
-	foreach (lc, attributes)
-	{
-		VssColumn column;
-
-		vssfdw_column_init(&column, rel, lfirst_int(lc));
-		appendStringInfo(sql, "%s%s%s", foreach_current_index(lc) > 0 ? ", " : "",
-						 vssfdw_quote_identifier(column.name), after_name);
-	}
-}
-
-/* " WHERE <row's address>", its parameters following those already there. */
-static void
-append_address(StringInfo sql, Relation rel, const VssTableInfo *info)
-{
-	ListCell *lc;
-
-	if (!addressed_by_key(info))
-	{
-		if (info->rowid_name == NULL)
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("rows of foreign table \"%s\" cannot be addressed", RelationGetRelationName(rel)),
-				 errhint("Its columns hide every name of the rowid; rename one of rowid, _rowid_ and oid.")));
-		appendStringInfo(sql, " WHERE %s = ?", vssfdw_quote_identifier(info->rowid_name));
-		return;
-	}
-	foreach (lc, key_attributes(rel, info))
-	{
-		VssColumn column;
-
-		vssfdw_column_init(&column, rel, lfirst_int(lc));
-		appendStringInfo(sql, "%s%s = ?", foreach_current_index(lc) == 0 ? " WHERE " : " AND ",
-						 vssfdw_quote_identifier(column.name));
-	}
-}
-
-static char *
-build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targets, List *returned,
-		  bool do_nothing, int *values_end)
-{
-	StringInfoData sql;
-	char *table = vssfdw_quote_identifier(info->name);
-
-	initStringInfo(&sql);
-	switch (operation)
-	{
-		case CMD_INSERT:
-			appendStringInfo(&sql, "INSERT INTO main.%s", table);
-			if (targets == NIL)
-				appendStringInfoString(&sql, " DEFAULT VALUES");
-			else
-			{
-				appendStringInfoChar(&sql, '(');
-				append_columns(&sql, rel, targets, "");
-				appendStringInfoString(&sql, ") VALUES (");
-				for (int i = 0; i < list_length(targets); i++)
-					appendStringInfoString(&sql, i > 0 ? ", ?" : "?");
-				appendStringInfoChar(&sql, ')');
-			}
-			*values_end = sql.len;
-			if (do_nothing)
-				appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
-			break;
-		case CMD_UPDATE:
-			appendStringInfo(&sql, "UPDATE main.%s SET ", table);
-			append_columns(&sql, rel, targets, " = ?");
-			append_address(&sql, rel, info);
-			break;
-		default:
-			appendStringInfo(&sql, "DELETE FROM main.%s", table);
-			append_address(&sql, rel, info);
-			break;
-	}
-	if (returned != NIL)
-	{
-		appendStringInfoString(&sql, " RETURNING ");
-		append_columns(&sql, rel, returned, "");
-	}
-	return sql.data;
-}
-
-static List *
-plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *named, List *returning,
-			List *check_options, bool do_nothing)
-{
-	VssConnection *conn;
-	const VssTableInfo *info = table_info(rel, &conn);
-	List *targets = operation == CMD_DELETE ? NIL : target_attributes(rel, info, named);
-	List *returned = vssfdw_returned_attributes(rel, relid, operation, returning, check_options);
-	int values_end = 0;
-	char *sql;
-
-	if (do_nothing && info->is_virtual)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("virtual table \"%s\" does not support ON CONFLICT DO NOTHING", info->name)));
-	sql = build_sql(rel, info, operation, targets, returned, do_nothing, &values_end);
-	return list_make4(makeString(sql), targets, returned, makeInteger(values_end));
-}
-
-/*
- * The columns that an INSERT or UPDATE names; NULL for all, where a trigger may
- * set the others.  An INSERT leaves the rest to SQLite's own defaults.
- */
-static Bitmapset *
-named_attributes(PlannerInfo *root, Relation rel, CmdType operation, Index result_relation)
-{
-	TriggerDesc *triggers = rel->trigdesc;
-	Bitmapset *named;
-	ListCell *lc;
-
-	if (operation == CMD_UPDATE)
-		return triggers != NULL && triggers->trig_update_before_row
-				   ? NULL
-				   : get_rel_all_updated_cols(root, find_base_rel(root, result_relation));
-	if (operation != CMD_INSERT || root->parse->resultRelation != result_relation ||
-		(triggers != NULL && triggers->trig_insert_before_row))
-		return NULL;
-	/* so that DEFAULT VALUES is not taken for all */
-	named = bms_make_singleton(0);
-	foreach (lc, root->parse->targetList)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-
-		if (!entry->resjunk)
-			named = bms_add_member(named, entry->resno - FirstLowInvalidHeapAttributeNumber);
-	}
-	return named;
-}
-
-static List *
-vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation, int subplan_index)
-{
-	RangeTblEntry *rte = planner_rt_fetch(result_relation, root);
-	Relation rel = table_open(rte->relid, NoLock);
-	List *private;
-
-	if (plan->onConflictAction != ONCONFLICT_NONE && plan->onConflictAction != ONCONFLICT_NOTHING)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
-							   RelationGetRelationName(rel))));
-	private = plan_modify(
-		rel, result_relation, plan->operation, named_attributes(root, rel, plan->operation, result_relation),
-		plan->returningLists != NIL ? list_nth(plan->returningLists, subplan_index) : NIL,
-		plan->withCheckOptionLists != NIL ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL,
-		plan->onConflictAction == ONCONFLICT_NOTHING);
-	table_close(rel, NoLock);
-	return private;
-}
-
-/* ---------- execution ---------- */
 
 static VssColumn *
 make_columns(Relation rel, List *attributes)
@@ -425,20 +67,21 @@ find_address(VssModify *modify, Relation rel, const VssTableInfo *info, Plan *su
 	ListCell *lc;
 	List *keys;
 
-	if (!addressed_by_key(info))
+	if (!vssfdw_addressed_by_key(info))
 	{
 		modify->tid_attno = ExecFindJunkAttributeInTlist(subplan->targetlist, "ctid");
 		if (!AttributeNumberIsValid(modify->tid_attno))
 			elog(ERROR, "could not find junk ctid column");
 		return;
 	}
-	keys = key_attributes(rel, info);
+	keys = vssfdw_key_attributes(rel, info);
 	modify->key_count = list_length(keys);
 	modify->keys = make_columns(rel, keys);
 	modify->key_attnos = palloc(sizeof(AttrNumber) * modify->key_count);
 	foreach (lc, keys)
 	{
-		AttrNumber found = ExecFindJunkAttributeInTlist(subplan->targetlist, key_name(rel, lfirst_int(lc)));
+		AttrNumber found =
+			ExecFindJunkAttributeInTlist(subplan->targetlist, vssfdw_key_name(rel, lfirst_int(lc)));
 
 		if (!AttributeNumberIsValid(found))
 			elog(ERROR, "could not find junk column of the primary key");
@@ -446,14 +89,32 @@ find_address(VssModify *modify, Relation rel, const VssTableInfo *info, Plan *su
 	}
 }
 
+/* Whether the plan may give a row of one table several times: whether something is joined to it. */
+static bool
+may_repeat(Plan *subplan)
+{
+	ListCell *lc;
+
+	if (IsA(subplan, Result) && outerPlan(subplan) != NULL)
+		return may_repeat(outerPlan(subplan));
+	if (!IsA(subplan, Append))
+		return !IsA(subplan, ForeignScan) || ((ForeignScan *) subplan)->scan.scanrelid == 0;
+	foreach (lc, ((Append *) subplan)->appendplans)
+	{
+		if (may_repeat(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 static VssModify *
 begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *subplan, List *private)
 {
 	Relation rel = target->ri_RelationDesc;
 	VssModify *modify = palloc0(sizeof(VssModify));
-	const VssTableInfo *info = table_info(rel, &modify->conn);
-	List *params = list_nth(private, MODIFY_PARAMS);
-	List *returned = list_nth(private, MODIFY_RETURNED);
+	const VssTableInfo *info = vssfdw_written_table(rel, &modify->conn);
+	List *params = list_nth(private, VSS_MODIFY_PARAMS);
+	List *returned = list_nth(private, VSS_MODIFY_RETURNED);
 
 	modify->operation = operation;
 	modify->is_view = info->is_view;
@@ -461,16 +122,18 @@ begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *sub
 	modify->params = make_columns(rel, params);
 	modify->returned_count = list_length(returned);
 	modify->returned = make_columns(rel, returned);
-	modify->values_end = intVal(list_nth(private, MODIFY_VALUES_END));
+	modify->values_end = intVal(list_nth(private, VSS_MODIFY_VALUES_END));
 	if (operation != CMD_INSERT)
 		find_address(modify, rel, info, subplan);
+	if (operation == CMD_UPDATE && !info->is_view && may_repeat(subplan))
+		modify->changed = vssfdw_address_set(estate->es_query_cxt);
 	modify->row_context =
 		AllocSetContextCreate(estate->es_query_cxt, "vss_fdw row to write", ALLOCSET_SMALL_SIZES);
 	modify->hold = vssfdw_hold(modify->conn, estate->es_query_cxt);
 	/* before any scan of this command has read, so that the lock can be waited for */
 	vssfdw_begin_write(modify->conn);
 	modify->statement =
-		vssfdw_prepare(modify->conn, strVal(list_nth(private, MODIFY_SQL)), estate->es_query_cxt);
+		vssfdw_prepare(modify->conn, strVal(list_nth(private, VSS_MODIFY_SQL)), estate->es_query_cxt);
 	return modify;
 }
 
@@ -506,12 +169,41 @@ vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
 			returning = list_make1(makeVar(1, 0, RECORDOID, -1, InvalidOid, 0));
 	}
 	insert = begin_modify(state->ps.state, target, CMD_INSERT, NULL,
-						  plan_modify(rel, 1, CMD_INSERT, NULL, returning, NIL, do_nothing));
+						  vssfdw_plan_modify(rel, 1, CMD_INSERT, NULL, returning, NIL, do_nothing));
 	/* rows may move into a partition that the same UPDATE changes */
 	if (target->ri_FdwState != NULL)
 		((VssModify *) target->ri_FdwState)->moved = insert;
 	else
 		target->ri_FdwState = insert;
+}
+
+/* The row's address as bytes, in the current memory context. */
+static bytea *
+address_bytes(VssModify *modify, TupleTableSlot *plan_slot)
+{
+	StringInfoData buf;
+	bool isnull;
+	Datum datum;
+
+	initStringInfo(&buf);
+	appendStringInfoSpaces(&buf, VARHDRSZ);
+	if (modify->key_count == 0)
+	{
+		int64 rowid;
+
+		datum = ExecGetJunkAttribute(plan_slot, modify->tid_attno, &isnull);
+		rowid = vssfdw_tid_to_rowid(modify->conn, (ItemPointer) DatumGetPointer(datum));
+		appendBinaryStringInfo(&buf, (char *) &rowid, sizeof(rowid));
+	}
+	for (int i = 0; i < modify->key_count; i++)
+	{
+		datum = ExecGetJunkAttribute(plan_slot, modify->key_attnos[i], &isnull);
+		if (!isnull)
+			appendStringInfoString(&buf, OutputFunctionCall(&modify->keys[i].output, datum));
+		appendStringInfoChar(&buf, '\0'); /* which no text contains */
+	}
+	SET_VARSIZE(buf.data, buf.len);
+	return (bytea *) buf.data;
 }
 
 static void
@@ -587,6 +279,11 @@ write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleT
 	vssfdw_begin_write(modify->conn);
 	MemoryContextReset(modify->row_context);
 	old = MemoryContextSwitchTo(modify->row_context);
+	if (modify->changed != NULL && !vssfdw_address_add(modify->changed, address_bytes(modify, plan_slot)))
+	{
+		MemoryContextSwitchTo(old);
+		return NULL;
+	}
 	bind_values(modify, modify->statement, 0, slot);
 	if (modify->operation != CMD_INSERT)
 		bind_address(modify, plan_slot);
@@ -742,7 +439,7 @@ vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *pr
 {
 	if (!es->verbose)
 		return;
-	ExplainPropertyText("SQLite SQL", strVal(list_nth(private, MODIFY_SQL)), es);
+	ExplainPropertyText("SQLite SQL", strVal(list_nth(private, VSS_MODIFY_SQL)), es);
 	if (target->ri_BatchSize > 1)
 		ExplainPropertyInteger("Batch Size", NULL, target->ri_BatchSize, es);
 }

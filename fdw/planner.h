@@ -329,6 +329,16 @@ void vssfdw_deparse_column(VssDeparse *context, Var *var);
 /* " word cond AND cond ...", nothing without conditions.  RestrictInfo or bare. */
 void vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds);
 
+/* ---------- assign.c: new values of UPDATE ---------- */
+
+/*
+ * Whether SQLite can compute the value that UPDATE gives a column of this
+ * class: what a condition may hold, and arithmetic that may fail.  It is
+ * evaluated for the rows that are changed, once each.
+ */
+bool vssfdw_is_assignable(PlannerInfo *root, RelOptInfo *rel, VssClass class, Expr *expr);
+void vssfdw_deparse_assigned(VssDeparse *context, Expr *expr);
+
 /* ---------- deparse_select.c ---------- */
 
 /*
@@ -351,6 +361,10 @@ void vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo
 
 /* " FROM ... WHERE ..." of a base relation or join, with all conditions that go down. */
 void vssfdw_deparse_rows(VssDeparse *context, RelOptInfo *rel);
+
+/* What stands in FROM for it alone, and its " WHERE ...", nothing without conditions. */
+void vssfdw_deparse_relation(VssDeparse *context, RelOptInfo *rel);
+void vssfdw_deparse_where(VssDeparse *context, RelOptInfo *rel);
 
 /* ---------- scan.c ---------- */
 

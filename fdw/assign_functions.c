@@ -1,0 +1,205 @@
+/*
+ * assign_functions.c
+ *		SQL functions that compute a new value of UPDATE, for SQLite.
+ *
+ * vss_add(x, y, type), vss_subtract, vss_multiply, vss_divide, vss_modulo:
+ * arithmetic of integers as PostgreSQL's of the type: 'smallint', 'integer' or
+ * 'bigint'.  Overflow and division by zero are PostgreSQL's errors.
+ *
+ * vss_fit(x, type): x, when PostgreSQL would accept it from a column of the
+ * type; an integer out of the type's range is the error of the cast.
+ *
+ * They may fail, unlike those of functions.c, which stand in conditions: a new
+ * value is computed for the rows that are changed, and for no others.
+ *
+ * Called by SQLite: nothing of PostgreSQL may be used below.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "common/int.h"
+
+#include "fdw/fdw.h"
+
+static void
+fail(sqlite3_context *context, int rc, const char *message)
+{
+	sqlite3_result_error(context, message, -1);
+	sqlite3_result_error_code(context, rc);
+}
+
+static void
+fail_unfit(sqlite3_context *context, sqlite3_value *value, const char *type)
+{
+	static const char *const kinds[] = {"INTEGER", "REAL", "TEXT", "BLOB", "NULL"};
+	char message[100];
+
+	snprintf(message, sizeof(message), "a value that SQLite stores as %s does not fit type %s",
+			 kinds[sqlite3_value_type(value) - SQLITE_INTEGER], type);
+	fail(context, VSS_RC_UNFIT, message);
+}
+
+/* The name of a type, which the planner writes; never NULL. */
+static const char *
+type_name(sqlite3_value *value)
+{
+	const char *name = (const char *) sqlite3_value_text(value);
+
+	return name != NULL ? name : "";
+}
+
+/* An integer, also one that SQLite keeps as a REAL. */
+static bool
+get_integer(sqlite3_value *value, int64 *out)
+{
+	double real;
+
+	switch (sqlite3_value_type(value))
+	{
+		case SQLITE_INTEGER:
+			*out = sqlite3_value_int64(value);
+			return true;
+		case SQLITE_FLOAT:
+			real = sqlite3_value_double(value);
+			*out = sqlite3_value_int64(value);
+			return real == rint(real) && FLOAT8_FITS_IN_INT64(real);
+		default:
+			return false;
+	}
+}
+
+/* The result, when the type holds it. */
+static void
+set_integer(sqlite3_context *context, int64 value, bool overflow, const char *type)
+{
+	char message[40];
+
+	if (strcmp(type, "smallint") == 0)
+		overflow |= value < PG_INT16_MIN || value > PG_INT16_MAX;
+	else if (strcmp(type, "integer") == 0)
+		overflow |= value < PG_INT32_MIN || value > PG_INT32_MAX;
+	if (!overflow)
+	{
+		sqlite3_result_int64(context, value);
+		return;
+	}
+	snprintf(message, sizeof(message), "%s out of range", type);
+	fail(context, VSS_RC_OUT_OF_RANGE, message);
+}
+
+typedef enum Operation
+{
+	OPERATION_ADD,
+	OPERATION_SUBTRACT,
+	OPERATION_MULTIPLY,
+	OPERATION_DIVIDE,
+	OPERATION_MODULO
+} Operation;
+
+/* user data: a pointer to the Operation */
+static void
+arithmetic_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	Operation operation = *(const Operation *) sqlite3_user_data(context);
+	const char *type = type_name(argv[2]);
+	int64 operands[2];
+	int64 result = 0;
+	bool overflow = false;
+
+	for (int i = 0; i < 2; i++)
+	{
+		if (sqlite3_value_type(argv[i]) == SQLITE_NULL)
+			return; /* NULL */
+	}
+	for (int i = 0; i < 2; i++)
+	{
+		if (!get_integer(argv[i], &operands[i]))
+		{
+			fail_unfit(context, argv[i], type);
+			return;
+		}
+	}
+	if (operation >= OPERATION_DIVIDE && operands[1] == 0)
+	{
+		fail(context, VSS_RC_DIVISION_BY_ZERO, "division by zero");
+		return;
+	}
+	switch (operation)
+	{
+		case OPERATION_ADD:
+			overflow = pg_add_s64_overflow(operands[0], operands[1], &result);
+			break;
+		case OPERATION_SUBTRACT:
+			overflow = pg_sub_s64_overflow(operands[0], operands[1], &result);
+			break;
+		case OPERATION_MULTIPLY:
+			overflow = pg_mul_s64_overflow(operands[0], operands[1], &result);
+			break;
+		case OPERATION_DIVIDE:
+			/* the least integer has no positive counterpart, and the processor traps */
+			if (operands[1] == -1)
+				overflow = pg_sub_s64_overflow(0, operands[0], &result);
+			else
+				result = operands[0] / operands[1];
+			break;
+		case OPERATION_MODULO:
+			result = operands[1] == -1 ? 0 : operands[0] % operands[1];
+			break;
+	}
+	set_integer(context, result, overflow, type);
+}
+
+/* See types.c for what a column of the type accepts. */
+static void
+fit_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	const char *type = type_name(argv[1]);
+	int stored = sqlite3_value_type(argv[0]);
+	int64 integer;
+	bool fits;
+
+	if (stored == SQLITE_NULL)
+		return;
+	if (strcmp(type, "smallint") == 0 || strcmp(type, "integer") == 0 || strcmp(type, "bigint") == 0)
+	{
+		if (get_integer(argv[0], &integer))
+			set_integer(context, integer, false, type);
+		else
+			fail_unfit(context, argv[0], type);
+		return;
+	}
+	if (strcmp(type, "boolean") == 0)
+		fits = get_integer(argv[0], &integer) && (integer == 0 || integer == 1);
+	else if (strcmp(type, "double precision") == 0)
+		fits = stored == SQLITE_FLOAT || stored == SQLITE_INTEGER;
+	else if (strcmp(type, "bytea") == 0)
+		fits = stored == SQLITE_BLOB;
+	else
+		fits = stored == SQLITE_TEXT;
+	if (fits)
+		sqlite3_result_value(context, argv[0]);
+	else
+		fail_unfit(context, argv[0], type);
+}
+
+int
+vssfdw_register_assign_functions(sqlite3 *db)
+{
+	static const struct
+	{
+		const char *name;
+		Operation operation;
+	} functions[] = {{"vss_add", OPERATION_ADD},
+					 {"vss_subtract", OPERATION_SUBTRACT},
+					 {"vss_multiply", OPERATION_MULTIPLY},
+					 {"vss_divide", OPERATION_DIVIDE},
+					 {"vss_modulo", OPERATION_MODULO}};
+	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
+	int rc = sqlite3_create_function_v2(db, "vss_fit", 2, flags, NULL, fit_function, NULL, NULL, NULL);
+
+	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
+		rc = sqlite3_create_function_v2(db, functions[i].name, 3, flags, (void *) &functions[i].operation,
+										arithmetic_function, NULL, NULL, NULL);
+	return rc;
+}
