@@ -106,8 +106,34 @@ distance_sql(VssDeparse *context, const VssIndexInfo *index)
 }
 
 /*
+ * Whether the index alone has all that a stream wants: rowids and distances,
+ * and rows that the module keeps equal to the table's.
+ */
+static bool
+index_suffices(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds)
+{
+	const VssRel *rel = VSS_REL(context->rel);
+	const char *rowid = rel->info->is_hnsw ? "rowid" : index->content_rowid;
+	ListCell *cell;
+
+	if (!index->declared || index->missing_sql != NULL || conds != NIL)
+		return false;
+	foreach (cell, columns)
+	{
+		int attnum = lfirst_int(cell);
+
+		if (attnum != SelfItemPointerAttributeNumber &&
+			pg_strcasecmp(rel->columns[attnum - 1].name, rowid) != 0)
+			return false;
+	}
+	return true;
+}
+
+/*
  * The stream is k CROSS JOIN table: SQLite keeps that order, so that k is the
- * outer loop and rows come in order of distance without a sorter.
+ * outer loop and rows come in order of distance without a sorter.  The table
+ * is left out where the index alone has the answer: looking up ten rows costs
+ * as much as a good part of the search.
  *
  * The distance is k's where the module keeps index and table equal.  Where
  * hand-written triggers do, it is computed from the row itself, and a row that
@@ -120,15 +146,31 @@ deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, Li
 	StringInfo buf = context->buf;
 	char *rowid = rowid_sql(context, index);
 	char *distance = distance_sql(context, index);
+	bool alone = index_suffices(context, index, columns, conds);
 
 	appendStringInfoString(buf, "SELECT ");
-	put_columns(context, columns);
-	if (columns != NIL)
-		appendStringInfoString(buf, ", ");
+	if (alone)
+	{
+		for (int i = 0; i < list_length(columns); i++)
+			appendStringInfoString(buf, "k.rowid, ");
+	}
+	else
+	{
+		put_columns(context, columns);
+		if (columns != NIL)
+			appendStringInfoString(buf, ", ");
+	}
 	appendStringInfoString(buf, index->declared ? "k.distance" : distance);
-	appendStringInfo(buf, ", k.rowid FROM \"main\".%s(?%d, ?%d, ?%d, ?%d, ?%d) AS k CROSS JOIN ",
+	appendStringInfo(buf, ", k.rowid FROM \"main\".%s(?%d, ?%d, ?%d, ?%d, ?%d) AS k",
 					 vssfdw_quote_identifier(index->name), VSS_PARAM_QUERY, VSS_PARAM_K, VSS_PARAM_EF,
 					 VSS_PARAM_STRATEGY, VSS_PARAM_STATS);
+	if (alone)
+	{
+		if (bounded)
+			appendStringInfo(buf, " WHERE k.distance <= ?%d", VSS_PARAM_BOUND);
+		return;
+	}
+	appendStringInfoString(buf, " CROSS JOIN ");
 	put_from(context);
 	appendStringInfo(buf, " ON %s = k.rowid", rowid);
 	if (!index->declared && which != VSS_KNN_NEAREST)
