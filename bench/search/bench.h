@@ -48,13 +48,23 @@ struct Dataset
 Dataset load_fvecs(const std::string &name, const std::string &path, HnswMetric metric, size_t n, size_t q);
 
 /*
+ * Images of bytes in two IDX files, a pixel a dimension, Euclidean: the first n
+ * of base; of query, q evenly spread.
+ */
+Dataset load_idx(const std::string &name, const std::string &base, const std::string &query, size_t n,
+				 size_t q);
+
+/*
  * Vectors of dim coordinates that depend on 32: see data.cc.  The same numbers
  * on every machine.
  */
 Dataset make_synthetic(size_t n, size_t q, uint32_t dim);
 
-/* Exact search by all processors, kept in the file cache between runs. */
-void find_truth(Dataset &data, size_t k, const std::string &cache);
+/* Tells data sets apart, so that nothing kept on disk is taken for another's. */
+uint64_t fingerprint(const std::vector<float> &vectors);
+
+/* Exact search by that many threads (0: all processors), kept in the file cache between runs. */
+void find_truth(Dataset &data, size_t k, const std::string &cache, unsigned threads = 0);
 
 /* ---------- libraries.cc ---------- */
 
@@ -63,22 +73,32 @@ class Library
   public:
 	virtual ~Library() = default;
 	virtual const char *name() const = 0;
-	virtual void build(const Dataset &data, uint32_t m, uint32_t ef_construction) = 0;
+	/* Whose index it searches, where several contestants share one. */
+	virtual const char *
+	index_name() const
+	{
+		return name();
+	}
+	virtual void build(const Dataset &data, uint32_t m, uint32_t ef_construction, unsigned threads) = 0;
 	virtual void save(const std::string &path) = 0;
 	virtual bool load(const std::string &path, const Dataset &data) = 0;
+	/* Comes before every series of searches. */
 	virtual void set_ef(uint32_t ef) = 0;
 	/* The labels found, up to k. */
 	virtual size_t search(const float *query, size_t k, int64_t *labels) = 0;
 };
 
-std::unique_ptr<Library> make_vss();
+/* With the kernel forced; null where the processor lacks it. */
+std::unique_ptr<Library> make_vss(HnswKernel kernel);
 std::unique_ptr<Library> make_hnswlib();
-std::unique_ptr<Library> make_faiss(); /* null where it was not compiled in */
+/* Of float32, or of eight bits a dimension; null where faiss was not compiled in. */
+std::unique_ptr<Library> make_faiss(bool eight_bits);
 
-/* ---------- clock ---------- */
+/* ---------- clock, in data.cc ---------- */
 
 double wall_seconds();
-double cpu_seconds(); /* of the calling thread */
+double cpu_seconds();         /* of the calling thread */
+double process_cpu_seconds(); /* of all threads */
 
 [[noreturn]] void die(const char *format, ...) __attribute__((format(printf, 1, 2)));
 

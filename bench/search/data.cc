@@ -46,21 +46,32 @@ cpu_seconds()
 	return seconds(CLOCK_THREAD_CPUTIME_ID);
 }
 
-/* Take every stride-th row out of all as a query, q of them. */
+double
+process_cpu_seconds()
+{
+	return seconds(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+/* Take every stride-th row out of all as a query, q of them; the others move up. */
 static void
-split(Dataset &data, const std::vector<float> &all, size_t rows)
+split(Dataset &data, std::vector<float> &&all, size_t rows)
 {
 	size_t stride = rows / data.q;
+	size_t kept = 0;
 
 	for (size_t i = 0; i < rows; i++)
 	{
-		bool is_query = i % stride == stride / 2 && data.query.size() < data.q * data.dim;
-		std::vector<float> &to = is_query ? data.query : data.base;
+		const auto row = all.begin() + (ptrdiff_t) (i * data.dim);
 
-		to.insert(to.end(), all.begin() + i * data.dim, all.begin() + (i + 1) * data.dim);
+		if (i % stride == stride / 2 && data.query.size() < data.q * data.dim)
+			data.query.insert(data.query.end(), row, row + data.dim);
+		else
+			std::copy(row, row + data.dim, all.begin() + (ptrdiff_t) (kept++ * data.dim));
 	}
+	all.resize(kept * data.dim);
+	data.base = std::move(all);
 	data.q = data.query.size() / data.dim;
-	data.n = data.base.size() / data.dim;
+	data.n = kept;
 }
 
 Dataset
@@ -90,7 +101,58 @@ load_fvecs(const std::string &name, const std::string &path, HnswMetric metric, 
 	data.name = name;
 	data.metric = metric;
 	data.q = q;
-	split(data, all, rows);
+	split(data, std::move(all), rows);
+	return data;
+}
+
+/* The images numbered first, first + stride, ... of an IDX file: count of them, or all that there are. */
+static size_t
+read_images(const std::string &path, size_t count, size_t stride, uint32_t *dim, std::vector<float> &out)
+{
+	FILE *file = fopen(path.c_str(), "rb");
+	uint8_t header[16];
+	std::vector<uint8_t> image;
+	uint32_t number[4];
+	size_t rows = 0;
+
+	if (file == nullptr)
+		die("cannot open %s", path.c_str());
+	if (fread(header, sizeof(header), 1, file) != 1)
+		die("%s is truncated", path.c_str());
+	for (int i = 0; i < 4; i++)
+		number[i] = (uint32_t) header[4 * i] << 24 | (uint32_t) header[4 * i + 1] << 16 |
+					(uint32_t) header[4 * i + 2] << 8 | header[4 * i + 3];
+	if (number[0] != 0x803 || number[2] == 0 || number[3] == 0 || number[2] > 1000 || number[3] > 1000 ||
+		number[2] * number[3] > HNSW_MAX_DIM)
+		die("%s is not an IDX file of images", path.c_str());
+	*dim = number[2] * number[3];
+	image.resize(*dim);
+	for (size_t i = 0; i < number[1] && rows < count; i++)
+	{
+		if (fread(image.data(), 1, *dim, file) != *dim)
+			die("%s is truncated", path.c_str());
+		if (i % stride == 0)
+		{
+			out.insert(out.end(), image.begin(), image.end());
+			rows++;
+		}
+	}
+	fclose(file);
+	return rows;
+}
+
+Dataset
+load_idx(const std::string &name, const std::string &base, const std::string &query, size_t n, size_t q)
+{
+	Dataset data = {};
+	uint32_t dim;
+
+	data.name = name;
+	data.metric = HNSW_L2;
+	data.n = read_images(base, n, 1, &data.dim, data.base);
+	data.q = read_images(query, q, std::max<size_t>(1, 10000 / q), &dim, data.query);
+	if (dim != data.dim || data.n < q || data.q == 0)
+		die("%s and %s do not fit together", base.c_str(), query.c_str());
 	return data;
 }
 
@@ -179,11 +241,27 @@ make_synthetic(size_t n, size_t q, uint32_t dim)
 	data.metric = HNSW_COSINE;
 	data.dim = dim;
 	data.q = q;
-	split(data, all, n + q);
+	split(data, std::move(all), n + q);
 	return data;
 }
 
 /* ---------- truth ---------- */
+
+uint64_t
+fingerprint(const std::vector<float> &vectors)
+{
+	uint64_t sum = vectors.size();
+
+	for (float x : vectors)
+	{
+		uint32_t bits;
+
+		memcpy(&bits, &x, sizeof(bits));
+		sum = (sum ^ bits) * UINT64_C(0x9e3779b97f4a7c15);
+		sum ^= sum >> 32;
+	}
+	return sum;
+}
 
 static void
 truth_of(Dataset &data, size_t first, size_t last)
@@ -200,18 +278,21 @@ truth_of(Dataset &data, size_t first, size_t last)
 }
 
 void
-find_truth(Dataset &data, size_t k, const std::string &cache)
+find_truth(Dataset &data, size_t k, const std::string &cache, unsigned threads_wanted)
 {
 	FILE *file = fopen(cache.c_str(), "rb");
+	const uint64_t ours[2] = {fingerprint(data.base), fingerprint(data.query)};
+	uint64_t theirs[2];
 	bool found = false;
 	std::vector<std::thread> threads;
-	size_t workers = std::max(1u, std::thread::hardware_concurrency());
+	size_t workers = threads_wanted > 0 ? threads_wanted : std::max(1u, std::thread::hardware_concurrency());
 
 	data.k = k;
 	data.kth.resize(data.q);
 	if (file != nullptr)
 	{
-		found = fread(data.kth.data(), sizeof(double), data.q, file) == data.q && fgetc(file) == EOF;
+		found = fread(theirs, sizeof(theirs), 1, file) == 1 && memcmp(ours, theirs, sizeof(ours)) == 0 &&
+				fread(data.kth.data(), sizeof(double), data.q, file) == data.q && fgetc(file) == EOF;
 		fclose(file);
 	}
 	if (found)
@@ -223,7 +304,7 @@ find_truth(Dataset &data, size_t k, const std::string &cache)
 	for (std::thread &thread : threads)
 		thread.join();
 	file = fopen(cache.c_str(), "wb");
-	if (file == nullptr || fwrite(data.kth.data(), sizeof(double), data.q, file) != data.q ||
-		fclose(file) != 0)
+	if (file == nullptr || fwrite(ours, sizeof(ours), 1, file) != 1 ||
+		fwrite(data.kth.data(), sizeof(double), data.q, file) != data.q || fclose(file) != 0)
 		die("cannot write %s", cache.c_str());
 }

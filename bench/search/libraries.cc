@@ -4,13 +4,17 @@
  *
  * Each is used as its own documentation says: hnswlib and faiss get unit
  * vectors and the inner product for cosine, ours takes vectors as they are.
- * One thread everywhere.
+ * Searches are by one thread; only building may use several.
  */
 #include "bench.h"
 
+#include <atomic>
 #include <cmath>
 #include <cstdio>
 #include <cstring>
+#include <functional>
+#include <numeric>
+#include <thread>
 #include <unistd.h>
 
 #include <hnswlib/hnswlib.h>
@@ -30,6 +34,25 @@ prepare(HnswMetric metric, uint32_t dim, const float *v, float *out)
 		out[i] = (float) (v[i] * scale);
 }
 
+/* Call work(i) for i in [first, last), by several threads. */
+static void
+spread(size_t first, size_t last, unsigned threads, const std::function<void(size_t)> &work)
+{
+	std::atomic<size_t> next = {first};
+	std::vector<std::thread> workers;
+	auto run = [&]
+	{
+		for (size_t i; (i = next++) < last;)
+			work(i);
+	};
+
+	for (unsigned t = 1; t < threads; t++)
+		workers.emplace_back(run);
+	run();
+	for (std::thread &worker : workers)
+		worker.join();
+}
+
 /* ---------- hnsw/ ---------- */
 
 class Vss : public Library
@@ -39,6 +62,8 @@ class Vss : public Library
 	HnswCursor *cursor = nullptr;
 	HnswSearchOptions options = {};
 	HnswError error = {};
+	HnswKernel kernel;
+	std::string called = "vss";
 
 	void
 	check(HnswStatus status)
@@ -48,6 +73,13 @@ class Vss : public Library
 	}
 
   public:
+	explicit Vss(HnswKernel k) : kernel(k)
+	{
+		check(hnsw_set_kernel(kernel));
+		if (kernel != HNSW_KERNEL_AUTO)
+			called += std::string("-") + hnsw_kernel_name();
+		check(hnsw_set_kernel(HNSW_KERNEL_AUTO));
+	}
 	~Vss() override
 	{
 		hnsw_search_end(cursor);
@@ -57,10 +89,15 @@ class Vss : public Library
 	const char *
 	name() const override
 	{
+		return called.c_str();
+	}
+	const char *
+	index_name() const override
+	{
 		return "vss";
 	}
 	void
-	build(const Dataset &data, uint32_t m, uint32_t ef_construction) override
+	build(const Dataset &data, uint32_t m, uint32_t ef_construction, unsigned threads) override
 	{
 		HnswParams params = {};
 
@@ -70,8 +107,19 @@ class Vss : public Library
 		params.ef_construction = ef_construction;
 		params.seed = 1;
 		check(hnsw_builder_create(&params, data.n, &builder, &error));
-		for (size_t i = 0; i < data.n; i++)
-			check(hnsw_builder_add(builder, (int64_t) i, data.base_row(i), &error));
+		if (threads <= 1)
+		{
+			for (size_t i = 0; i < data.n; i++)
+				check(hnsw_builder_add(builder, (int64_t) i, data.base_row(i), &error));
+			return;
+		}
+
+		std::vector<int64_t> labels(data.n);
+		HnswTask task = {};
+
+		task.threads = (int) threads;
+		std::iota(labels.begin(), labels.end(), 0);
+		check(hnsw_builder_add_many(builder, data.n, labels.data(), data.base.data(), &task, &error));
 	}
 	void
 	save(const std::string &path) override
@@ -92,6 +140,7 @@ class Vss : public Library
 	void
 	set_ef(uint32_t ef) override
 	{
+		check(hnsw_set_kernel(kernel));
 		hnsw_search_end(cursor);
 		cursor = nullptr;
 		options.ef = ef;
@@ -141,15 +190,18 @@ class Hnswlib : public Library
 		return "hnswlib";
 	}
 	void
-	build(const Dataset &data, uint32_t m, uint32_t ef_construction) override
+	build(const Dataset &data, uint32_t m, uint32_t ef_construction, unsigned threads) override
 	{
 		start(data);
 		index = std::make_unique<hnswlib::HierarchicalNSW<float>>(space.get(), data.n, m, ef_construction);
-		for (size_t i = 0; i < data.n; i++)
-		{
-			prepare(metric, dim, data.base_row(i), unit.data());
-			index->addPoint(unit.data(), i);
-		}
+		spread(0, data.n, threads,
+			   [&](size_t i)
+			   {
+				   std::vector<float> mine(dim);
+
+				   prepare(metric, dim, data.base_row(i), mine.data());
+				   index->addPoint(mine.data(), i);
+			   });
 	}
 	void
 	save(const std::string &path) override
@@ -190,6 +242,7 @@ class Faiss : public Library
 {
 	HnswMetric metric = HNSW_COSINE;
 	uint32_t dim = 0;
+	bool eight_bits;
 	std::unique_ptr<faiss::IndexHNSW> index;
 	std::vector<float> unit;
 
@@ -203,23 +256,34 @@ class Faiss : public Library
 	}
 
   public:
+	explicit Faiss(bool e) : eight_bits(e)
+	{
+	}
 	const char *
 	name() const override
 	{
-		return "faiss";
+		return eight_bits ? "faiss-sq8" : "faiss";
 	}
 	void
-	build(const Dataset &data, uint32_t m, uint32_t ef_construction) override
+	build(const Dataset &data, uint32_t m, uint32_t ef_construction, unsigned threads) override
 	{
+		const faiss::MetricType type =
+			data.metric == HNSW_L2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT;
+		std::vector<float> all(data.n * data.dim);
+
 		start(data);
-		index = std::make_unique<faiss::IndexHNSWFlat>(
-			(int) dim, (int) m, metric == HNSW_L2 ? faiss::METRIC_L2 : faiss::METRIC_INNER_PRODUCT);
+		if (eight_bits)
+			index = std::make_unique<faiss::IndexHNSWSQ>((int) dim, faiss::ScalarQuantizer::QT_8bit, (int) m,
+														 type);
+		else
+			index = std::make_unique<faiss::IndexHNSWFlat>((int) dim, (int) m, type);
 		index->hnsw.efConstruction = (int) ef_construction;
 		for (size_t i = 0; i < data.n; i++)
-		{
-			prepare(metric, dim, data.base_row(i), unit.data());
-			index->add(1, unit.data());
-		}
+			prepare(metric, dim, data.base_row(i), all.data() + i * dim);
+		omp_set_num_threads((int) threads);
+		index->train((faiss::Index::idx_t) data.n, all.data());
+		index->add((faiss::Index::idx_t) data.n, all.data());
+		omp_set_num_threads(1);
 	}
 	void
 	save(const std::string &path) override
@@ -258,9 +322,11 @@ class Faiss : public Library
 #endif
 
 std::unique_ptr<Library>
-make_vss()
+make_vss(HnswKernel kernel)
 {
-	return std::make_unique<Vss>();
+	if (hnsw_set_kernel(kernel) != HNSW_OK)
+		return nullptr;
+	return std::make_unique<Vss>(kernel);
 }
 
 std::unique_ptr<Library>
@@ -270,11 +336,12 @@ make_hnswlib()
 }
 
 std::unique_ptr<Library>
-make_faiss()
+make_faiss(bool eight_bits)
 {
 #ifdef HAVE_FAISS
-	return std::make_unique<Faiss>();
+	return std::make_unique<Faiss>(eight_bits);
 #else
+	(void) eight_bits;
 	return nullptr;
 #endif
 }

@@ -5,430 +5,453 @@
  * One process builds (or loads) every library's index of the same vectors with
  * the same m and ef_construction, then asks the same queries of each in turn,
  * ef by ef, round by round, so that whatever else the machine does hits all
- * alike.  Time is CPU time of the one thread that searches; the median of the
- * rounds counts.  Recall is counted by distance: a result is right when it is
- * no farther than the true k-th neighbour, so that equal vectors do not
- * matter.
- *
- * Speeds are compared where recalls are equal, by interpolation between the
- * measured points (logarithm of speed over logarithm of missed share).
+ * alike.  measure.cc says what counts as recall and as time.
  */
-#include "bench.h"
+#include "search.h"
 
 #include <algorithm>
+#include <cinttypes>
 #include <cmath>
-#include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <fcntl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
+#include <thread>
 #include <unistd.h>
 
-static constexpr size_t K = 10;
 static constexpr uint32_t M = 16;
 static constexpr uint32_t EF_CONSTRUCTION = 200;
+
+static const char usage[] =
+	"usage: search --cache DIR --results DIR [--words FILE] [--mnist BASE QUERIES] [--only NAME]\n"
+	"\t[--without LIBRARY]... [--kernel NAME]... [--n N] [--queries N] [--rounds N]\n"
+	"\t[--threads N] [--quick] [--rebuild[=LIBRARY]] [--prepare]";
 
 struct Options
 {
 	bool quick = false;
+	bool prepare = false; /* build what is missing and measure nothing */
 	bool rebuild = false;
-	size_t n = 0; /* 0: all, or the data set's own size */
-	std::string words;
-	std::string only;    /* one data set by name */
-	std::string without; /* a library by name */
-	std::string cache;   /* folder for indexes and truth */
-	std::string results; /* folder for tables */
+	std::string rebuild_only; /* a library by name */
+	size_t n = 0;             /* 0: all, or the data set's own size */
+	size_t queries = 0;       /* 0: 1,000, or 500 when quick */
+	size_t rounds = 0;        /* 0: 5, or 3 when quick */
+	unsigned threads = 1;     /* for building */
+	std::string words, mnist_base, mnist_query;
+	std::string only;                 /* one data set by name */
+	std::vector<std::string> without; /* libraries by name */
+	std::vector<HnswKernel> kernels;  /* further contestants of our own */
+	std::string cache;                /* folder for indexes and truth */
+	std::string results;              /* folder for tables */
 	std::string self;
 };
 
-struct Point
+/* ---------- indexes ---------- */
+
+/* What is known of an index in the cache, in a file beside it. */
+struct Note
 {
-	uint32_t ef;
-	double recall;
-	double micros; /* CPU time a query */
+	double cpu, wall;
+	unsigned threads;
+	uint64_t vectors; /* fingerprint of what it holds */
+	char builder[65]; /* which state of hnsw/ made it; "-" for the peers */
 };
 
-struct Contestant
+static bool
+read_note(const std::string &path, Note *note)
 {
-	std::unique_ptr<Library> library;
-	std::string file;
-	double build_seconds; /* CPU; 0 when nothing is known */
-	std::vector<Point> points;
-};
+	FILE *file = fopen(path.c_str(), "r");
+	bool found = file != nullptr && fscanf(file, "%lf %lf %u %" SCNx64 " %64s", &note->cpu, &note->wall,
+										   &note->threads, &note->vectors, note->builder) == 5;
 
-/* ---------- measuring ---------- */
-
-static double
-median(std::vector<double> values)
-{
-	std::sort(values.begin(), values.end());
-	return values[values.size() / 2];
-}
-
-static double
-recall_of(const Dataset &data, Library &library)
-{
-	size_t right = 0;
-	std::vector<int64_t> labels;
-
-	for (size_t i = 0; i < data.q; i++)
-	{
-		labels.resize(K);
-		labels.resize(library.search(data.query_row(i), K, labels.data()));
-		std::sort(labels.begin(), labels.end());
-		labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
-		for (int64_t label : labels)
-			right += hnsw_distance(data.metric, data.query_row(i), data.base_row((size_t) label), data.dim) <=
-					 data.kth[i];
-	}
-	return (double) right / (double) (data.q * K);
-}
-
-/* CPU microseconds a query, over all queries. */
-static double
-time_of(const Dataset &data, Library &library)
-{
-	int64_t labels[K];
-	double start = cpu_seconds();
-
-	for (size_t i = 0; i < data.q; i++)
-		library.search(data.query_row(i), K, labels);
-	return (cpu_seconds() - start) / (double) data.q * 1e6;
-}
-
-static void
-measure(const Dataset &data, std::vector<Contestant> &contestants, const std::vector<uint32_t> &efs,
-		int rounds)
-{
-	std::vector<std::vector<std::vector<double>>> times(contestants.size(),
-														std::vector<std::vector<double>>(efs.size()));
-
-	for (size_t c = 0; c < contestants.size(); c++)
-		for (uint32_t ef : efs)
-		{
-			contestants[c].library->set_ef(ef);
-			contestants[c].points.push_back({ef, recall_of(data, *contestants[c].library), 0});
-		}
-	for (int round = 0; round < rounds; round++)
-		for (size_t e = 0; e < efs.size(); e++)
-			for (size_t c = 0; c < contestants.size(); c++)
-			{
-				contestants[c].library->set_ef(efs[e]);
-				times[c][e].push_back(time_of(data, *contestants[c].library));
-			}
-	for (size_t c = 0; c < contestants.size(); c++)
-		for (size_t e = 0; e < efs.size(); e++)
-			contestants[c].points[e].micros = median(times[c][e]);
-}
-
-/* Microseconds a query at a recall; negative where the points do not span it. */
-static double
-micros_at(const std::vector<Point> &points, double recall)
-{
-	auto missed = [](double r) { return std::log(std::max(1 - r, 1e-5)); };
-
-	for (size_t i = 1; i < points.size(); i++)
-	{
-		const Point &a = points[i - 1];
-		const Point &b = points[i];
-
-		if (a.recall <= recall && recall <= b.recall && a.recall < b.recall)
-		{
-			double t = (missed(a.recall) - missed(recall)) / (missed(a.recall) - missed(b.recall));
-
-			return std::exp(std::log(a.micros) + t * (std::log(b.micros) - std::log(a.micros)));
-		}
-	}
-	return -1;
-}
-
-/* ---------- a new process ---------- */
-
-/*
- * What a program pays that has just started: "search --first FILE QUERIES DIM
- * COLD" prints microseconds to open FILE, for its first query, for a query
- * after all queries were asked once, and the page faults of the first query.
- */
-static int
-first_query(char **args)
-{
-	HnswSnapshot *snapshot;
-	HnswCursor *cursor = nullptr;
-	HnswSearchOptions options = {};
-	HnswError error;
-	HnswHit hit;
-	uint32_t dim = (uint32_t) atoi(args[2]);
-	std::vector<float> queries;
-	struct rusage before, after;
-	double t0, t1, t2, warm;
-	size_t n;
-
-	FILE *file = fopen(args[1], "rb");
-	std::vector<float> row(dim);
-	while (file != nullptr && fread(row.data(), sizeof(float), dim, file) == dim)
-		queries.insert(queries.end(), row.begin(), row.end());
-	if (file == nullptr || queries.empty())
-		die("no queries in %s", args[1]);
-	fclose(file);
-	n = queries.size() / dim;
-	if (atoi(args[3]))
-	{
-		int fd = open(args[0], O_RDONLY);
-
-		if (fd < 0 || fsync(fd) != 0 || posix_fadvise(fd, 0, 0, POSIX_FADV_DONTNEED) != 0)
-			die("cannot drop %s from the file cache", args[0]);
-		close(fd);
-	}
-
-	options.ef = 100;
-	getrusage(RUSAGE_SELF, &before);
-	t0 = wall_seconds();
-	if (hnsw_snapshot_open(args[0], &snapshot, &error) != HNSW_OK)
-		die("%s", error.message);
-	t1 = wall_seconds();
-	if (hnsw_search_begin(snapshot, queries.data(), &options, &cursor, &error) != HNSW_OK)
-		die("%s", error.message);
-	for (size_t i = 0; i < K; i++)
-		hnsw_search_next(cursor, &hit);
-	t2 = wall_seconds();
-	getrusage(RUSAGE_SELF, &after);
-	for (int pass = 0; pass < 2; pass++)
-	{
-		warm = wall_seconds();
-		for (size_t i = 0; i < n; i++)
-		{
-			if (hnsw_search_again(cursor, queries.data() + i * dim, &error) != HNSW_OK)
-				die("%s", error.message);
-			for (size_t j = 0; j < K; j++)
-				hnsw_search_next(cursor, &hit);
-		}
-		warm = (wall_seconds() - warm) / (double) n;
-	}
-	printf("%.1f %.1f %.1f %ld\n", (t1 - t0) * 1e6, (t2 - t1) * 1e6, warm * 1e6,
-		   after.ru_minflt - before.ru_minflt);
-	return 0;
-}
-
-static void
-measure_first_query(const Options &options, const Dataset &data, const std::string &index, FILE *tsv)
-{
-	std::string queries = options.cache + "/" + data.name + ".queries";
-	FILE *file = fopen(queries.c_str(), "wb");
-	const size_t some = std::min<size_t>(data.q, 200);
-
-	if (file == nullptr || fwrite(data.query.data(), sizeof(float) * data.dim, some, file) != some ||
-		fclose(file))
-		die("cannot write %s", queries.c_str());
-	for (int cold = 0; cold < 2; cold++)
-	{
-		std::vector<double> opened, first, warm, faults;
-
-		for (int i = 0; i < (cold ? 5 : 11); i++)
-		{
-			std::string command = options.self + " --first '" + index + "' '" + queries + "' " +
-								  std::to_string(data.dim) + " " + std::to_string(cold);
-			FILE *child = popen(command.c_str(), "r");
-			double o, f, w, p;
-
-			if (child == nullptr || fscanf(child, "%lf %lf %lf %lf", &o, &f, &w, &p) != 4 ||
-				pclose(child) != 0)
-				die("%s failed", command.c_str());
-			opened.push_back(o);
-			first.push_back(f);
-			warm.push_back(w);
-			faults.push_back(p);
-		}
-		printf("  new process, ef 100, file %s: open %.0f us, first query %.2f ms, warm query %.2f ms, "
-			   "%.0f page faults\n",
-			   cold ? "not in memory" : "in the page cache", median(opened), median(first) / 1000,
-			   median(warm) / 1000, median(faults));
-		fprintf(tsv, "# new process, %s\topen_us %.0f\tfirst_us %.0f\twarm_us %.0f\tfaults %.0f\n",
-				cold ? "cold" : "cached", median(opened), median(first), median(warm), median(faults));
-	}
-}
-
-/* ---------- one data set ---------- */
-
-static void
-obtain(const Options &options, const Dataset &data, Contestant &contestant)
-{
-	double start;
-
-	contestant.build_seconds = 0;
-	contestant.file =
-		options.cache + "/" + data.name + "-" + std::to_string(data.n) + "." + contestant.library->name();
-	std::string note = contestant.file + ".seconds";
-
-	if (!options.rebuild && contestant.library->load(contestant.file, data))
-	{
-		FILE *file = fopen(note.c_str(), "r");
-
-		if (file != nullptr && fscanf(file, "%lf", &contestant.build_seconds) != 1)
-			contestant.build_seconds = 0;
-		if (file != nullptr)
-			fclose(file);
-		return;
-	}
-	fprintf(stderr, "%s: building with %s\n", data.name.c_str(), contestant.library->name());
-	start = cpu_seconds();
-	contestant.library->build(data, M, EF_CONSTRUCTION);
-	contestant.build_seconds = cpu_seconds() - start;
-	if (FILE *file = fopen(note.c_str(), "w"); file != nullptr)
-	{
-		fprintf(file, "%f\n", contestant.build_seconds);
+	if (file != nullptr)
 		fclose(file);
-	}
-	contestant.library->save(contestant.file);
-	if (!contestant.library->load(contestant.file, data))
-		die("cannot load %s", contestant.file.c_str());
+	return found;
 }
 
 static void
-report(const Dataset &data, const std::vector<Contestant> &contestants, FILE *tsv)
+write_note(const std::string &path, const Note &note)
+{
+	FILE *file = fopen(path.c_str(), "w");
+
+	if (file == nullptr ||
+		fprintf(file, "%f %f %u %" PRIx64 " %s\n", note.cpu, note.wall, note.threads, note.vectors,
+				note.builder) < 0 ||
+		fclose(file) != 0)
+		die("cannot write %s", path.c_str());
+}
+
+/* Load the contestant's index, or build and keep it. */
+static void
+obtain(const Options &options, const Dataset &data, uint64_t vectors, bool rebuild, Contestant &contestant)
+{
+	Library &library = *contestant.library;
+	const std::string index = library.index_name();
+	const char *state = index == "vss" ? HNSW_STATE : "-";
+	Note note = {};
+
+	contestant.file = options.cache + "/" + data.name + "-" + std::to_string(data.n) + "." + index;
+	const std::string beside = contestant.file + ".note";
+
+	if (rebuild || !read_note(beside, &note) || note.vectors != vectors ||
+		!library.load(contestant.file, data))
+	{
+		double cpu = process_cpu_seconds(), wall = wall_seconds();
+
+		fprintf(stderr, "%s: building with %s, %u thread%s\n", data.name.c_str(), index.c_str(),
+				options.threads, options.threads == 1 ? "" : "s");
+		unlink(beside.c_str());
+		library.build(data, M, EF_CONSTRUCTION, options.threads);
+		note.cpu = process_cpu_seconds() - cpu;
+		note.wall = wall_seconds() - wall;
+		note.threads = options.threads;
+		note.vectors = vectors;
+		snprintf(note.builder, sizeof(note.builder), "%s", state);
+		library.save(contestant.file);
+		if (!library.load(contestant.file, data))
+			die("cannot load %s", contestant.file.c_str());
+		write_note(beside, note);
+	}
+	else if (strcmp(note.builder, state) != 0 && index == library.name())
+		fprintf(
+			stderr,
+			"%s: the index in the cache was built by another state of hnsw/; --rebuild=%s makes it anew\n",
+			data.name.c_str(), index.c_str());
+	contestant.build_cpu = note.cpu;
+	contestant.build_wall = note.wall;
+	contestant.build_threads = note.threads;
+}
+
+static std::vector<Contestant>
+gather(const Options &options, const Dataset &data)
+{
+	const uint64_t vectors = fingerprint(data.base);
+	std::vector<Contestant> contestants;
+	std::vector<std::string> rebuilt;
+	auto has = [](const std::vector<std::string> &list, const std::string &name)
+	{ return std::find(list.begin(), list.end(), name) != list.end(); };
+	auto add = [&](std::unique_ptr<Library> library)
+	{
+		Contestant c = {};
+
+		if (library == nullptr || has(options.without, library->name()))
+			return;
+
+		/* An index that two contestants share is built once. */
+		const std::string index = library->index_name();
+		bool rebuild = (options.rebuild || options.rebuild_only == index) && !has(rebuilt, index);
+
+		c.library = std::move(library);
+		obtain(options, data, vectors, rebuild, c);
+		if (rebuild)
+			rebuilt.push_back(index);
+		contestants.push_back(std::move(c));
+	};
+
+	add(make_vss(HNSW_KERNEL_AUTO));
+	for (HnswKernel kernel : options.kernels)
+		add(make_vss(kernel));
+	add(make_hnswlib());
+	add(make_faiss(false));
+	add(make_faiss(true));
+	if (contestants.empty())
+		die("no library is left to measure");
+	return contestants;
+}
+
+/* ---------- reporting ---------- */
+
+/* Processor, its number here, the load when the run began. */
+static std::string
+machine()
+{
+	FILE *file = fopen("/proc/cpuinfo", "r");
+	char line[256], model[200] = "unknown processor";
+	double load[3] = {};
+
+	while (file != nullptr && fgets(line, sizeof(line), file) != nullptr)
+		if (sscanf(line, "model name : %199[^\n]", model) == 1)
+			break;
+	if (file != nullptr)
+		fclose(file);
+	getloadavg(load, 3);
+	snprintf(line, sizeof(line), "%.200s, %u processors, load %.1f", model,
+			 std::thread::hardware_concurrency(), load[0]);
+	return line;
+}
+
+static void
+report_builds(const std::vector<Contestant> &contestants, FILE *tsv)
 {
 	for (const Contestant &c : contestants)
 	{
 		struct stat st = {};
 
+		if (strcmp(c.library->name(), c.library->index_name()) != 0)
+			continue;
 		stat(c.file.c_str(), &st);
-		printf("  %-8s  file %.1f MB", c.library->name(), (double) st.st_size / 1e6);
-		if (c.build_seconds > 0)
+		printf("  %-10s file %.1f MB, built in %.1f s CPU, %.1f s, %u thread%s\n", c.library->name(),
+			   (double) st.st_size / 1e6, c.build_cpu, c.build_wall, c.build_threads,
+			   c.build_threads == 1 ? "" : "s");
+		fprintf(tsv, "# %s\tbuild_cpu_s %.1f\tfile_bytes %lld\tbuild_s %.1f\tthreads %u\n", c.library->name(),
+				c.build_cpu, (long long) st.st_size, c.build_wall, c.build_threads);
+	}
+}
+
+static void
+report_points(const Dataset &data, const std::vector<Contestant> &contestants, FILE *tsv)
+{
+	size_t rows = 0;
+
+	printf("  %6s", "ef");
+	for (const Contestant &c : contestants)
+	{
+		printf("  %12s recall us/query", c.library->name());
+		rows = std::max(rows, c.points.size());
+	}
+	printf("\n");
+	for (size_t e = 0; e < rows; e++)
+	{
+		bool first = true;
+
+		for (const Contestant &c : contestants)
 		{
-			printf(", built in %.1f s CPU", c.build_seconds);
-			fprintf(tsv, "# %s\tbuild_cpu_s %.1f\tfile_bytes %lld\n", c.library->name(), c.build_seconds,
-					(long long) st.st_size);
+			if (first)
+				for (const Contestant &any : contestants)
+					if (e < any.points.size())
+					{
+						printf("  %6u", any.points[e].ef);
+						break;
+					}
+			first = false;
+			if (e < c.points.size())
+				printf("  %19.4f %8.1f", c.points[e].recall, c.points[e].micros);
+			else
+				printf("  %19s %8s", "", "");
 		}
 		printf("\n");
 	}
-	printf("  %6s", "ef");
-	for (const Contestant &c : contestants)
-		printf("  %9s recall  us/query", c.library->name());
-	printf("\n");
-	for (size_t e = 0; e < contestants[0].points.size(); e++)
-	{
-		printf("  %6u", contestants[0].points[e].ef);
-		for (const Contestant &c : contestants)
-			printf("  %16.4f  %8.1f", c.points[e].recall, c.points[e].micros);
-		printf("\n");
-	}
-	fprintf(tsv, "dataset\tn\tdim\tmetric\tlibrary\tef\trecall_at_10\tcpu_us_per_query\n");
+	fprintf(
+		tsv,
+		"dataset\tn\tdim\tmetric\tlibrary\tef\trecall_at_10\tcpu_us_per_query\tcpu_us_low\tcpu_us_high\n");
 	for (const Contestant &c : contestants)
 		for (const Point &p : c.points)
-			fprintf(tsv, "%s\t%zu\t%u\t%s\t%s\t%u\t%.5f\t%.2f\n", data.name.c_str(), data.n, data.dim,
-					hnsw_metric_name(data.metric), c.library->name(), p.ef, p.recall, p.micros);
+			fprintf(tsv, "%s\t%zu\t%u\t%s\t%s\t%u\t%.5f\t%.2f\t%.2f\t%.2f\n", data.name.c_str(), data.n,
+					data.dim, hnsw_metric_name(data.metric), c.library->name(), p.ef, p.recall, p.micros,
+					*std::min_element(p.rounds.begin(), p.rounds.end()),
+					*std::max_element(p.rounds.begin(), p.rounds.end()));
+}
+
+/* How much faster the first contestant is, at equal recall: by the medians, and the range over the rounds. */
+static void
+report_ratios(const std::vector<Contestant> &contestants, FILE *tsv)
+{
+	const std::vector<Point> &ours = contestants[0].points;
+	const char *us = contestants[0].library->name();
 
 	for (double recall : {0.90, 0.95, 0.99})
 	{
-		double ours = micros_at(contestants[0].points, recall);
+		double we = micros_at(ours, recall);
 
 		printf("  recall %.2f:", recall);
 		for (const Contestant &c : contestants)
 		{
-			double theirs = micros_at(c.points, recall);
+			double they = micros_at(c.points, recall);
+			double low = INFINITY, high = 0;
 
-			if (theirs < 0)
-				printf("  %s not measured", c.library->name());
+			if (they < 0)
+				printf("  %s not measured;", c.library->name());
 			else
-				printf("  %s %.1f us", c.library->name(), theirs);
-			if (&c != &contestants[0] && theirs > 0 && ours > 0)
+				printf("  %s %.1f us;", c.library->name(), they);
+			if (they > 0)
+				fprintf(tsv, "# us at recall %.2f\t%s\t%.2f\n", recall, c.library->name(), they);
+			if (&c == &contestants[0] || they < 0 || we < 0)
+				continue;
+			for (size_t round = 0; round < ours[0].rounds.size(); round++)
 			{
-				printf(" (vss is %.2f x as fast)", theirs / ours);
-				fprintf(tsv, "# ratio at recall %.2f\t%s\t%.3f\n", recall, c.library->name(), theirs / ours);
+				double a = micros_at(ours, recall, (int) round), b = micros_at(c.points, recall, (int) round);
+
+				if (a > 0 && b > 0)
+				{
+					low = std::min(low, b / a);
+					high = std::max(high, b / a);
+				}
 			}
+			printf(" %s is %.2f x as fast (%.2f - %.2f);", us, they / we, low, high);
+			fprintf(tsv, "# ratio at recall %.2f\t%s\t%.3f\t%.3f\t%.3f\n", recall, c.library->name(),
+					they / we, low, high);
 		}
 		printf("\n");
 	}
 }
 
+/* What somebody gets who sets nothing. */
+static void
+report_default(const Dataset &data, Library &library, size_t rounds, FILE *tsv)
+{
+	const uint32_t ef = bench_default_ef(data.n);
+	std::vector<double> times;
+
+	library.set_ef(ef);
+	double recall = recall_of(data, library);
+	for (size_t round = 0; round < rounds; round++)
+		times.push_back(time_of(data, library));
+	printf("  %s at its default settings (ef %u): recall %.4f, %.1f us\n", library.name(), ef, recall,
+		   median(times));
+	fprintf(tsv, "# default\tef %u\trecall %.5f\tcpu_us %.2f\n", ef, recall, median(times));
+}
+
+/* ---------- one data set ---------- */
+
 static void
 run(const Options &options, Dataset data)
 {
+	const std::string suffix = options.n > 0 ? "-" + std::to_string(options.n) : "";
+	const std::string table =
+		options.results + "/search-" + data.name + suffix + (options.quick ? "-quick" : "") + ".tsv";
+	const std::string truth = options.cache + "/" + data.name + "-" + std::to_string(data.n) + "-" +
+							  std::to_string(data.q) + ".truth";
+	const size_t rounds = options.rounds > 0 ? options.rounds : options.quick ? 3 : 5;
 	std::vector<uint32_t> efs = {4, 6, 8, 10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640, 900};
-	std::vector<Contestant> contestants;
-	std::string table = options.results + "/search-" + data.name + (options.quick ? "-quick" : "") + ".tsv";
 	FILE *tsv;
 
 	if (options.quick)
 		efs = {5, 10, 20, 40, 80, 160, 320, 640};
-	find_truth(data, K, options.cache + "/" + data.name + "-" + std::to_string(data.n) + ".truth");
-	for (auto make : {make_vss, make_hnswlib, make_faiss})
-	{
-		Contestant c = {};
+	const std::string where = machine();
+	std::vector<Contestant> contestants = gather(options, data);
 
-		c.library = make();
-		if (c.library == nullptr || options.without == c.library->name())
-			continue;
-		obtain(options, data, c);
-		contestants.push_back(std::move(c));
-	}
-	measure(data, contestants, efs, options.quick ? 3 : 5);
+	find_truth(data, K, truth, options.threads);
+	if (options.prepare)
+		return;
+	measure(data, contestants, efs, 0.999, rounds);
 
 	tsv = fopen(table.c_str(), "w");
 	if (tsv == nullptr)
 		die("cannot write %s", table.c_str());
-	printf("%s: %zu vectors of %u dimensions, %s, %zu queries, m %u, ef_construction %u, kernel %s\n",
-		   data.name.c_str(), data.n, data.dim, hnsw_metric_name(data.metric), data.q, M, EF_CONSTRUCTION,
-		   hnsw_kernel_name());
-	report(data, contestants, tsv);
+	hnsw_set_kernel(HNSW_KERNEL_AUTO);
+	printf("%s: %zu vectors of %u dimensions, %s, %zu queries, m %u, ef_construction %u\n", data.name.c_str(),
+		   data.n, data.dim, hnsw_metric_name(data.metric), data.q, M, EF_CONSTRUCTION);
+	printf("  %s, kernel %s, %zu rounds\n", where.c_str(), hnsw_kernel_name(), rounds);
+	fprintf(tsv, "# machine\t%s\tkernel %s\tqueries %zu\trounds %zu\n", where.c_str(), hnsw_kernel_name(),
+			data.q, rounds);
+	report_builds(contestants, tsv);
+	report_points(data, contestants, tsv);
+	report_ratios(contestants, tsv);
+	const std::string ours = contestants[0].library->index_name();
+	const std::string file = contestants[0].file;
+	if (ours == "vss")
+		report_default(data, *contestants[0].library, rounds, tsv);
 
 	/* Nobody may have the file mapped, or it would not leave the page cache. */
-	std::string file = contestants[0].file;
 	contestants.clear();
-	measure_first_query(options, data, file, tsv);
+	if (ours == "vss")
+		measure_first_query(options.self, options.cache, data, file, tsv);
 	printf("  table: %s\n\n", table.c_str());
 	fclose(tsv);
 	fflush(stdout);
 }
 
+static HnswKernel
+kernel_by_name(const std::string &name)
+{
+	if (name == "portable")
+		return HNSW_KERNEL_PORTABLE;
+	if (name == "avx2")
+		return HNSW_KERNEL_AVX2;
+	if (name == "avx512")
+		return HNSW_KERNEL_AVX512;
+	if (name == "neon")
+		return HNSW_KERNEL_NEON;
+	die("--kernel: %s is none of portable, avx2, avx512, neon", name.c_str());
+}
+
+static Options
+parse(int argc, char **argv)
+{
+	Options o;
+	int i = 1;
+	auto value = [&]
+	{
+		if (++i >= argc)
+			die("%s: a value is missing\n%s", argv[i - 1], usage);
+		return std::string(argv[i]);
+	};
+	auto number = [&]
+	{
+		const std::string name = argv[i], text = value();
+		char *end;
+		unsigned long long n = strtoull(text.c_str(), &end, 10);
+
+		if (n == 0 || *end != '\0')
+			die("%s: \"%s\" is no positive number", name.c_str(), text.c_str());
+		return (size_t) n;
+	};
+
+	o.self = argv[0];
+	for (; i < argc; i++)
+	{
+		const std::string arg = argv[i];
+
+		if (arg == "--quick")
+			o.quick = true;
+		else if (arg == "--prepare")
+			o.prepare = true;
+		else if (arg == "--rebuild")
+			o.rebuild = true;
+		else if (arg.rfind("--rebuild=", 0) == 0)
+			o.rebuild_only = arg.substr(strlen("--rebuild="));
+		else if (arg == "--cache")
+			o.cache = value();
+		else if (arg == "--results")
+			o.results = value();
+		else if (arg == "--words")
+			o.words = value();
+		else if (arg == "--mnist")
+		{
+			o.mnist_base = value();
+			o.mnist_query = value();
+		}
+		else if (arg == "--only")
+			o.only = value();
+		else if (arg == "--without")
+			o.without.push_back(value());
+		else if (arg == "--kernel")
+			o.kernels.push_back(kernel_by_name(value()));
+		else if (arg == "--n")
+			o.n = number();
+		else if (arg == "--queries")
+			o.queries = number();
+		else if (arg == "--rounds")
+			o.rounds = number();
+		else if (arg == "--threads")
+			o.threads = (unsigned) std::min<size_t>(number(), 1024);
+		else
+			die("unknown option %s\n%s", arg.c_str(), usage);
+	}
+	if (o.cache.empty() || o.results.empty())
+		die("%s", usage);
+	if (!o.only.empty() && o.only != "words" && o.only != "mnist" && o.only != "synthetic384")
+		die("--only: %s is none of words, mnist, synthetic384", o.only.c_str());
+	if ((o.only == "words" && o.words.empty()) || (o.only == "mnist" && o.mnist_base.empty()))
+		die("--only: the data set %s is not here", o.only.c_str());
+	return o;
+}
+
 int
 main(int argc, char **argv)
 {
-	Options options;
-
 	if (argc == 6 && strcmp(argv[1], "--first") == 0)
 		return first_query(argv + 2);
-	options.self = argv[0];
-	for (int i = 1; i < argc; i++)
-	{
-		std::string arg = argv[i];
-		std::string value = i + 1 < argc ? argv[i + 1] : "";
 
-		if (arg == "--quick")
-			options.quick = true;
-		else if (arg == "--rebuild")
-			options.rebuild = true;
-		else if (value.empty())
-			die("usage: search --cache DIR --results DIR [--words FILE] [--only NAME] "
-				"[--without LIBRARY] [--n N] [--quick] [--rebuild]");
-		else
-		{
-			i++;
-			if (arg == "--cache")
-				options.cache = value;
-			else if (arg == "--results")
-				options.results = value;
-			else if (arg == "--words")
-				options.words = value;
-			else if (arg == "--only")
-				options.only = value;
-			else if (arg == "--without")
-				options.without = value;
-			else if (arg == "--n")
-				options.n = strtoull(value.c_str(), nullptr, 10);
-			else
-				die("unknown option %s", arg.c_str());
-		}
-	}
+	const Options o = parse(argc, argv);
+	const size_t q = o.queries > 0 ? o.queries : o.quick ? 500 : 1000;
+	auto wanted = [&](const char *name) { return o.only.empty() || o.only == name; };
+	auto size = [&](size_t all, size_t few) { return o.n > 0 ? o.n : o.quick ? few : all; };
 
-	auto wanted = [&](const char *name) { return options.only.empty() || options.only == name; };
-	auto size = [&](size_t all, size_t few) { return options.n > 0 ? options.n : options.quick ? few : all; };
-	size_t q = options.quick ? 500 : 1000;
-
-	if (!options.words.empty() && wanted("words"))
-		run(options, load_fvecs("words", options.words, HNSW_COSINE, size(1000000, 50000), q));
+	if (!o.words.empty() && wanted("words"))
+		run(o, load_fvecs("words", o.words, HNSW_COSINE, size(1000000, 50000), q));
+	if (!o.mnist_base.empty() && wanted("mnist"))
+		run(o, load_idx("mnist", o.mnist_base, o.mnist_query, size(60000, 10000), q));
 	if (wanted("synthetic384"))
-		run(options, make_synthetic(size(100000, 20000), q, 384));
+		run(o, make_synthetic(size(100000, 20000), q, 384));
 	return 0;
 }
