@@ -137,7 +137,18 @@ value_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr, int depth)
 bool
 vssfdw_is_assignable(PlannerInfo *root, RelOptInfo *rel, VssClass class, Expr *expr)
 {
-	return class != VSS_CLASS_NONE && value_class(root, rel, expr, 0) == class;
+	switch (class)
+	{
+		case VSS_CLASS_INTEGER:
+		case VSS_CLASS_FLOAT:
+		case VSS_CLASS_BOOLEAN:
+		case VSS_CLASS_TEXT:
+		case VSS_CLASS_BYTES:
+			return value_class(root, rel, expr, 0) == class;
+		default:
+			/* values of the others compare in a form that is not stored */
+			return false;
+	}
 }
 
 /* The type's name as the functions know it. */

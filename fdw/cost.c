@@ -67,7 +67,8 @@ compared_column(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, bool equal
 			arg = ((RelabelType *) arg)->arg;
 		if (!IsA(arg, Var) || ((Var *) arg)->varno != baserel->relid || ((Var *) arg)->varattno <= 0)
 			continue;
-		if (!vssfdw_is_bindable(root, baserel, list_nth(args, 1 - side)))
+		if (!vssfdw_is_bindable(root, baserel, list_nth(args, 1 - side)) ||
+			VSS_REL(baserel)->columns[((Var *) arg)->varattno - 1].reader != NULL)
 			continue;
 		class = VSS_REL(baserel)->columns[((Var *) arg)->varattno - 1].class;
 		how = vssfdw_comparison(opno, class);

@@ -28,67 +28,6 @@
 
 #include "fdw/planner.h"
 
-#define MAX_TEXT_LITERAL 200  /* bytes */
-#define MAX_LIST_LITERAL 1000 /* elements of an IN list */
-
-/* In the server's encoding, as all SQL until vssfdw_prepare. */
-static void
-put_text(StringInfo buf, const char *text, int length)
-{
-	const char *p;
-
-	appendStringInfoChar(buf, '\'');
-	for (p = text; p < text + length; p++)
-	{
-		if (*p == '\'')
-			appendStringInfoChar(buf, '\'');
-		appendStringInfoChar(buf, *p);
-	}
-	appendStringInfoChar(buf, '\'');
-}
-
-/* Write the value as a literal; false where it has no exact or short one. */
-static bool
-put_literal(StringInfo buf, Oid type, Datum value, bool isnull)
-{
-	if (isnull)
-	{
-		appendStringInfoString(buf, "NULL");
-		return true;
-	}
-	switch (type)
-	{
-		case INT2OID:
-			appendStringInfo(buf, "%d", DatumGetInt16(value));
-			return true;
-		case INT4OID:
-			appendStringInfo(buf, "%d", DatumGetInt32(value));
-			return true;
-		case INT8OID:
-			/* the digits of the least integer alone would be a double */
-			if (DatumGetInt64(value) == PG_INT64_MIN)
-				appendStringInfoString(buf, "(-9223372036854775807 - 1)");
-			else
-				appendStringInfo(buf, INT64_FORMAT, DatumGetInt64(value));
-			return true;
-		case BOOLOID:
-			appendStringInfoString(buf, DatumGetBool(value) ? "1" : "0");
-			return true;
-		case TEXTOID:
-		case VARCHAROID:
-		{
-			text *t = DatumGetTextPP(value);
-
-			if (VARSIZE_ANY_EXHDR(t) > MAX_TEXT_LITERAL)
-				return false;
-			put_text(buf, VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-			return true;
-		}
-		default:
-			return false;
-	}
-}
-
 /* What PostgreSQL evaluates: a literal or a parameter. */
 static void
 put_value(VssDeparse *context, Expr *expr)
@@ -100,7 +39,7 @@ put_value(VssDeparse *context, Expr *expr)
 	{
 		Const *c = (Const *) expr;
 
-		if (put_literal(context->buf, c->consttype, c->constvalue, c->constisnull))
+		if (vssfdw_put_literal(context->buf, c->consttype, c->constvalue, c->constisnull))
 			return;
 	}
 	foreach (cell, context->params)
@@ -130,6 +69,15 @@ put_var(VssDeparse *context, Var *var)
 {
 	const VssPlanColumn *column = vssfdw_var_column(context->root, var);
 
+	if (column->reader != NULL)
+	{
+		appendStringInfo(context->buf, "%s(", column->reader);
+		vssfdw_deparse_column(context, var);
+		if (column->reader_arg >= 0)
+			appendStringInfo(context->buf, ", %d", column->reader_arg);
+		appendStringInfoChar(context->buf, ')');
+		return;
+	}
 	vssfdw_deparse_column(context, var);
 	if (column->class == VSS_CLASS_TEXT && !column->binary)
 		appendStringInfoString(context->buf, " COLLATE BINARY");
@@ -179,13 +127,38 @@ reads_columns(VssDeparse *context, void *expr)
 	return bms_overlap(pull_varnos(context->root, expr), VSS_REL(context->rel)->relids);
 }
 
+/* The function that turns operands of the class into those of the class in which they are compared, or NULL. */
+static const char *
+conversion(VssClass from, VssClass to)
+{
+	if (from == to)
+		return NULL;
+	if (from == VSS_CLASS_TIMESTAMP)
+		return "vss_from_local";
+	return to == VSS_CLASS_TIMESTAMP ? "vss_date_start" : "vss_date_start_local";
+}
+
+static void
+put_operand(VssDeparse *context, Expr *expr, const char *conversion)
+{
+	if (conversion != NULL)
+		appendStringInfo(context->buf, "%s(", conversion);
+	vssfdw_deparse_expr(context, expr);
+	if (conversion != NULL)
+		appendStringInfoChar(context->buf, ')');
+}
+
 static void
 put_comparison(VssDeparse *context, const char *operator, List * args)
 {
+	VssClass left = vssfdw_expr_class(context->root, context->rel, linitial(args));
+	VssClass right = vssfdw_expr_class(context->root, context->rel, lsecond(args));
+	VssClass common = vssfdw_common_class(left, right);
+
 	appendStringInfoChar(context->buf, '(');
-	vssfdw_deparse_expr(context, linitial(args));
+	put_operand(context, linitial(args), conversion(left, common));
 	appendStringInfo(context->buf, " %s ", operator);
-	vssfdw_deparse_expr(context, lsecond(args));
+	put_operand(context, lsecond(args), conversion(right, common));
 	appendStringInfoChar(context->buf, ')');
 }
 
@@ -253,6 +226,7 @@ put_array_op(VssDeparse *context, ScalarArrayOpExpr *op)
 {
 	Expr *array = lsecond(op->args);
 	StringInfo buf = context->buf;
+	const char *reader;
 
 	appendStringInfoChar(buf, '(');
 	vssfdw_deparse_expr(context, linitial(op->args));
@@ -276,13 +250,13 @@ put_array_op(VssDeparse *context, ScalarArrayOpExpr *op)
 
 		get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
 		deconstruct_array(values, type, typlen, typbyval, typalign, &elements, &nulls, &n);
-		if (n <= MAX_LIST_LITERAL)
+		if (n <= VSS_MAX_LIST)
 		{
 			for (int i = 0; i < n; i++)
 			{
 				if (i > 0)
 					appendStringInfoString(buf, ", ");
-				if (!put_literal(buf, type, elements[i], nulls[i]))
+				if (!vssfdw_put_literal(buf, type, elements[i], nulls[i]))
 					put_value(context, (Expr *) makeConst(type, -1, get_typcollation(type), typlen,
 														  elements[i], false, typbyval));
 			}
@@ -290,7 +264,11 @@ put_array_op(VssDeparse *context, ScalarArrayOpExpr *op)
 			return;
 		}
 	}
-	appendStringInfoString(buf, "SELECT value FROM json_each(");
+	reader = vssfdw_element_reader(get_element_type(exprType((Node *) array)));
+	if (reader != NULL)
+		appendStringInfo(buf, "SELECT %s(value) FROM json_each(", reader);
+	else
+		appendStringInfoString(buf, "SELECT value FROM json_each(");
 	put_value(context, array);
 	appendStringInfoString(buf, ")))");
 }
@@ -378,16 +356,26 @@ aggregate_name(Oid function)
 		case F_MIN_INT2:
 		case F_MIN_INT4:
 		case F_MIN_INT8:
+		case F_MIN_FLOAT4:
 		case F_MIN_FLOAT8:
 		case F_MIN_TEXT:
+		case F_MIN_DATE:
+		case F_MIN_TIME:
+		case F_MIN_TIMESTAMP:
+		case F_MIN_TIMESTAMPTZ:
 		case F_BOOL_AND:
 		case F_EVERY:
 			return "min";
 		case F_MAX_INT2:
 		case F_MAX_INT4:
 		case F_MAX_INT8:
+		case F_MAX_FLOAT4:
 		case F_MAX_FLOAT8:
 		case F_MAX_TEXT:
+		case F_MAX_DATE:
+		case F_MAX_TIME:
+		case F_MAX_TIMESTAMP:
+		case F_MAX_TIMESTAMPTZ:
 		case F_BOOL_OR:
 			return "max";
 		case F_SUM_INT2:
@@ -456,7 +444,11 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 		break;
 
 		case T_CoalesceExpr:
-			put_call(context, "coalesce", ((CoalesceExpr *) expr)->args);
+			/* the planner leaves NULL constants out; SQLite wants two arguments */
+			if (list_length(((CoalesceExpr *) expr)->args) == 1)
+				vssfdw_deparse_expr(context, linitial(((CoalesceExpr *) expr)->args));
+			else
+				put_call(context, "coalesce", ((CoalesceExpr *) expr)->args);
 			break;
 
 		case T_NullIfExpr:
@@ -525,10 +517,69 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 }
 
 void
+vssfdw_deparse_result(VssDeparse *context, Expr *expr)
+{
+	const char *writer;
+
+	switch (vssfdw_expr_class(context->root, context->rel, expr))
+	{
+		case VSS_CLASS_DATE:
+			writer = "vss_date_text(";
+			break;
+		case VSS_CLASS_TIMESTAMP:
+		case VSS_CLASS_TIMESTAMPTZ:
+			writer = "vss_timestamp_text(";
+			break;
+		case VSS_CLASS_TIME:
+			writer = "vss_time_text(";
+			break;
+		default:
+			vssfdw_deparse_expr(context, expr);
+			return;
+	}
+	appendStringInfoString(context->buf, writer);
+	vssfdw_deparse_expr(context, expr);
+	appendStringInfoChar(context->buf, ')');
+}
+
+/* Callback: whether some column is read by a function. */
+static bool
+calls_reader(Node *node, void *root)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+	{
+		const VssPlanColumn *column = vssfdw_var_column(root, (Var *) node);
+
+		return column != NULL && column->reader != NULL;
+	}
+	if (IsA(node, RestrictInfo))
+		node = (Node *) ((RestrictInfo *) node)->clause;
+	return expression_tree_walker(node, calls_reader, root);
+}
+
+/*
+ * SQLite tests conditions in the order in which they are written, those that an
+ * index answers aside: readers, which cost a call and may fail, come last.
+ */
+void
 vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds)
 {
+	List *bare = NIL;
+	List *reading = NIL;
+	ListCell *cell;
+
 	if (conds == NIL)
 		return;
+	foreach (cell, conds)
+	{
+		if (calls_reader(lfirst(cell), context->root))
+			reading = lappend(reading, lfirst(cell));
+		else
+			bare = lappend(bare, lfirst(cell));
+	}
+	conds = list_concat(bare, reading);
 	appendStringInfo(context->buf, " %s ", word);
 	put_tree(context, conds, 0, list_length(conds), "AND");
 }

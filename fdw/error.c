@@ -13,6 +13,14 @@
 
 #include "fdw/fdw.h"
 
+/* Whether a reader (readers.c) met a value that does not fit its column. */
+static bool
+is_misfit(int rc, const char *message)
+{
+	return (rc & 0xff) == SQLITE_MISMATCH && message != NULL &&
+		   strstr(message, " does not fit type ") != NULL;
+}
+
 /* What a result code means to somebody who reads an SQLSTATE. */
 static int
 sqlstate_for(int rc, const char *message)
@@ -75,7 +83,7 @@ sqlstate_for(int rc, const char *message)
 		case SQLITE_TOOBIG:
 			return ERRCODE_PROGRAM_LIMIT_EXCEEDED;
 		case SQLITE_MISMATCH:
-			return ERRCODE_DATATYPE_MISMATCH;
+			return is_misfit(rc, message) ? ERRCODE_FDW_INVALID_DATA_TYPE : ERRCODE_DATATYPE_MISMATCH;
 		case SQLITE_RANGE:
 		case SQLITE_MISUSE:
 			return ERRCODE_INTERNAL_ERROR;
@@ -138,6 +146,10 @@ hint_for(int rc, const char *message)
 		default:
 			break;
 	}
+	if (is_misfit(rc, message))
+		return "Correct the value in SQLite, or declare the foreign column with a type that holds it, such "
+			   "as "
+			   "text.";
 	if (message != NULL &&
 		(strncmp(message, "no such table", 13) == 0 || strncmp(message, "no such column", 14) == 0))
 		return "The foreign table and the SQLite table differ. Import the table again, or correct the "

@@ -371,6 +371,19 @@ List *vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid);
 /* Register vss_sum and vss_avg; returns SQLite's result code. */
 int vssfdw_register_aggregates(sqlite3 *db);
 
+/* ---------- readers.c ---------- */
+
+/* Register the readers of columns; returns SQLite's result code. */
+int vssfdw_register_readers(sqlite3 *db);
+
+/* ---------- time_functions.c ---------- */
+
+/* Register functions over times; returns SQLite's result code. */
+int vssfdw_register_time_functions(sqlite3 *db);
+
+/* Whether vss_trunc() knows this unit. */
+bool vssfdw_is_trunc_unit(const char *name);
+
 /* ---------- functions.c, assign_functions.c ---------- */
 
 /* Register all functions of the wrapper's; returns SQLite's result code. */

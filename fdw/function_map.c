@@ -82,6 +82,16 @@ is_sound_pattern(Expr *expr)
 	return true;
 }
 
+/* A constant name of a unit that vss_trunc() knows. */
+static bool
+is_trunc_unit(Expr *expr)
+{
+	Const *c = (Const *) expr;
+
+	return IsA(expr, Const) && c->consttype == TEXTOID && !c->constisnull &&
+		   vssfdw_is_trunc_unit(TextDatumGetCString(c->constvalue));
+}
+
 static bool
 set(VssFunction *out, const char *name, VssClass result, VssClass first, VssClass second)
 {
@@ -169,6 +179,17 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 				return false;
 			out->negated = function == F_TEXTICNLIKE;
 			return set(out, "vss_ilike", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+
+		case F_DATE_TIMESTAMP:
+			return set(out, "vss_to_date", VSS_CLASS_DATE, VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE);
+
+		case F_DATE_TRUNC_TEXT_TIMESTAMP:
+			return is_trunc_unit(linitial(args)) &&
+				   set(out, "vss_trunc", VSS_CLASS_TIMESTAMP, VSS_CLASS_TEXT, VSS_CLASS_TIMESTAMP);
+
+		case F_TEXT_BPCHAR:
+			/* char(n) compares without the blanks at its end, which is what it is as text */
+			return set(out, "", VSS_CLASS_TEXT, VSS_CLASS_BPCHAR, VSS_CLASS_NONE);
 
 		default:
 			return false;

@@ -20,6 +20,7 @@
 
 #include <math.h>
 
+#include "access/stratnum.h"
 #include "foreign/fdwapi.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
@@ -218,6 +219,50 @@ prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOp
 	return !is_fetchable(root) || plain_columns_only(extract_actual_clauses(join->local_conds, false));
 }
 
+/* Whether the clause gives SQLite the value of a bare column of the side: it looks that up, in an index or one of its making. */
+static bool
+is_lookup(PlannerInfo *root, RelOptInfo *joinrel, Expr *clause, Relids side)
+{
+	OpExpr *op = (OpExpr *) clause;
+
+	if (!IsA(clause, OpExpr) || list_length(op->args) != 2)
+		return false;
+	for (int i = 0; i < 2; i++)
+	{
+		Expr *arg = list_nth(op->args, i);
+		const VssPlanColumn *column;
+
+		while (IsA(arg, RelabelType))
+			arg = ((RelabelType *) arg)->arg;
+		if (!IsA(arg, Var) || !bms_is_member(((Var *) arg)->varno, side) ||
+			bms_overlap(pull_varnos(root, list_nth(op->args, 1 - i)), side))
+			continue;
+		column = vssfdw_var_column(root, (Var *) arg);
+		if (column != NULL && column->reader == NULL &&
+			vssfdw_comparison(op->opno, column->class) == BTEqualStrategyNumber)
+			return true;
+	}
+	return false;
+}
+
+/* Whether SQLite need not walk one side for every row of the other. */
+static bool
+has_lookup(PlannerInfo *root, RelOptInfo *joinrel, List *restrictlist)
+{
+	const VssRel *join = VSS_REL(joinrel);
+	ListCell *cell;
+
+	foreach (cell, restrictlist)
+	{
+		Expr *clause = lfirst_node(RestrictInfo, cell)->clause;
+
+		if (is_lookup(root, joinrel, clause, VSS_REL(join->inner)->relids) ||
+			(join->jointype == JOIN_INNER && is_lookup(root, joinrel, clause, VSS_REL(join->outer)->relids)))
+			return true;
+	}
+	return false;
+}
+
 static void
 cost_join(PlannerInfo *root, RelOptInfo *joinrel, List *restrictlist, Cost *startup, Cost *total)
 {
@@ -241,6 +286,11 @@ cost_join(PlannerInfo *root, RelOptInfo *joinrel, List *restrictlist, Cost *star
 			build = 0;
 			lookup = probe;
 		}
+	}
+	if (!has_lookup(root, joinrel, restrictlist))
+	{
+		build = 0;
+		lookup = inner->walk_cost;
 	}
 
 	cost_qual_eval(&local, join->local_conds, root);

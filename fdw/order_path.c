@@ -149,7 +149,7 @@ sorted_column(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey)
 	if (expr == NULL || !IsA(expr, Var))
 		return NULL;
 	column = vssfdw_var_column(root, (Var *) expr);
-	return column != NULL ? column->name : NULL;
+	return column != NULL && column->reader == NULL ? column->name : NULL;
 }
 
 /*

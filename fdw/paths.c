@@ -77,7 +77,7 @@ load_columns(VssRel *rel)
 		vssfdw_column_init(&column, relation, i + 1);
 		info = find_column_info(rel->info, column.name);
 		out->name = column.name;
-		out->class = vssfdw_column_class(&column, info);
+		vssfdw_classify(out, &column, info);
 		out->binary = is_binary(rel->info, column.name);
 		out->not_null =
 			(info != NULL && info->not_null) ||
@@ -196,7 +196,7 @@ leads_key(const VssRel *rel, AttrNumber attnum)
 {
 	ListCell *cell;
 
-	if (attnum <= 0 || rel->columns[attnum - 1].name == NULL)
+	if (attnum <= 0 || rel->columns[attnum - 1].name == NULL || rel->columns[attnum - 1].reader != NULL)
 		return false;
 	foreach (cell, rel->info->keys)
 	{

@@ -6,9 +6,9 @@
  * knn_path.c, join_path.c, upper_path.c,
  * order_path.c), which plans do they become (paths.c,
  * knn_plan.c, remote_plan.c), what do they cost (cost.c, unique.c, analyze.c),
- * what means the same in SQLite (shippable.c,
- * function_map.c), how is it spelled (deparse.c,
- * deparse_select.c), how are rows fetched (scan.c, knn.c, drain.c), what does
+ * what means the same in SQLite (column_class.c, shippable.c,
+ * function_map.c, readers.c), how is it spelled (deparse.c,
+ * deparse_select.c, compared.c), how are rows fetched (scan.c, knn.c, drain.c), what does
  * EXPLAIN say (explain.c).
  */
 #ifndef VSS_PLANNER_H
@@ -30,7 +30,7 @@ typedef struct VssDeparse VssDeparse;
 
 /*
  * How a SQLite value compares.  Two operands of one class compare in SQLite as
- * in PostgreSQL; see shippable.c for what a column must be to have a class.
+ * in PostgreSQL; see column_class.c for what a column must be to have a class.
  */
 typedef enum VssClass
 {
@@ -39,7 +39,13 @@ typedef enum VssClass
 	VSS_CLASS_FLOAT,
 	VSS_CLASS_BOOLEAN,
 	VSS_CLASS_TEXT,
-	VSS_CLASS_BYTES
+	VSS_CLASS_BPCHAR, /* text without the blanks at its end */
+	VSS_CLASS_BYTES,
+	VSS_CLASS_DATE,        /* days since 2000-01-01 */
+	VSS_CLASS_TIMESTAMP,   /* microseconds since then */
+	VSS_CLASS_TIMESTAMPTZ, /* likewise, in UTC */
+	VSS_CLASS_TIME,        /* microseconds since midnight */
+	VSS_CLASS_UUID         /* BLOB of 16 bytes */
 } VssClass;
 
 /* A column of a foreign table as the planner sees it. */
@@ -47,7 +53,9 @@ typedef struct VssPlanColumn
 {
 	char *name; /* in SQLite; NULL for a dropped column */
 	VssClass class;
-	bool binary; /* collation BINARY is sure */
+	const char *reader; /* function that makes the value comparable; NULL: the bare column is */
+	int reader_arg;     /* its second argument, -1 without */
+	bool binary;        /* collation BINARY is sure */
 	bool not_null;
 } VssPlanColumn;
 
@@ -238,13 +246,32 @@ void vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo 
 void vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, Cost *startup,
 					   Cost *total);
 
-/* ---------- shippable.c ---------- */
-
-/* What class a column has; VSS_CLASS_NONE where SQLite must not compare it. */
-VssClass vssfdw_column_class(const VssColumn *column, const VssColumnInfo *info);
+/* ---------- column_class.c ---------- */
 
 /* Class of a value of this type that PostgreSQL hands down; VSS_CLASS_NONE for other types. */
 VssClass vssfdw_type_class(Oid type);
+
+/* The B-tree family whose operators mean the class's order. */
+Oid vssfdw_class_family(VssClass class);
+
+/* Whether comparisons depend on a collation. */
+bool vssfdw_class_is_text(VssClass class);
+
+/* Enter class and reader of a column; class VSS_CLASS_NONE where SQLite must not compare it. */
+void vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo *info);
+
+/* ---------- compared.c ---------- */
+
+/* Write the value as it compares; false where it has no exact or short literal. */
+bool vssfdw_put_literal(StringInfo buf, Oid type, Datum value, bool isnull);
+
+/* Bind it; returns SQLite's result code.  The value lives in CurrentMemoryContext. */
+int vssfdw_bind_compared(sqlite3_stmt *stmt, int number, Oid type, Datum value, bool isnull);
+
+/* The function that an element of a bound array needs to compare, or NULL. */
+const char *vssfdw_element_reader(Oid type);
+
+/* ---------- shippable.c ---------- */
 
 /*
  * Whether the expression is free of the relation's columns and of anything
@@ -277,6 +304,12 @@ VssClass vssfdw_expr_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 /* How an operator compares: a B-tree strategy number, or VSS_NOT_EQUAL, or 0. */
 #define VSS_NOT_EQUAL 6
 int vssfdw_comparison(Oid opno, VssClass class);
+
+/*
+ * The class in which operands of these two are compared, VSS_CLASS_NONE where
+ * they are not: dates, timestamps and those with time zone compare with each other.
+ */
+VssClass vssfdw_common_class(VssClass a, VssClass b);
 
 /* ---------- function_map.c ---------- */
 
@@ -311,6 +344,9 @@ enum VssKnnParam
 	VSS_PARAM_FIRST
 };
 
+/* Elements of a constant IN list that are written one by one; a longer one is bound as an array. */
+#define VSS_MAX_LIST 1000
+
 struct VssDeparse
 {
 	PlannerInfo *root;
@@ -322,6 +358,9 @@ struct VssDeparse
 
 /* An expression found shippable. */
 void vssfdw_deparse_expr(VssDeparse *context, Expr *expr);
+
+/* The same as a result, in a form that is read back. */
+void vssfdw_deparse_result(VssDeparse *context, Expr *expr);
 
 /* The bare column, as it is fetched. */
 void vssfdw_deparse_column(VssDeparse *context, Var *var);

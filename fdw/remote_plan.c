@@ -33,7 +33,7 @@ put_target(VssDeparse *context, Expr *expr)
 	if (IsA(expr, Var))
 		vssfdw_deparse_column(context, (Var *) expr);
 	else
-		vssfdw_deparse_expr(context, expr);
+		vssfdw_deparse_result(context, expr);
 }
 
 /* GROUP BY the entries that have a group reference, HAVING the conditions that go down. */
@@ -100,7 +100,7 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 		if (places != NIL)
 			appendStringInfoString(&buf, ", ");
 		if (state->distinct)
-			vssfdw_deparse_expr(&context, entry->expr);
+			vssfdw_deparse_result(&context, entry->expr);
 		else
 			put_target(&context, entry->expr);
 		places = lappend_int(places, entry->resno);

@@ -35,107 +35,6 @@
 
 /* ---------- binding ---------- */
 
-/* The text in SQLite's encoding, in the bound values' context. */
-static char *
-utf8_copy(const char *text, int length)
-{
-	char *converted = pg_server_to_any(text, length, PG_UTF8);
-
-	return converted != text ? converted : pnstrdup(text, length);
-}
-
-/* An array as JSON; a NULL array as [null], which compares as NULL does. */
-static char *
-array_as_json(Datum value, bool isnull)
-{
-	StringInfoData buf;
-	ArrayType *array;
-	Oid type;
-	int16 typlen;
-	bool typbyval;
-	char typalign;
-	Datum *elements;
-	bool *nulls;
-	int n;
-
-	if (isnull)
-		return pstrdup("[null]");
-	array = DatumGetArrayTypeP(value);
-	type = ARR_ELEMTYPE(array);
-	get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
-	deconstruct_array(array, type, typlen, typbyval, typalign, &elements, &nulls, &n);
-
-	initStringInfo(&buf);
-	appendStringInfoChar(&buf, '[');
-	for (int i = 0; i < n; i++)
-	{
-		if (i > 0)
-			appendStringInfoChar(&buf, ',');
-		if (nulls[i])
-			appendStringInfoString(&buf, "null");
-		else if (type == INT2OID)
-			appendStringInfo(&buf, "%d", DatumGetInt16(elements[i]));
-		else if (type == INT4OID)
-			appendStringInfo(&buf, "%d", DatumGetInt32(elements[i]));
-		else if (type == INT8OID)
-			appendStringInfo(&buf, INT64_FORMAT, DatumGetInt64(elements[i]));
-		else
-			escape_json(&buf, TextDatumGetCString(elements[i]));
-	}
-	appendStringInfoChar(&buf, ']');
-	return utf8_copy(buf.data, buf.len);
-}
-
-/* Returns SQLite's result code; the value lives in CurrentMemoryContext. */
-static int
-bind_value(sqlite3_stmt *stmt, int number, Oid type, Datum value, bool isnull)
-{
-	if (type_is_array(type))
-		return sqlite3_bind_text(stmt, number, array_as_json(value, isnull), -1, SQLITE_STATIC);
-	if (isnull)
-		return sqlite3_bind_null(stmt, number);
-	switch (type)
-	{
-		case INT2OID:
-			return sqlite3_bind_int64(stmt, number, DatumGetInt16(value));
-		case INT4OID:
-			return sqlite3_bind_int64(stmt, number, DatumGetInt32(value));
-		case INT8OID:
-			return sqlite3_bind_int64(stmt, number, DatumGetInt64(value));
-		case BOOLOID:
-			return sqlite3_bind_int(stmt, number, DatumGetBool(value) ? 1 : 0);
-		case FLOAT4OID:
-		case FLOAT8OID:
-		{
-			double real = type == FLOAT4OID ? DatumGetFloat4(value) : DatumGetFloat8(value);
-
-			/*
-				 * SQLite knows no NaN, but it sorts text after all numbers, as
-				 * PostgreSQL does NaN.
-				 */
-			if (isnan(real))
-				return sqlite3_bind_text(stmt, number, "NaN", -1, SQLITE_STATIC);
-			return sqlite3_bind_double(stmt, number, real);
-		}
-		case TEXTOID:
-		case VARCHAROID:
-		{
-			text *t = DatumGetTextPP(value);
-			char *utf8 = utf8_copy(VARDATA_ANY(t), VARSIZE_ANY_EXHDR(t));
-
-			return sqlite3_bind_text(stmt, number, utf8, -1, SQLITE_STATIC);
-		}
-		case BYTEAOID:
-		{
-			bytea *bytes = (bytea *) PG_DETOAST_DATUM_COPY(value);
-
-			return sqlite3_bind_blob(stmt, number, VARDATA(bytes), VARSIZE(bytes) - VARHDRSZ, SQLITE_STATIC);
-		}
-		default:
-			elog(ERROR, "a value of type %s cannot be bound", format_type_be(type));
-	}
-}
-
 /* What LIMIT or OFFSET means to SQLite: NULL is none, and less than none an error as everywhere. */
 static Datum
 row_count(const VssScanParam *param, Datum value, bool *isnull)
@@ -173,7 +72,7 @@ vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *st
 		if (param->use != VSS_PARAM_VALUE)
 			value = row_count(param, value, &isnull);
 		old = MemoryContextSwitchTo(state->bound);
-		rc = bind_value(statement->stmt, param->number, param->type, value, isnull);
+		rc = vssfdw_bind_compared(statement->stmt, param->number, param->type, value, isnull);
 		MemoryContextSwitchTo(old);
 		if (rc != SQLITE_OK)
 			vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, statement->sql);

@@ -4,34 +4,26 @@
  *
  * The rule is that pushing a condition down never changes an answer.  SQLite's
  * columns are dynamically typed and its operators compare by storage class, so
- * the question is asked in two steps.
- *
- * A column has a class (VssClass) when every value that PostgreSQL would accept
- * from it compares, with values of the same class, as PostgreSQL compares them.
- * Its type, its stored form and its affinity decide: a bigint column with
- * INTEGER affinity cannot hold the text '5', a column without affinity can.
- * A value that PostgreSQL would refuse (text in a bigint column) has no local
- * counterpart: it is an error when it is fetched, and a condition in SQLite
- * sees it as what it is, equal to no value of the class.
+ * the question is asked in two steps: what class an operand has
+ * (column_class.c), and whether the operator means the same over that class.
  *
  * An operator goes down when it is a comparison of a B-tree family of the
  * class, which is a statement about its meaning and not about its name, and
  * when its collation agrees with SQLite's bytes: equality under every
  * deterministic collation, order under C alone.
  *
- * Functions go down where function_map.c has an equal; numeric, float4, char(n)
- * and times stay here.
+ * Functions go down where function_map.c has an equal.
  */
 #include "postgres.h"
 
 #include "access/stratnum.h"
 #include "catalog/pg_aggregate.h"
-#include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
+#include "utils/array.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/pg_locale.h"
@@ -51,74 +43,6 @@ typedef struct ShipContext
 
 static VssClass expr_class(ShipContext *context, Expr *expr);
 
-VssClass
-vssfdw_type_class(Oid type)
-{
-	switch (type)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-			return VSS_CLASS_INTEGER;
-		case FLOAT4OID:
-		case FLOAT8OID:
-			return VSS_CLASS_FLOAT;
-		case BOOLOID:
-			return VSS_CLASS_BOOLEAN;
-		case TEXTOID:
-		case VARCHAROID:
-			return VSS_CLASS_TEXT;
-		case BYTEAOID:
-			return VSS_CLASS_BYTES;
-		default:
-			return VSS_CLASS_NONE;
-	}
-}
-
-VssClass
-vssfdw_column_class(const VssColumn *column, const VssColumnInfo *info)
-{
-	VssStored stored = column->stored;
-	VssAffinity affinity = info != NULL ? info->affinity : VSS_AFFINITY_BLOB;
-
-	switch (column->base)
-	{
-		case INT2OID:
-		case INT4OID:
-		case INT8OID:
-		case BOOLOID:
-			/* types.c accepts numbers alone, but TEXT affinity would turn the other operand into text */
-			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_INTEGER) &&
-				affinity != VSS_AFFINITY_TEXT)
-				return column->base == BOOLOID ? VSS_CLASS_BOOLEAN : VSS_CLASS_INTEGER;
-			break;
-		case FLOAT8OID:
-			/*
-			 * Only REAL affinity turns integers into doubles; elsewhere 2^53+1
-			 * would compare exactly in SQLite and rounded in PostgreSQL.
-			 * float4 columns round every value and have no class.
-			 */
-			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_REAL) && affinity == VSS_AFFINITY_REAL)
-				return VSS_CLASS_FLOAT;
-			break;
-		case VARCHAROID:
-			/* varchar(n) drops blanks beyond n */
-			if (column->base_typmod >= 0)
-				break;
-			/* FALLTHROUGH */
-		case TEXTOID:
-			/* TEXT affinity leaves no number that PostgreSQL would see as text */
-			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_TEXT) && affinity == VSS_AFFINITY_TEXT)
-				return VSS_CLASS_TEXT;
-			break;
-		case BYTEAOID:
-			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_BLOB) && affinity != VSS_AFFINITY_TEXT)
-				return VSS_CLASS_BYTES;
-			break;
-	}
-	return VSS_CLASS_NONE;
-}
-
 bool
 vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 {
@@ -131,30 +55,12 @@ vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 int
 vssfdw_comparison(Oid opno, VssClass class)
 {
-	Oid family;
+	Oid family = vssfdw_class_family(class);
 	Oid negator;
 	int strategy;
 
-	switch (class)
-	{
-		case VSS_CLASS_INTEGER:
-			family = INTEGER_BTREE_FAM_OID;
-			break;
-		case VSS_CLASS_FLOAT:
-			family = VSS_FLOAT_BTREE_FAM;
-			break;
-		case VSS_CLASS_BOOLEAN:
-			family = BOOL_BTREE_FAM_OID;
-			break;
-		case VSS_CLASS_TEXT:
-			family = TEXT_BTREE_FAM_OID;
-			break;
-		case VSS_CLASS_BYTES:
-			family = BYTEA_BTREE_FAM_OID;
-			break;
-		default:
-			return 0;
-	}
+	if (!OidIsValid(family))
+		return 0;
 	strategy = get_op_opfamily_strategy(opno, family);
 	if (strategy != 0)
 		return strategy;
@@ -162,6 +68,17 @@ vssfdw_comparison(Oid opno, VssClass class)
 	if (OidIsValid(negator) && get_op_opfamily_strategy(negator, family) == BTEqualStrategyNumber)
 		return VSS_NOT_EQUAL;
 	return 0;
+}
+
+VssClass
+vssfdw_common_class(VssClass a, VssClass b)
+{
+	if (a == b)
+		return a;
+	if (a == VSS_CLASS_NONE || vssfdw_class_family(a) != vssfdw_class_family(b))
+		return VSS_CLASS_NONE;
+	return a == VSS_CLASS_TIMESTAMPTZ || b == VSS_CLASS_TIMESTAMPTZ ? VSS_CLASS_TIMESTAMPTZ
+																	: VSS_CLASS_TIMESTAMP;
 }
 
 /* Whether the database keeps its text as UTF-8, the order of which memcmp gives. */
@@ -217,7 +134,8 @@ comparison_class(ShipContext *context, Oid opno, Oid collation, List *args, bool
 	if (list_length(args) != 2)
 		return VSS_CLASS_NONE;
 	left = expr_class(context, linitial(args));
-	if (left == VSS_CLASS_NONE || expr_class(context, lsecond(args)) != left)
+	if (left == VSS_CLASS_NONE ||
+		vssfdw_common_class(left, expr_class(context, lsecond(args))) == VSS_CLASS_NONE)
 		return VSS_CLASS_NONE;
 	how = vssfdw_comparison(opno, left);
 	if (how == 0)
@@ -225,9 +143,21 @@ comparison_class(ShipContext *context, Oid opno, Oid collation, List *args, bool
 	equality = how == BTEqualStrategyNumber || how == VSS_NOT_EQUAL;
 	if (only_equality && !equality)
 		return VSS_CLASS_NONE;
-	if (left == VSS_CLASS_TEXT && !collation_agrees(context, collation, equality))
+	if (vssfdw_class_is_text(left) && !collation_agrees(context, collation, equality))
 		return VSS_CLASS_NONE;
 	return VSS_CLASS_BOOLEAN;
+}
+
+/* Whether each element becomes a literal or a parameter of its own. */
+static bool
+is_short_constant_array(Expr *array)
+{
+	ArrayType *values;
+
+	if (!IsA(array, Const) || ((Const *) array)->constisnull)
+		return false;
+	values = DatumGetArrayTypeP(((Const *) array)->constvalue);
+	return ArrayGetNItems(ARR_NDIM(values), ARR_DIMS(values)) <= VSS_MAX_LIST;
 }
 
 /*
@@ -242,11 +172,25 @@ array_class(ShipContext *context, ScalarArrayOpExpr *op)
 	VssClass left = expr_class(context, linitial(op->args));
 	Oid element = get_element_type(exprType((Node *) array));
 
-	if ((left != VSS_CLASS_INTEGER && left != VSS_CLASS_TEXT) || vssfdw_type_class(element) != left)
+	switch (left)
+	{
+		case VSS_CLASS_NONE:
+		case VSS_CLASS_BOOLEAN:
+		case VSS_CLASS_BYTES:
+			return VSS_CLASS_NONE;
+		case VSS_CLASS_FLOAT:
+			/* digits of JSON are not always read as the nearest double */
+			if (!is_short_constant_array(array))
+				return VSS_CLASS_NONE;
+			break;
+		default:
+			break;
+	}
+	if (vssfdw_type_class(element) != left)
 		return VSS_CLASS_NONE;
 	if (vssfdw_comparison(op->opno, left) != (op->useOr ? BTEqualStrategyNumber : VSS_NOT_EQUAL))
 		return VSS_CLASS_NONE;
-	if (left == VSS_CLASS_TEXT && !collation_agrees(context, op->inputcollid, true))
+	if (vssfdw_class_is_text(left) && !collation_agrees(context, op->inputcollid, true))
 		return VSS_CLASS_NONE;
 	if (!vssfdw_is_bindable(context->root, context->rel, array))
 		return VSS_CLASS_NONE;
@@ -310,7 +254,7 @@ aggregate_class(ShipContext *context, Aggref *agg)
 	class = expr_class(context, arg);
 	if (agg->aggdistinct != NIL &&
 		(agg->aggfnoid != F_COUNT_ANY || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT ||
-		 (class == VSS_CLASS_TEXT && !collation_agrees(context, exprCollation((Node *) arg), true))))
+		 (vssfdw_class_is_text(class) && !collation_agrees(context, exprCollation((Node *) arg), true))))
 		return VSS_CLASS_NONE;
 
 	switch (agg->aggfnoid)
@@ -329,6 +273,8 @@ aggregate_class(ShipContext *context, Aggref *agg)
 		case F_SUM_INT2:
 		case F_SUM_INT4:
 			return class == VSS_CLASS_INTEGER ? class : VSS_CLASS_NONE;
+		case F_MIN_FLOAT4:
+		case F_MAX_FLOAT4:
 		case F_MIN_FLOAT8:
 		case F_MAX_FLOAT8:
 			return class == VSS_CLASS_FLOAT ? class : VSS_CLASS_NONE;
@@ -337,6 +283,16 @@ aggregate_class(ShipContext *context, Aggref *agg)
 			if (class == VSS_CLASS_TEXT && collation_agrees(context, agg->inputcollid, false))
 				return class;
 			return VSS_CLASS_NONE;
+		case F_MIN_DATE:
+		case F_MAX_DATE:
+		case F_MIN_TIME:
+		case F_MAX_TIME:
+		case F_MIN_TIMESTAMP:
+		case F_MAX_TIMESTAMP:
+		case F_MIN_TIMESTAMPTZ:
+		case F_MAX_TIMESTAMPTZ:
+			/* of the argument's own type: nothing else has these classes */
+			return class;
 		case F_BOOL_AND:
 		case F_BOOL_OR:
 		case F_EVERY:
@@ -378,7 +334,7 @@ vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eq
 	if (vssfdw_is_bindable(root, rel, expr) || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT)
 		return false;
 	return vssfdw_comparison(eqop, class) == BTEqualStrategyNumber &&
-		   (class != VSS_CLASS_TEXT || collation_agrees(&context, exprCollation((Node *) expr), true));
+		   (!vssfdw_class_is_text(class) || collation_agrees(&context, exprCollation((Node *) expr), true));
 }
 
 bool
@@ -391,15 +347,12 @@ vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const 
 		return false;
 	switch (class)
 	{
-		case VSS_CLASS_INTEGER:
-			return pathkey->pk_opfamily == INTEGER_BTREE_FAM_OID;
-		case VSS_CLASS_FLOAT:
-			return pathkey->pk_opfamily == VSS_FLOAT_BTREE_FAM;
-		case VSS_CLASS_TEXT:
-			return pathkey->pk_opfamily == TEXT_BTREE_FAM_OID &&
-				   collation_agrees(&context, pathkey->pk_eclass->ec_collation, false);
-		default:
+		case VSS_CLASS_NONE:
 			return false;
+		default:
+			return pathkey->pk_opfamily == vssfdw_class_family(class) &&
+				   (!vssfdw_class_is_text(class) ||
+					collation_agrees(&context, pathkey->pk_eclass->ec_collation, false));
 	}
 }
 
@@ -528,7 +481,8 @@ node_class(ShipContext *context, Expr *expr)
 
 			if (comparison_class(context, op->opno, op->inputcollid, op->args, true) == VSS_CLASS_NONE)
 				return VSS_CLASS_NONE;
-			return expr_class(context, linitial(op->args));
+			class = expr_class(context, linitial(op->args));
+			return expr_class(context, lsecond(op->args)) == class ? class : VSS_CLASS_NONE;
 		}
 
 		case T_DistinctExpr:

@@ -44,6 +44,13 @@ typedef struct ParsedTime
 
 /* ---------- text ---------- */
 
+/* Not isspace(), which asks the locale. */
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
 /* low..high digits at *p as a number, or -1. */
 static int
 digits(const char **p, int low, int high)
@@ -66,7 +73,7 @@ parse_date(const char **p, ParsedTime *out)
 	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
 	int limit;
 
-	out->year = digits(p, 4, 6);
+	out->year = digits(p, 4, 7);
 	if (out->year < 0 || *(*p)++ != '-')
 		return false;
 	out->month = digits(p, 2, 2);
@@ -147,7 +154,7 @@ static bool
 parse_time(const char *p, ParsedTime *out)
 {
 	memset(out, 0, sizeof(ParsedTime));
-	while (isspace((unsigned char) *p))
+	while (is_blank(*p))
 		p++;
 	if (pg_strcasecmp(p, "infinity") == 0 || pg_strcasecmp(p, "-infinity") == 0)
 	{
@@ -168,7 +175,7 @@ parse_time(const char *p, ParsedTime *out)
 	else if (!parse_clock(&p, out))
 		return false;
 
-	while (isspace((unsigned char) *p))
+	while (is_blank(*p))
 		p++;
 	if (out->has_date && pg_strcasecmp(p, "BC") == 0)
 	{

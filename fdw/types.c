@@ -15,6 +15,7 @@
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "common/shortest_dec.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodes.h"
 #include "utils/builtins.h"
@@ -324,9 +325,14 @@ server_text(const Place *place)
 	int length;
 	const char *text;
 
-	/* SQLite shows 15 digits of a REAL; the shortest exact form is better. */
+	/* SQLite shows 15 digits of a REAL; the shortest exact form is better, whatever extra_float_digits says. */
 	if (place->stored == SQLITE_FLOAT)
-		return float8out_internal(sqlite3_column_double(place->statement->stmt, place->i));
+	{
+		char *digits = palloc(DOUBLE_SHORTEST_DECIMAL_LEN);
+
+		double_to_shortest_decimal_buf(sqlite3_column_double(place->statement->stmt, place->i), digits);
+		return digits;
+	}
 	text = utf8_text(place, &length);
 	if (GetDatabaseEncoding() == PG_UTF8)
 		return (char *) text;

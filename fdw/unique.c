@@ -16,27 +16,17 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_opfamily.h"
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "utils/lsyscache.h"
 
 #include "fdw/planner.h"
 
+/* Nothing for a column that compares through a reader: SQLite keeps the stored form unique, not the value. */
 static Oid
-class_opfamily(VssClass class)
+key_opfamily(const VssPlanColumn *column)
 {
-	switch (class)
-	{
-		case VSS_CLASS_INTEGER:
-			return INTEGER_BTREE_FAM_OID;
-		case VSS_CLASS_FLOAT:
-			return VSS_FLOAT_BTREE_FAM;
-		case VSS_CLASS_TEXT:
-			return TEXT_BTREE_FAM_OID;
-		default:
-			return InvalidOid;
-	}
+	return column->reader == NULL ? vssfdw_class_family(column->class) : InvalidOid;
 }
 
 /* The attribute of that name in SQLite, or 0. */
@@ -80,7 +70,7 @@ describe_key(const VssRel *rel, RelOptInfo *baserel, const VssTableKey *key)
 		if (attnum == 0)
 			return NULL;
 		index->indexkeys[i] = attnum;
-		index->opfamily[i] = class_opfamily(rel->columns[attnum - 1].class);
+		index->opfamily[i] = key_opfamily(&rel->columns[attnum - 1]);
 		get_atttypetypmodcoll(rel->relid, attnum, &index->opcintype[i], &typmod, &index->indexcollations[i]);
 		if (!OidIsValid(index->opfamily[i]))
 			return NULL;

@@ -40,7 +40,7 @@ leads_index(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 	if (state->outer != NULL || !IsA(expr, Var))
 		return false;
 	column = vssfdw_var_column(root, (Var *) expr);
-	if (column == NULL)
+	if (column == NULL || column->reader != NULL)
 		return false;
 	foreach (cell, state->info->keys)
 	{
