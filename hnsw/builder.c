@@ -14,6 +14,8 @@
 /* Below this many dimensions the vectors are no larger than a cache line or two: no codes. */
 #define CODE_MIN_DIM 32
 
+#define CACHE_LINE 64
+
 static HnswStatus
 check_params(const HnswParams *p, HnswError *err)
 {
@@ -28,6 +30,19 @@ check_params(const HnswParams *p, HnswError *err)
 		return hnsw_fail(err, HNSW_INVALID, "ef_construction is %" PRIu32 ", it must be 1 to %d",
 						 p->ef_construction, HNSW_MAX_EF);
 	return HNSW_OK;
+}
+
+/*
+ * Room for a quarter more than max links, and for what then remains of the
+ * last cache line; before is what stands there before the list.
+ */
+static uint32_t
+list_room(uint32_t max, size_t before)
+{
+	size_t bytes = before + (1 + (size_t) max + max / 4) * sizeof(HnswList);
+
+	bytes = (bytes + CACHE_LINE - 1) & ~(size_t) (CACHE_LINE - 1);
+	return (uint32_t) ((bytes - before) / sizeof(HnswList)) - 1;
 }
 
 HnswStatus
@@ -45,11 +60,14 @@ hnsw_builder_create(const HnswParams *params, uint64_t capacity, HnswBuilder **o
 	b->params = *params;
 	b->code = hnsw_choose_code(params->dim);
 	b->code_stride = hnsw_code_stride(b->code, params->dim);
-	b->nodes.size = sizeof(HnswNode) + (1 + 2 * (size_t) params->m) * sizeof(uint32_t);
+	b->room0 = list_room(2 * params->m, sizeof(HnswNode));
+	b->room = list_room(params->m, 0);
+	b->nodes.size = sizeof(HnswNode) + (1 + (size_t) b->room0) * sizeof(HnswList);
 	b->rest.size = sizeof(HnswNodeRest);
 	b->vectors.size = params->dim * sizeof(float);
 	b->codes.size = b->code_stride;
 	b->sketches.size = hnsw_sketch_stride(b->code, params->dim);
+	b->walk_bytes = (uint32_t) (b->code == HNSW_CODE_F32 ? b->vectors.size : b->sketches.size);
 	atomic_init(&b->entry, ENTRY_NONE);
 	pthread_mutex_init(&b->entry_lock, NULL);
 	pthread_mutex_init(&b->alloc_lock, NULL);
@@ -76,6 +94,8 @@ scratch_free(HnswScratch *s)
 	free(s->candidates);
 	free(s->links);
 	free(s->chosen);
+	free(s->records);
+	free(s->keys);
 	free(s);
 }
 
@@ -118,7 +138,7 @@ static HnswScratch *
 scratch_create(const HnswBuilder *b)
 {
 	HnswScratch *s = calloc(1, sizeof *s);
-	size_t degree = 2 * (size_t) b->params.m + 2;
+	size_t degree = b->room0 > b->room ? b->room0 : b->room;
 	uint32_t ef = b->params.ef_construction;
 
 	if (s == NULL)
@@ -134,8 +154,11 @@ scratch_create(const HnswBuilder *b)
 	s->candidates = malloc(s->candidate_capacity * sizeof *s->candidates);
 	s->links = malloc(degree * sizeof *s->links);
 	s->chosen = malloc(degree * sizeof *s->chosen);
+	s->records = malloc(degree * sizeof *s->records);
+	s->keys = malloc(degree * sizeof *s->keys);
 	if (!hnsw_probe_init(&s->probe, b->code, b->params.metric, b->params.dim) || s->pool.entries == NULL ||
-		s->candidates == NULL || s->links == NULL || s->chosen == NULL)
+		s->candidates == NULL || s->links == NULL || s->chosen == NULL || s->records == NULL ||
+		s->keys == NULL)
 	{
 		scratch_free(s);
 		return NULL;
@@ -222,7 +245,7 @@ reserve_free_list(HnswBuilder *b)
 }
 
 static void
-fill_in(HnswBuilder *b, uint32_t id, int64_t label, uint32_t level, uint32_t *upper, const float *vector)
+fill_in(HnswBuilder *b, uint32_t id, int64_t label, uint32_t level, HnswList *upper, const float *vector)
 {
 	HnswNode *node = hnsw_node(b, id);
 	HnswNodeRest *rest = hnsw_node_rest(b, id);
@@ -234,7 +257,7 @@ fill_in(HnswBuilder *b, uint32_t id, int64_t label, uint32_t level, uint32_t *up
 		hnsw_sketch_encode(b->params.metric, vector, b->params.dim,
 						   hnsw_grow_at(&b->sketches, id - b->base_count));
 	node->level = (uint8_t) level;
-	node->list[0] = 0;
+	atomic_store_explicit(node->list, 0, memory_order_relaxed);
 	rest->label = label;
 	rest->upper = upper;
 	atomic_store_explicit(&node->dead, 0, memory_order_relaxed);
@@ -249,11 +272,11 @@ prepare(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint
 		HnswError *err)
 {
 	uint32_t level = hnsw_level(b->params.seed, label, b->params.m);
-	uint32_t *upper = NULL;
+	HnswList *upper = NULL;
 
 	if (level > 0)
 	{
-		upper = calloc((size_t) level * (1 + b->params.m), sizeof *upper);
+		upper = calloc((size_t) level * (1 + b->room), sizeof *upper);
 		if (upper == NULL)
 			return hnsw_fail(err, HNSW_NOMEM, "out of memory for the links of a node");
 	}
@@ -393,13 +416,28 @@ hnsw_builder_vector(const HnswBuilder *b, uint32_t id)
 	return hnsw_node_vector(b, id);
 }
 
+/* Nobody writes any more, so atomic words are read as the plain ones they are. */
+_Static_assert(sizeof(HnswList) == sizeof(uint32_t), "a list is read as uint32_t");
+
 uint32_t
 hnsw_builder_links(const HnswBuilder *b, uint32_t id, uint32_t layer, const uint32_t **links)
 {
-	const uint32_t *list = hnsw_node_list(b, id, layer);
+	const HnswList *list = hnsw_node_list(b, id, layer);
 
-	*links = list + 1;
-	return list[0];
+	*links = (const uint32_t *) (list + 1);
+	return hnsw_list_count(list);
+}
+
+const uint8_t *
+hnsw_builder_code_record(const HnswBuilder *b, uint32_t id)
+{
+	return hnsw_node_code(b, id);
+}
+
+const uint8_t *
+hnsw_builder_sketch(const HnswBuilder *b, uint32_t id)
+{
+	return hnsw_node_sketch(b, id);
 }
 
 HnswCode

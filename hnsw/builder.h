@@ -7,12 +7,17 @@
  *	entry_lock	held while a node above the top layer is linked, so that two such
  *				nodes find each other
  *	alloc_lock	slots, labels, free list, scratch list, and growing the arrays
- *	node->lock	a node's lists; a spinlock, held for a copy or a selection, and
- *				never two at once
+ *	node->lock	who changes a node's lists; a spinlock, held for an addition or a
+ *				selection, and never two at once
  *
- * A node is filled in by one thread before its number is put in any list; who
- * finds the number there, under that list's lock, may read vector, code, level
- * and label without a lock.
+ * Lists are read without a lock.  A writer stores links one by one and the
+ * count last, so a reader may meet a list halfway between two states: a link
+ * twice, or one missing, but never a number that was not a link.  For a walk
+ * that is as good as either state.
+ *
+ * A node is filled in by one thread before its number is put in any list, and
+ * numbers are stored with release and loaded with acquire: who finds one may
+ * read vector, code, sketch, level and label without a lock.
  */
 #ifndef HNSW_BUILDER_H
 #define HNSW_BUILDER_H
@@ -26,20 +31,23 @@
 #include <pthread.h>
 #include <sched.h>
 
-/* What a search or an insertion reads of a node.  Followed by 2m links. */
+/* A list of links: their number, then room for hnsw_list_room() of them. */
+typedef _Atomic uint32_t HnswList;
+
+/* What a search or an insertion reads of a node. */
 typedef struct HnswNode
 {
 	_Atomic uint8_t lock;
 	_Atomic uint8_t dead; /* passed through, never linked to anew */
 	uint8_t level;
 	uint8_t pad;
-	uint32_t list[]; /* the number of links, then the links */
+	HnswList list[]; /* of layer 0 */
 } HnswNode;
 
 typedef struct HnswNodeRest
 {
 	int64_t label;
-	uint32_t *upper; /* for layers 1 .. level, a list of 1 + m words each; owned */
+	HnswList *upper; /* one for each of the layers 1 .. level; owned */
 } HnswNodeRest;
 
 /* One thread's working memory. */
@@ -51,8 +59,12 @@ typedef struct HnswScratch
 	HnswPool pool;             /* capacity is ef_construction */
 	HnswCandidate *candidates; /* candidate_capacity of them */
 	uint32_t candidate_capacity;
-	uint32_t *links;  /* 2m + 2 */
-	uint32_t *chosen; /* 2m + 2 */
+
+	/* as many of each as the longest list may have */
+	uint32_t *links;
+	uint32_t *chosen;
+	const uint8_t **records; /* of links: what walk_key() reads */
+	float *keys;             /* likewise */
 } HnswScratch;
 
 struct HnswBuilder
@@ -60,6 +72,9 @@ struct HnswBuilder
 	HnswParams params;
 	HnswCode code;
 	uint32_t code_stride;
+	uint32_t room0;      /* hnsw_list_room() on layer 0 */
+	uint32_t room;       /* and above */
+	uint32_t walk_bytes; /* of a record that the walk compares by */
 
 	/* the nodes of a snapshot, in place; they are the builder's first ones */
 	const HnswSnapshot *base;
@@ -122,19 +137,80 @@ hnsw_node_sketch(const HnswBuilder *b, uint32_t id)
 	return id < b->base_count ? hnsw_sketch(b->base, id) : hnsw_grow_at(&b->sketches, id - b->base_count);
 }
 
-/* A node's links on a layer it is on: the count, then the links. */
-static inline uint32_t *
+/* A node's links on a layer it is on. */
+static inline HnswList *
 hnsw_node_list(const HnswBuilder *b, uint32_t id, uint32_t layer)
 {
 	if (layer == 0)
 		return hnsw_node(b, id)->list;
-	return hnsw_node_rest(b, id)->upper + (size_t) (layer - 1) * (1 + b->params.m);
+	return hnsw_node_rest(b, id)->upper + (size_t) (layer - 1) * (1 + b->room);
 }
 
+/* How many links a node has in the end. */
 static inline uint32_t
 hnsw_max_links(const HnswBuilder *b, uint32_t layer)
 {
 	return layer == 0 ? 2 * b->params.m : b->params.m;
+}
+
+/*
+ * How many it may have until then.  A list that is full is cut down to
+ * hnsw_max_links(); so the choice, which is what an addition costs, is made
+ * once for many additions.  hnsw_builder_repair() makes it for the last time.
+ */
+static inline uint32_t
+hnsw_list_room(const HnswBuilder *b, uint32_t layer)
+{
+	return layer == 0 ? b->room0 : b->room;
+}
+
+static inline uint32_t
+hnsw_list_count(const HnswList *list)
+{
+	return atomic_load_explicit(list, memory_order_acquire);
+}
+
+static inline uint32_t
+hnsw_list_at(const HnswList *list, uint32_t i)
+{
+	return atomic_load_explicit(list + 1 + i, memory_order_acquire);
+}
+
+/* Replace a link.  The node is locked, or nobody else sees it. */
+static inline void
+hnsw_list_put(HnswList *list, uint32_t i, uint32_t id)
+{
+	atomic_store_explicit(list + 1 + i, id, memory_order_release);
+}
+
+/* Add a link where there is room, likewise. */
+static inline void
+hnsw_list_append(HnswList *list, uint32_t id)
+{
+	uint32_t count = atomic_load_explicit(list, memory_order_relaxed);
+
+	hnsw_list_put(list, count, id);
+	atomic_store_explicit(list, count + 1, memory_order_release);
+}
+
+/* Replace all links, likewise. */
+static inline void
+hnsw_list_set(HnswList *list, const uint32_t *ids, uint32_t count)
+{
+	for (uint32_t i = 0; i < count; i++)
+		hnsw_list_put(list, i, ids[i]);
+	atomic_store_explicit(list, count, memory_order_release);
+}
+
+static inline bool
+hnsw_list_contains(const HnswList *list, uint32_t id)
+{
+	uint32_t count = hnsw_list_count(list);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (hnsw_list_at(list, i) == id)
+			return true;
+	return false;
 }
 
 static inline void
@@ -186,11 +262,14 @@ HnswCode hnsw_choose_code(uint32_t dim);
 /* Link a filled-in node into every layer it belongs to.  Cannot fail. */
 void hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id);
 
-/* Copy a node's links on a layer it is on, under its lock; room for 2m. */
+/* Copy a node's links on a layer it is on; room for hnsw_list_room(). */
 uint32_t hnsw_copy_links(const HnswBuilder *b, uint32_t id, uint32_t layer, uint32_t *links);
 
 /* Put a link into a node's list; in a full one the heuristic decides. */
 void hnsw_link_add(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t to, uint32_t layer);
+
+/* Cut a node's lists down to hnsw_max_links(). */
+void hnsw_trim_lists(HnswBuilder *b, HnswScratch *s, uint32_t id);
 
 /* The best nodes near the probe on one layer go to s->pool, begun at start. */
 void hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer, uint32_t exclude);

@@ -107,11 +107,10 @@ hnsw_sketch_tail(uint32_t dim)
 	return ((dim + 1) / 2 + 3) & ~3u;
 }
 
-/* The key of a stored vector by its sketch: about hnsw_probe_key(), unbiased, of no known error. */
+/* The key that the kernel's sum over a sketch stands for. */
 static inline float
-hnsw_probe_sketch_key(const HnswProbe *p, const uint8_t *sketch)
+hnsw_sketch_key(const HnswProbe *p, const uint8_t *sketch, int32_t sum)
 {
-	int32_t sum = p->kernels->sketch_dot(p->sketch, sketch, p->sketch_blocks);
 	const uint8_t *tail = sketch + hnsw_sketch_tail(p->dim);
 	float dot = (float) (2 * sum - p->sketch_sum) * p->sketch_scale * hnsw_load_float(tail);
 	float key;
@@ -123,6 +122,31 @@ hnsw_probe_sketch_key(const HnswProbe *p, const uint8_t *sketch)
 	else
 		key = p->square + hnsw_load_float(tail + sizeof(float)) - 2 * dot;
 	return hnsw_key_clamp(key);
+}
+
+/* The key of a stored vector by its sketch: about hnsw_probe_key(), unbiased, of no known error. */
+static inline float
+hnsw_probe_sketch_key(const HnswProbe *p, const uint8_t *sketch)
+{
+	return hnsw_sketch_key(p, sketch, p->kernels->sketch_dot(p->sketch, sketch, p->sketch_blocks));
+}
+
+/* The same for many of them. */
+static inline void
+hnsw_probe_sketch_keys(const HnswProbe *p, const uint8_t *const *sketches, uint32_t count, float *keys)
+{
+	uint32_t i = 0;
+
+	for (; i + 4 <= count; i += 4)
+	{
+		int32_t sums[4];
+
+		p->kernels->sketch_dot4(p->sketch, sketches + i, p->sketch_blocks, sums);
+		for (uint32_t j = 0; j < 4; j++)
+			keys[i + j] = hnsw_sketch_key(p, sketches[i + j], sums[j]);
+	}
+	for (; i < count; i++)
+		keys[i] = hnsw_probe_sketch_key(p, sketches[i]);
 }
 
 /* ---------- sketch.c, for code.c ---------- */

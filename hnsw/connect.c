@@ -6,7 +6,8 @@
  * Such nodes are rare, but they would be lost to every search.  A breadth-first
  * walk over layer 0 gives a tree of the nodes in reach.  Each node beyond it is
  * linked from the nearest node in reach that has a place free, or a link that
- * is not part of the tree: dropping that one puts nothing out of reach.
+ * is not part of the tree: dropping that one puts nothing out of reach.  Lists
+ * have been cut to their final length before.
  */
 #include "builder.h"
 
@@ -33,11 +34,12 @@ walk_on(Walk *w)
 	while (w->read < w->written)
 	{
 		uint32_t id = w->queue[w->read++];
-		const uint32_t *list = hnsw_node(w->b, id)->list;
+		const uint32_t *links;
+		uint32_t count = hnsw_builder_links(w->b, id, 0, &links);
 
-		for (uint32_t i = 0; i < list[0]; i++)
-			if (w->parent[list[1 + i]] == HNSW_NO_NODE)
-				reach(w, list[1 + i], id);
+		for (uint32_t i = 0; i < count; i++)
+			if (w->parent[links[i]] == HNSW_NO_NODE)
+				reach(w, links[i], id);
 	}
 }
 
@@ -45,21 +47,18 @@ walk_on(Walk *w)
 static bool
 attach(Walk *w, uint32_t from, uint32_t id)
 {
-	uint32_t *list = hnsw_node(w->b, from)->list;
-	uint32_t place = list[0];
+	HnswList *list = hnsw_node(w->b, from)->list;
+	uint32_t place = hnsw_list_count(list);
 
-	if (place == hnsw_max_links(w->b, 0))
+	if (place < hnsw_max_links(w->b, 0))
+		hnsw_list_append(list, id);
+	else
 	{
-		while (place > 0 && w->parent[list[place]] == from)
+		while (place > 0 && w->parent[hnsw_list_at(list, place - 1)] == from)
 			place--;
 		if (place == 0)
 			return false;
-		list[place] = id;
-	}
-	else
-	{
-		list[1 + place] = id;
-		list[0]++;
+		hnsw_list_put(list, place - 1, id);
 	}
 	reach(w, id, from);
 	return true;

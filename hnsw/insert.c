@@ -14,22 +14,17 @@
 /* How many of a crowd of equal vectors are asked for their other neighbours. */
 #define CROWD_SAMPLE 8
 
-/* Records asked for before they are needed; see search.c. */
-#define PREFETCH_AHEAD 8
+/* Codes asked for before they are needed. */
 #define CODES_AHEAD 4
 
-/* Copy a node's links under its lock. */
 uint32_t
 hnsw_copy_links(const HnswBuilder *b, uint32_t id, uint32_t layer, uint32_t *links)
 {
-	HnswNode *node = hnsw_node(b, id);
-	const uint32_t *list = hnsw_node_list(b, id, layer);
-	uint32_t count;
+	const HnswList *list = hnsw_node_list(b, id, layer);
+	uint32_t count = hnsw_list_count(list);
 
-	hnsw_node_lock(node);
-	count = list[0];
-	memcpy(links, list + 1, count * sizeof *links);
-	hnsw_node_unlock(node);
+	for (uint32_t i = 0; i < count; i++)
+		links[i] = hnsw_list_at(list, i);
 	return count;
 }
 
@@ -55,13 +50,10 @@ prefetch(const void *p, size_t bytes)
 }
 
 /* What walk_key() will read. */
-static inline void
-prefetch_node(const HnswBuilder *b, uint32_t id)
+static inline const uint8_t *
+walk_record(const HnswBuilder *b, uint32_t id)
 {
-	if (b->code == HNSW_CODE_F32)
-		prefetch(hnsw_node_vector(b, id), b->params.dim * sizeof(float));
-	else
-		prefetch(hnsw_node_sketch(b, id), b->sketches.size);
+	return b->code == HNSW_CODE_F32 ? (const uint8_t *) hnsw_node_vector(b, id) : hnsw_node_sketch(b, id);
 }
 
 /* The list of a node that will probably be read next. */
@@ -77,19 +69,43 @@ prefetch_list(const HnswBuilder *b, uint32_t id, uint32_t layer)
 }
 
 /*
- * Links of a node that were not visited yet, now marked, into s->links.  Nodes
- * younger than the visited set are left out.
+ * Links of a node that were not visited yet, now marked, into s->links, and
+ * where their records are, which are asked for.  Nodes younger than the visited
+ * set are left out.  Nobody can foretell which are new, so nothing branches on
+ * it.
  */
 static uint32_t
-unvisited_links(const HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
+meet_links(const HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 {
-	uint32_t count = hnsw_copy_links(b, id, layer, s->links);
-	uint32_t kept = 0;
+	const HnswList *list = hnsw_node_list(b, id, layer);
+	uint32_t links = hnsw_list_count(list);
+	uint32_t count = 0;
 
+	for (uint32_t i = 0; i < links; i++)
+	{
+		uint32_t to = hnsw_list_at(list, i);
+
+		s->links[count] = to;
+		if (to < s->visited.nodes)
+			count += hnsw_visited_insert(&s->visited, to);
+	}
 	for (uint32_t i = 0; i < count; i++)
-		if (s->links[i] < s->visited.nodes && hnsw_visited_insert(&s->visited, s->links[i]))
-			s->links[kept++] = s->links[i];
-	return kept;
+	{
+		s->records[i] = walk_record(b, s->links[i]);
+		prefetch(s->records[i], b->walk_bytes);
+	}
+	return count;
+}
+
+/* The keys of what meet_links() found. */
+static void
+walk_keys(const HnswBuilder *b, HnswScratch *s, uint32_t count)
+{
+	if (b->code != HNSW_CODE_F32)
+		hnsw_probe_sketch_keys(&s->probe, s->records, count, s->keys);
+	else
+		for (uint32_t i = 0; i < count; i++)
+			s->keys[i] = probe_key(b, s, s->links[i]);
 }
 
 /* Give what the walk found the keys of codes, and the order of these. */
@@ -129,20 +145,17 @@ hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer
 	hnsw_pool_insert(&s->pool, walk_key(b, s, start), start, &dropped);
 	while (hnsw_pool_pop(&s->pool, &at))
 	{
-		uint32_t count = unvisited_links(b, s, at.node, layer);
+		uint32_t count = meet_links(b, s, at.node, layer);
 
-		for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
-			prefetch_node(b, s->links[i]);
+		/* unless something nearer is found now, this list is the next to be read */
+		if (s->pool.next < s->pool.count)
+			prefetch_list(b, s->pool.entries[s->pool.next].node, layer);
+		walk_keys(b, s, count);
 		for (uint32_t i = 0; i < count; i++)
 		{
-			float key;
-
-			if (i + PREFETCH_AHEAD < count)
-				prefetch_node(b, s->links[i + PREFETCH_AHEAD]);
-			key = walk_key(b, s, s->links[i]);
-			if (!hnsw_pool_accepts(&s->pool, key))
+			if (!hnsw_pool_accepts(&s->pool, s->keys[i]))
 				continue;
-			hnsw_pool_insert(&s->pool, key, s->links[i], &dropped);
+			hnsw_pool_insert(&s->pool, s->keys[i], s->links[i], &dropped);
 			if (s->pool.next < s->pool.count && s->pool.entries[s->pool.next].node == s->links[i])
 				prefetch_list(b, s->links[i], layer);
 		}
@@ -163,7 +176,7 @@ descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer)
 
 		moved = false;
 		for (uint32_t i = 0; i < count; i++)
-			prefetch_node(b, s->links[i]);
+			prefetch(walk_record(b, s->links[i]), b->walk_bytes);
 		for (uint32_t i = 0; i < count; i++)
 		{
 			float key = walk_key(b, s, s->links[i]);
@@ -179,50 +192,60 @@ descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer)
 	return start;
 }
 
-static bool
-contains(const uint32_t *links, uint32_t count, uint32_t id)
-{
-	for (uint32_t i = 0; i < count; i++)
-		if (links[i] == id)
-			return true;
-	return false;
-}
-
-/*
- * Replace a node's list by the best of it and one more link.  The node is
- * locked.
- */
+/* Keep the best of a node's links on a layer.  The node is locked. */
 static void
-reselect(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t to, uint32_t *list, uint32_t max)
+reselect(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t layer)
 {
+	HnswList *list = hnsw_node_list(b, from, layer);
+	uint32_t links = hnsw_copy_links(b, from, layer, s->links);
 	uint32_t count = 0;
 
-	for (uint32_t i = 0; i <= list[0]; i++)
+	for (uint32_t i = 0; i < links; i++)
 	{
-		uint32_t id = i < list[0] ? list[1 + i] : to;
+		uint32_t id = s->links[i];
 
+		if (i + CODES_AHEAD < links)
+			prefetch(hnsw_node_code(b, s->links[i + CODES_AHEAD]), b->code_stride);
 		if (!hnsw_node_dead(b, id))
 			s->candidates[count++] = (HnswCandidate){hnsw_node_pair_key(b, &s->probe, from, id), id};
 	}
 	hnsw_sort_candidates(s->candidates, count);
-	list[0] = hnsw_select(b, &s->probe, s->candidates, count, max, list + 1);
+	count = hnsw_select(b, &s->probe, s->candidates, count, hnsw_max_links(b, layer), s->links);
+	hnsw_list_set(list, s->links, count);
+}
+
+/* hnsw_link_add, with the node locked. */
+static void
+add_locked(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t to, uint32_t layer)
+{
+	HnswList *list = hnsw_node_list(b, from, layer);
+
+	if (hnsw_list_contains(list, to))
+		return;
+	if (hnsw_list_count(list) == hnsw_list_room(b, layer))
+		reselect(b, s, from, layer);
+	hnsw_list_append(list, to);
 }
 
 void
 hnsw_link_add(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t to, uint32_t layer)
 {
 	HnswNode *node = hnsw_node(b, from);
-	uint32_t *list = hnsw_node_list(b, from, layer);
-	uint32_t max = hnsw_max_links(b, layer);
 
 	hnsw_node_lock(node);
-	if (!contains(list + 1, list[0], to))
-	{
-		if (list[0] < max)
-			list[1 + list[0]++] = to;
-		else
-			reselect(b, s, from, to, list, max);
-	}
+	add_locked(b, s, from, to, layer);
+	hnsw_node_unlock(node);
+}
+
+void
+hnsw_trim_lists(HnswBuilder *b, HnswScratch *s, uint32_t id)
+{
+	HnswNode *node = hnsw_node(b, id);
+
+	hnsw_node_lock(node);
+	for (uint32_t layer = 0; layer <= node->level; layer++)
+		if (hnsw_list_count(hnsw_node_list(b, id, layer)) > hnsw_max_links(b, layer))
+			reselect(b, s, id, layer);
 	hnsw_node_unlock(node);
 }
 
@@ -262,8 +285,6 @@ static void
 link_layer(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 {
 	HnswNode *node = hnsw_node(b, id);
-	uint32_t *list = hnsw_node_list(b, id, layer);
-	uint32_t max = hnsw_max_links(b, layer);
 	uint32_t count = 0;
 	uint32_t chosen;
 
@@ -279,14 +300,7 @@ link_layer(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 	/* others may have linked to this node on this layer already, and it back */
 	hnsw_node_lock(node);
 	for (uint32_t i = 0; i < chosen; i++)
-	{
-		if (contains(list + 1, list[0], s->chosen[i]))
-			continue;
-		if (list[0] < max)
-			list[1 + list[0]++] = s->chosen[i];
-		else
-			reselect(b, s, id, s->chosen[i], list, max);
-	}
+		add_locked(b, s, id, s->chosen[i], layer);
 	hnsw_node_unlock(node);
 	for (uint32_t i = 0; i < chosen; i++)
 		hnsw_link_add(b, s, s->chosen[i], id, layer);

@@ -255,13 +255,16 @@ uint32_t hnsw_builder_level(const HnswBuilder *b, uint32_t id);
 uint32_t hnsw_builder_entry(const HnswBuilder *b); /* HNSW_NO_NODE when empty */
 int64_t hnsw_builder_label(const HnswBuilder *b, uint32_t id);
 const float *hnsw_builder_vector(const HnswBuilder *b, uint32_t id);
+const uint8_t *hnsw_builder_code_record(const HnswBuilder *b, uint32_t id);
+const uint8_t *hnsw_builder_sketch(const HnswBuilder *b, uint32_t id); /* where the code has any */
 /* Neighbour ids of id on a layer; the count is the result. */
 uint32_t hnsw_builder_links(const HnswBuilder *b, uint32_t id, uint32_t layer, const uint32_t **links);
 
 /*
- * How the writer fills CODES.  The writer calls hnsw_builder_repair first: a
- * graph that needs none costs nothing there, and afterwards no link leads to a
- * removed node and every node can be reached from the entry point.
+ * The kind of code.  The writer calls hnsw_builder_repair first: a graph that
+ * needs none costs nothing there, and afterwards no list is longer than in the
+ * file, no link leads to a removed node and every node can be reached from the
+ * entry point.
  */
 HnswCode hnsw_builder_code(const HnswBuilder *b);
 
@@ -311,6 +314,8 @@ typedef struct HnswKernels
 	 * with q[128 * block ..], the high ones with the 64 after those.
 	 */
 	int32_t (*sketch_dot)(const int8_t *q, const uint8_t *c, uint32_t blocks);
+	/* the same for four records at once */
+	void (*sketch_dot4)(const int8_t *q, const uint8_t *const c[4], uint32_t blocks, int32_t sums[4]);
 } HnswKernels;
 
 const HnswKernels *hnsw_kernels(void);

@@ -220,7 +220,15 @@ sketch_dot(const int8_t *q, const uint8_t *c, uint32_t blocks)
 	return fold_i32(_mm256_add_epi32(s0, s1));
 }
 
-static const HnswKernels avx2 = {"avx2", dot, l2sq, exact_dot, exact_l2sq, code_dot, code_pair, sketch_dot};
+TARGET static void
+sketch_dot4(const int8_t *q, const uint8_t *const c[4], uint32_t blocks, int32_t sums[4])
+{
+	for (int i = 0; i < 4; i++)
+		sums[i] = sketch_dot(q, c[i], blocks);
+}
+
+static const HnswKernels avx2 = {"avx2",   dot,       l2sq,       exact_dot,  exact_l2sq,
+								 code_dot, code_pair, sketch_dot, sketch_dot4};
 
 const HnswKernels *
 hnsw_kernels_avx2(void)

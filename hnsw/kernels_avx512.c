@@ -194,8 +194,45 @@ sketch_dot(const int8_t *q, const uint8_t *c, uint32_t blocks)
 	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
 }
 
-static const HnswKernels avx512 = {"avx512",   dot,      l2sq,      exact_dot,
-								   exact_l2sq, code_dot, code_pair, sketch_dot};
+/* The sums of the lanes of four registers. */
+TARGET static inline __m128i
+fold4(const __m512i s[4])
+{
+	__m256i x[4];
+	__m256i y;
+
+	for (int i = 0; i < 4; i++)
+		x[i] = _mm256_add_epi32(_mm512_castsi512_si256(s[i]), _mm512_extracti64x4_epi64(s[i], 1));
+	y = _mm256_hadd_epi32(_mm256_hadd_epi32(x[0], x[1]), _mm256_hadd_epi32(x[2], x[3]));
+	return _mm_add_epi32(_mm256_castsi256_si128(y), _mm256_extracti128_si256(y, 1));
+}
+
+TARGET static void
+sketch_dot4(const int8_t *q, const uint8_t *const c[4], uint32_t blocks, int32_t sums[4])
+{
+	const __m512i half = _mm512_set1_epi8(15);
+	__m512i s[4] = {_mm512_setzero_si512(), _mm512_setzero_si512(), _mm512_setzero_si512(),
+					_mm512_setzero_si512()};
+
+	for (size_t at = 0; blocks > 0; blocks--, q += 128, at += 64)
+	{
+		__m512i low = _mm512_loadu_si512(q);
+		__m512i high = _mm512_loadu_si512(q + 64);
+
+		for (int i = 0; i < 4; i++)
+		{
+			__m512i v = _mm512_loadu_si512(c[i] + at);
+
+			s[i] = _mm512_dpbusd_epi32(s[i], _mm512_and_si512(v, half), low);
+			v = _mm512_and_si512(_mm512_srli_epi16(v, 4), half);
+			s[i] = _mm512_dpbusd_epi32(s[i], v, high);
+		}
+	}
+	_mm_storeu_si128((__m128i *) sums, fold4(s));
+}
+
+static const HnswKernels avx512 = {"avx512", dot,       l2sq,       exact_dot,  exact_l2sq,
+								   code_dot, code_pair, sketch_dot, sketch_dot4};
 
 const HnswKernels *
 hnsw_kernels_avx512(void)

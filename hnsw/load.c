@@ -16,21 +16,17 @@ typedef struct Load
 
 /* Copy a list that ends at HNSW_NO_NODE; false: a number out of range, doubled or its own. */
 static bool
-copy_list(uint32_t *list, const uint32_t *links, uint32_t max, uint64_t members, uint32_t self)
+copy_list(HnswList *list, const uint32_t *links, uint32_t max, uint64_t members, uint32_t self)
 {
-	list[0] = 0;
 	for (uint32_t i = 0; i < max; i++)
 	{
 		uint32_t to = hnsw_read_link(&links[i]);
 
 		if (to == HNSW_NO_NODE)
 			break;
-		if (to >= members || to == self)
+		if (to >= members || to == self || hnsw_list_contains(list, to))
 			return false;
-		for (uint32_t j = 1; j <= list[0]; j++)
-			if (list[j] == to)
-				return false;
-		list[++list[0]] = to;
+		hnsw_list_append(list, to);
 	}
 	return true;
 }
@@ -61,7 +57,7 @@ load_node(void *arg, HnswScratch *scratch, uint64_t i, HnswError *err)
 	(void) scratch;
 	if (level > 0)
 	{
-		rest->upper = calloc((size_t) level * (1 + m), sizeof *rest->upper);
+		rest->upper = calloc((size_t) level * (1 + b->room), sizeof *rest->upper);
 		if (rest->upper == NULL)
 			return hnsw_fail(err, HNSW_NOMEM, "out of memory for the links of a node");
 	}
@@ -115,6 +111,7 @@ hnsw_builder_load(const HnswSnapshot *s, const HnswTask *task, HnswBuilder **out
 	b->code_stride = s->header.code_stride;
 	b->codes.size = b->code_stride;
 	b->sketches.size = s->sketch_stride;
+	b->walk_bytes = (uint32_t) (b->code == HNSW_CODE_F32 ? b->vectors.size : b->sketches.size);
 	if (s->count > 0 && (!hnsw_grow_reserve(&b->nodes, s->count) || !hnsw_grow_reserve(&b->rest, s->count) ||
 						 !hnsw_labels_reserve(&b->labels, s->count)))
 		status = hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %u nodes", s->count);

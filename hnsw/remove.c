@@ -25,10 +25,12 @@ hnsw_builder_remove(HnswBuilder *b, int64_t label)
 }
 
 static bool
-has_dead_link(const HnswBuilder *b, const uint32_t *list)
+has_dead_link(const HnswBuilder *b, const HnswList *list)
 {
-	for (uint32_t i = 0; i < list[0]; i++)
-		if (hnsw_node_dead(b, list[1 + i]))
+	uint32_t count = hnsw_list_count(list);
+
+	for (uint32_t i = 0; i < count; i++)
+		if (hnsw_node_dead(b, hnsw_list_at(list, i)))
 			return true;
 	return false;
 }
@@ -70,34 +72,30 @@ collect(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 	}
 }
 
-static HnswStatus
+static void
 repair_layer(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 {
 	HnswNode *node = hnsw_node(b, id);
-	uint32_t *list = hnsw_node_list(b, id, layer);
+	HnswList *list = hnsw_node_list(b, id, layer);
 	uint32_t before;
 	uint32_t count;
 	uint32_t chosen;
-	bool broken;
 
-	hnsw_node_lock(node);
-	broken = has_dead_link(b, list);
-	before = list[0];
-	hnsw_node_unlock(node);
-	if (!broken)
-		return HNSW_OK;
+	if (!has_dead_link(b, list))
+		return;
+	before = hnsw_list_count(list);
+	if (before > hnsw_max_links(b, layer))
+		before = hnsw_max_links(b, layer);
 	count = collect(b, s, id, layer);
 	hnsw_sort_candidates(s->candidates, count);
 	chosen = hnsw_select(b, &s->probe, s->candidates, count, before, s->chosen);
 
 	/* what others linked here meanwhile is found again among the dead ones' neighbours or by connect */
 	hnsw_node_lock(node);
-	list[0] = chosen;
-	memcpy(list + 1, s->chosen, chosen * sizeof *list);
+	hnsw_list_set(list, s->chosen, chosen);
 	hnsw_node_unlock(node);
 	for (uint32_t i = 0; i < chosen; i++)
 		hnsw_link_add(b, s, s->chosen[i], id, layer);
-	return HNSW_OK;
 }
 
 static HnswStatus
@@ -112,6 +110,14 @@ repair_node(void *arg, HnswScratch *s, uint64_t i, HnswError *err)
 		return hnsw_fail(err, HNSW_NOMEM, "out of memory for repairing the graph");
 	for (uint32_t layer = 0; layer <= hnsw_node(b, id)->level; layer++)
 		repair_layer(b, s, id, layer);
+	return HNSW_OK;
+}
+
+static HnswStatus
+trim_node(void *arg, HnswScratch *s, uint64_t i, HnswError *err)
+{
+	(void) err;
+	hnsw_trim_lists(arg, s, (uint32_t) i);
 	return HNSW_OK;
 }
 
@@ -163,7 +169,7 @@ free_dead(HnswBuilder *b)
 		free(rest->upper);
 		rest->upper = NULL;
 		hnsw_node(b, id)->level = 0;
-		hnsw_node(b, id)->list[0] = 0;
+		hnsw_list_set(hnsw_node(b, id)->list, NULL, 0);
 		if (list != NULL && id >= b->base_count)
 			b->free_slots[b->free_count++] = id;
 	}
@@ -186,7 +192,9 @@ hnsw_builder_repair(HnswBuilder *b, const HnswTask *task, HnswError *err)
 	}
 	if (atomic_load_explicit(&b->changed, memory_order_relaxed))
 	{
-		status = hnsw_connect(b, task, err);
+		status = hnsw_parallel(b, hnsw_builder_slots(b), trim_node, b, task, err);
+		if (status == HNSW_OK)
+			status = hnsw_connect(b, task, err);
 		if (status == HNSW_OK)
 			atomic_store_explicit(&b->changed, false, memory_order_relaxed);
 	}

@@ -17,7 +17,7 @@
 typedef struct HnswVisited
 {
 	uint64_t *words;
-	uint32_t *dirty; /* numbers of words with a bit set; room for all */
+	uint32_t *dirty; /* numbers of words with a bit set; room for all and one */
 	size_t nodes;    /* capacity */
 	size_t dirty_count;
 } HnswVisited;
@@ -41,7 +41,7 @@ hnsw_visited_reserve(HnswVisited *v, size_t nodes)
 	if (nodes <= v->nodes)
 		return true;
 	words = calloc(count, sizeof *words);
-	dirty = malloc(count * sizeof *dirty);
+	dirty = malloc((count + 1) * sizeof *dirty);
 	if (words == NULL || dirty == NULL)
 	{
 		free(words);
@@ -67,14 +67,13 @@ static inline bool
 hnsw_visited_insert(HnswVisited *v, uint32_t node)
 {
 	uint64_t *word = &v->words[node / 64];
-	uint64_t bit = (uint64_t) 1 << (node % 64);
+	uint64_t before = *word;
 
-	if (*word & bit)
-		return false;
-	if (*word == 0)
-		v->dirty[v->dirty_count++] = node / 64;
-	*word |= bit;
-	return true;
+	/* nobody can foretell what is in, so this does without branches */
+	v->dirty[v->dirty_count] = node / 64;
+	v->dirty_count += before == 0;
+	*word = before | (uint64_t) 1 << (node % 64);
+	return (before >> (node % 64) & 1) == 0;
 }
 
 static inline void

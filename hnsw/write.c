@@ -134,7 +134,6 @@ typedef struct Image
 	HnswHeader header;
 	uint32_t *order; /* nodes by rising label */
 	uint32_t *row;   /* 2m links */
-	void *code;      /* one record, or one sketch */
 } Image;
 
 static HnswStatus
@@ -216,18 +215,10 @@ put_sections(Stream *s, const Image *image)
 			put_links(s, image, node, layer, h->m);
 	stream_pad(s, 0);
 	for (uint32_t node = 0; node < n && sketch_stride > 0 && s->status == HNSW_OK; node++)
-	{
-		hnsw_sketch_encode(image->params->metric, hnsw_builder_vector(image->builder, id[node]), h->dim,
-						   image->code);
-		stream_put(s, image->code, sketch_stride);
-	}
+		stream_put(s, hnsw_builder_sketch(image->builder, id[node]), sketch_stride);
 	stream_pad(s, 0);
 	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
-	{
-		hnsw_code_encode((HnswCode) h->code, image->params->metric,
-						 hnsw_builder_vector(image->builder, id[node]), h->dim, image->code);
-		stream_put(s, image->code, h->code_stride);
-	}
+		stream_put(s, hnsw_builder_code_record(image->builder, id[node]), h->code_stride);
 	stream_pad(s, 0);
 	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
 		stream_put(s, hnsw_builder_vector(image->builder, id[node]), h->dim * sizeof(float));
@@ -309,10 +300,7 @@ write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptio
 	stream.sums = calloc((size_t) stream.summed + 1, sizeof(*stream.sums));
 	image.order = malloc(((size_t) image.numbering.count + 1) * sizeof(*image.order));
 	image.row = malloc(2 * (size_t) image.header.m * sizeof(*image.row));
-	image.code =
-		malloc(image.header.code_stride + hnsw_sketch_stride((HnswCode) image.header.code, image.header.dim));
-	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL ||
-		image.code == NULL)
+	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL)
 	{
 		status = hnsw_fail(err, HNSW_NOMEM, "out of memory while writing graph file \"%s\"", name);
 		goto cleanup;
@@ -342,7 +330,6 @@ cleanup:
 	free(stream.sums);
 	free(image.order);
 	free(image.row);
-	free(image.code);
 	hnsw_numbering_free(&image.numbering);
 	return status;
 }

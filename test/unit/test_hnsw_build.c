@@ -319,6 +319,44 @@ hash_of_graph(const HnswBuilder *b)
 	return h;
 }
 
+/* The most links that any list has beyond its final length. */
+static int
+longest_excess(const HnswBuilder *b, uint32_t m)
+{
+	int excess = -2 * (int) m;
+
+	for (uint32_t id = 0; id < hnsw_builder_slots(b); id++)
+		for (uint32_t layer = 0; layer <= hnsw_builder_level(b, id); layer++)
+		{
+			const uint32_t *links;
+			int over = (int) hnsw_builder_links(b, id, layer, &links) - (int) (layer == 0 ? 2 * m : m);
+
+			excess = over > excess ? over : excess;
+		}
+	return excess;
+}
+
+/* Lists may grow longer than in the file, and are cut before it is written. */
+static void
+lists_are_cut_to_length(void **state)
+{
+	static const uint32_t ms[] = {2, 5, 16};
+	Set *set = set_clustered(1500, 40, 32, 1);
+
+	(void) state;
+	for (size_t i = 0; i < sizeof ms / sizeof *ms; i++)
+	{
+		HnswBuilder *builder = set_graph(set, 0, set->count, HNSW_L2, ms[i], 60);
+		HnswError err;
+
+		assert_true(longest_excess(builder, ms[i]) > 0);
+		assert_ok(hnsw_builder_repair(builder, NULL, &err));
+		assert_int_equal(longest_excess(builder, ms[i]), 0);
+		hnsw_builder_free(builder);
+	}
+	set_free(set);
+}
+
 static void
 same_input_same_graph(void **state)
 {
@@ -579,6 +617,7 @@ main(void)
 		cmocka_unit_test(widest_vectors),
 		cmocka_unit_test(one_layer),
 		cmocka_unit_test(crowd_of_equal_vectors),
+		cmocka_unit_test(lists_are_cut_to_length),
 		cmocka_unit_test(same_input_same_graph),
 		cmocka_unit_test(levels_follow_the_paper),
 		cmocka_unit_test(known_label_is_replaced),

@@ -308,7 +308,18 @@ sketch_kernels_are_exact(void **state)
 				sum += (c[i] & 15) * q[i / 64 * 128 + i % 64] + (c[i] >> 4) * q[i / 64 * 128 + 64 + i % 64];
 			for (HnswKernel kernel = HNSW_KERNEL_PORTABLE; kernel <= HNSW_KERNEL_NEON; kernel++)
 				if (hnsw_set_kernel(kernel) == HNSW_OK)
+				{
+					const uint8_t *records[4] = {c, c, c, c};
+					int32_t sums[4];
+
 					assert_int_equal(hnsw_kernels()->sketch_dot(q, c, blocks), sum);
+
+					/* four at once: each its own, wherever it stands */
+					records[round % 4] = c + 64;
+					hnsw_kernels()->sketch_dot4(q, records, blocks, sums);
+					for (int i = 0; i < 4; i++)
+						assert_int_equal(sums[i], hnsw_kernels()->sketch_dot(q, records[i], blocks));
+				}
 		}
 	}
 }
