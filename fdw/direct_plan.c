@@ -14,18 +14,19 @@
  * changes SQLite does not count, and updates of columns that decide about the
  * partition, which somebody must look at.
  *
- * A join is spelled in one of three ways.  Semi and anti joins are conditions,
- * so that nothing else need be in FROM.  UPDATE has the tables of inner joins
- * in its FROM.  Where that is not enough (DELETE has no FROM, an outer join
- * cannot begin with the changed table there) a subquery makes the whole join
- * and yields the addresses of rows to change:
+ * A join is spelled in one of three ways.  UPDATE has the tables of inner joins
+ * in its FROM; DELETE has semi and anti joins in its WHERE.  Where that is not
+ * enough (DELETE has no FROM, an outer join cannot begin with the changed table
+ * there) a subquery makes the whole join and yields the addresses of rows to
+ * change:
  *
  *		DELETE FROM t WHERE rowid IN (SELECT r1.rowid FROM ...)
  *		UPDATE t AS r0 SET c = v.c1 FROM (SELECT r1.rowid AS k1, ... AS c1 FROM ...) AS v
  *			WHERE r0.rowid = v.k1
  *
- * Whatever the spelling SQLite finds all rows before it changes the first, and
- * changes each of them once.
+ * In these spellings SQLite finds all rows before it changes the first, and
+ * changes each of them once.  It would not in UPDATE ... WHERE EXISTS: there,
+ * before 3.41 or so, the subquery sees rows that are changed already.
  */
 #include "postgres.h"
 
@@ -352,10 +353,11 @@ static bool
 put_statement(const DirectPlan *plan, VssDeparse *context)
 {
 	List *sides = NIL;
-	bool flat = plan->rows == plan->target || collect_sides(plan->rows, plan->target, &sides);
+	bool join = plan->rows != plan->target;
+	bool flat = !join || collect_sides(plan->rows, plan->target, &sides);
 	ListCell *lc;
 
-	if (!flat || (plan->operation == CMD_DELETE && sides != NIL))
+	if (!flat || (join && (plan->operation == CMD_DELETE) == (sides != NIL)))
 	{
 		List *address = address_columns(plan);
 
@@ -374,10 +376,10 @@ put_statement(const DirectPlan *plan, VssDeparse *context)
 		appendStringInfoString(context->buf, foreach_current_index(lc) == 0 ? " FROM " : ", ");
 		vssfdw_deparse_relation(context, lfirst(lc));
 	}
-	if (plan->rows == plan->target)
-		vssfdw_deparse_conds(context, "WHERE", plan->conds);
-	else
+	if (join)
 		vssfdw_deparse_where(context, plan->rows);
+	else
+		vssfdw_deparse_conds(context, "WHERE", plan->conds);
 	put_returning(plan, context);
 	return true;
 }

@@ -322,7 +322,7 @@ vssExecForeignChange(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 
 	if (modify->operation == CMD_UPDATE)
 		check_partition(estate, target, slot);
-	vssfdw_drain(modify->conn, false);
+	vssfdw_drain(modify->conn, true);
 	return write_row(modify, target, slot, plan_slot);
 }
 
@@ -332,8 +332,8 @@ vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 	VssModify *modify = target->ri_FdwState;
 
 	check_partition(estate, target, slot);
-	/* a row that moves here must not be met again when this partition's turn comes */
-	vssfdw_drain(modify->conn, modify->moved != NULL);
+	/* for one, a row that moves here must not be met again when this partition's turn comes */
+	vssfdw_drain(modify->conn, true);
 	return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);
 }
 
@@ -369,7 +369,7 @@ vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot 
 	VssStatement *statement;
 	MemoryContext old;
 
-	vssfdw_drain(modify->conn, modify->moved != NULL);
+	vssfdw_drain(modify->conn, true);
 	if (modify->moved != NULL)
 		modify = modify->moved;
 	vssfdw_begin_write(modify->conn);

@@ -29,7 +29,7 @@ CREATE TABLE ljoin.here AS SELECT * FROM here;
 -- The same statement here and there: rows or error, what RETURNING gave, what the table holds then.
 CREATE FUNCTION run(command text, OUT rows bigint, OUT returned text[], OUT error text) LANGUAGE plpgsql AS $$
 BEGIN
-	IF command ~ 'RETURNING' THEN
+	IF command ~ 'RETURNING' AND command !~ '^WITH' THEN
 		EXECUTE format('WITH q AS (%s) SELECT count(*), array_agg(q::text ORDER BY q::text COLLATE "C") FROM q', command) INTO rows, returned;
 	ELSE
 		EXECUTE command;
@@ -198,6 +198,29 @@ ROLLBACK;
 BEGIN;
 WITH gone AS (DELETE FROM t USING many m WHERE m.k >= 0 AND t.id >= 100 RETURNING t.id) SELECT (SELECT count(*) FROM gone) > 0 AS gone, (SELECT count(*) FROM t WHERE id >= 100) > 0 AS seen;
 ROLLBACK;
+
+-- row by row: what finds the rows does not see those that are changed already
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+UPDATE ljoin.here SET v = CASE k WHEN 1 THEN 102 ELSE 103 END;
+UPDATE here SET v = CASE k WHEN 1 THEN 102 ELSE 103 END;
+DELETE FROM t;
+INSERT INTO t SELECT x, x % 10, x % 5, x, x, 's' || x, x, x % 2 = 0, x FROM generate_series(1, 110) AS x;
+DELETE FROM ljoin.t;
+INSERT INTO ljoin.t SELECT * FROM t;
+EXPLAIN (COSTS OFF) UPDATE t SET i = here.v + 1 FROM here WHERE here.v = t.i;
+SELECT c.*, command FROM unnest(ARRAY[
+	'INSERT INTO t(id, i) SELECT t.id + 10000 + here.v, 103 FROM here JOIN t ON t.i = here.v',
+	'UPDATE t SET i = here.v + 1 FROM here WHERE here.v = t.i',
+	'UPDATE t SET n = o.n * 2, i = o.i FROM t AS o WHERE o.id = t.k RETURNING t.id, o.id',
+	'UPDATE t SET n = (SELECT sum(o.n) FROM t AS o WHERE o.id IN (t.id - 1, t.id + 1))',
+	'UPDATE t SET n = n + 1 WHERE n > (SELECT avg(n) FROM t)',
+	'DELETE FROM t USING t AS o WHERE o.id = t.k AND o.s ~ ''s''',
+	'WITH up AS (UPDATE t SET n = n + 1 RETURNING id) UPDATE keyed SET v = s.v FROM (SELECT sum(n)::text AS v FROM t) AS s'
+	]) AS command, compare(command) AS c;
+SELECT count(*) FROM ((TABLE keyed EXCEPT ALL TABLE ljoin.keyed) UNION ALL (TABLE ljoin.keyed EXCEPT ALL TABLE keyed)) AS q;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
 
 -- an hnsw index over the table follows
 \! sqlite3 -cmd ".load ./hnsw" /tmp/vss_fdw_regress/direct_join.db "CREATE TABLE docs(id INTEGER PRIMARY KEY, k INT, vector TEXT); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100) INSERT INTO docs SELECT x, x % 10, '[' || x || ',0]' FROM c; CREATE VIRTUAL TABLE vss USING hnsw(dim=2, metric=l2, content=docs, content_rowid=id, content_vector=vector); SELECT hnsw_save()" >/dev/null

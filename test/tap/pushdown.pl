@@ -1,6 +1,8 @@
 # Random queries (conditions, joins, semi joins, groups) over foreign tables and
 # over local copies of their rows must agree, in a database of locale C and in
-# one of another; and enough of them must run in SQLite.
+# one of another; and enough of them must run in SQLite.  Likewise random UPDATE
+# and DELETE, with joins and without: the rows that the tables hold afterwards,
+# what RETURNING gave, and whether there was an error.
 #
 # VSS_RANDOM_QUERIES, VSS_RANDOM_SEED: how many, which.  VSS_RANDOM_SHOW=1 lists
 # those that PostgreSQL took part in.
@@ -73,6 +75,38 @@ sub query
 	  . " GROUP BY $g HAVING count(*) > " . int(rand(4));
 }
 
+# a new value for a column of x; y is there in joins
+sub assignment
+{
+	my $t = pick('x', shift);
+	my $int = sub { pick("$t.i", 'x.i', "$t.id::int", int(rand(40)) - 20, "length($t.s)") };
+	my $big = sub { pick("$t.big", "$t.id", 'x.big', "$t.i", '9223372036854775807', '3::bigint') };
+	my $op = sub { pick(' + ', ' - ', ' * ', ' / ', ' % ') };
+	my $k = rand;
+	return "i = " . pick("$t.i", 'x.id::int') . $op->() . $int->() if $k < 0.3;
+	return "i = -(" . pick("$t.i", 'x.id::int') . $op->() . $int->() . ')' if $k < 0.4;
+	return "big = " . pick("$t.big", 'x.id') . $op->() . $big->() if $k < 0.55;
+	return "s = " . pick("$t.s", "$t.nc", "$t.s || x.s", "'new'", 'NULL') if $k < 0.7;
+	return "f = " . pick("$t.f", '1.5', "CASE WHEN " . condition($t) . " THEN $t.f END", "$t.f + 1") if $k < 0.85;
+	return "b = (" . condition($t) . ')' if $k < 0.95;
+	return 'n = ' . pick("$t.n", "$t.i", '3');
+}
+
+sub change
+{
+	my $k = rand;
+	my $returning = pick('', ' RETURNING x.id', ' RETURNING x.*');
+	# one row of y at most for each of x, so that there is one answer
+	my $from = 't y WHERE y.id = ' . pick('x.i', 'x.id', 'x.id') . ' AND ' . condition('y') . ' AND ' . condition('x');
+	my $exists = ' WHERE ' . pick('', 'NOT ') . 'EXISTS (SELECT 1 FROM t y WHERE y.id = x.i AND ' . condition('y') . ') AND ' . condition('x');
+	return 'DELETE FROM t x WHERE ' . condition('x') . $returning if $k < 0.1;
+	return "DELETE FROM t x USING $from$returning" if $k < 0.25;
+	return "DELETE FROM t x$exists$returning" if $k < 0.35;
+	return 'UPDATE t x SET ' . assignment('x') . ' WHERE ' . condition('x') . $returning if $k < 0.6;
+	return 'UPDATE t x SET ' . assignment('y') . " FROM $from" . pick('', '', ' RETURNING x.id', ' RETURNING x.id, y.s') if $k < 0.9;
+	return 'UPDATE t x SET ' . assignment('x') . $exists . $returning;
+}
+
 # ---- the comparison: "t" for the same rows, "t" when one scan did everything ----
 
 my $setup = qq{
@@ -101,6 +135,43 @@ BEGIN
 			WHEN plan->0->'Plan'->>'Node Type' = 'Foreign Scan' AND NOT plan->0->'Plan' ? 'Filter' THEN ' pushed'
 			ELSE ' local' END;
 END \$\$;
+-- what a command leaves in t and returns, or that it failed; nothing of it stays
+CREATE FUNCTION outcome(command text, OUT failed boolean, OUT rows bigint, OUT digest text) LANGUAGE plpgsql AS \$\$
+DECLARE
+	returned text[];
+	held text[];
+BEGIN
+	IF command ~ 'RETURNING' THEN
+		EXECUTE format('WITH q AS (%s) SELECT count(*), array_agg(q::text ORDER BY q::text COLLATE "C") FROM q', command) INTO rows, returned;
+	ELSE
+		EXECUTE command;
+		GET DIAGNOSTICS rows = ROW_COUNT;
+	END IF;
+	EXECUTE 'SELECT array_agg(t::text ORDER BY t::text COLLATE "C") FROM t' INTO held;
+	digest := md5(row(returned, held)::text);
+	failed := false;
+	RAISE EXCEPTION SQLSTATE 'UNDO1';
+EXCEPTION
+	WHEN SQLSTATE 'UNDO1' THEN NULL;
+	WHEN numeric_value_out_of_range OR division_by_zero THEN
+		failed := true; rows := NULL; digest := SQLERRM;
+END \$\$;
+CREATE FUNCTION compare_change(command text) RETURNS text LANGUAGE plpgsql AS \$\$
+DECLARE
+	plan jsonb;
+	f record;
+	l record;
+BEGIN
+	PERFORM set_config('search_path', 'l, public', true);
+	SELECT * INTO l FROM outcome(command);
+	PERFORM set_config('search_path', 'f, public', true);
+	SELECT * INTO f FROM outcome(command);
+	EXECUTE 'EXPLAIN (FORMAT JSON) ' || command INTO plan;
+	-- of several errors it is that of the row which comes first
+	RETURN CASE WHEN f.failed AND l.failed AND f.digest ~ '(out of range|division by zero)' OR f IS NOT DISTINCT FROM l THEN 'same' ELSE 'different' END ||
+		CASE WHEN jsonb_path_exists(plan, 'strict \$.** ? (@."Node Type" == "Foreign Scan" && (@."Operation" == "Update" || @."Operation" == "Delete"))') THEN ' direct'
+			WHEN NOT jsonb_path_exists(plan, 'strict \$.** ? (@."Node Type" == "Foreign Scan")') THEN ' constant' ELSE ' rows' END || CASE WHEN l.failed THEN ' failed' ELSE '' END;
+END \$\$;
 };
 
 for my $locale ('C', 'C.UTF-8')
@@ -121,6 +192,18 @@ for my $locale ('C', 'C.UTF-8')
 	my $pushed = grep { /pushed/ } @answers;
 	cmp_ok($pushed / $asked, '>', 0.8, sprintf('%s: %d of %d ran in SQLite whole', $locale, $pushed, $asked));
 	if ($ENV{VSS_RANDOM_SHOW}) { diag("$answers[$_]: $made[$_]") for grep { $answers[$_] =~ /local/ } 0 .. $#answers }
+
+	@made = map { change() } 1 .. $queries / 2;
+	@answers = split /\n/, $node->safe_psql($db, "SET client_min_messages = warning;\n" . join('', map { "SELECT compare_change(\$q\$$_\$q\$);\n" } @made));
+	is(scalar @answers, scalar @made, "$locale: every change ran");
+	@wrong = grep { $answers[$_] !~ /^same/ } 0 .. $#answers;
+	is(scalar @wrong, 0, "$locale: all changes agree (seed $seed)");
+	diag("differs: $answers[$_]: $made[$_]") for @wrong[ 0 .. ($#wrong < 4 ? $#wrong : 4) ];
+	$asked = grep { !/constant/ } @answers;
+	$pushed = grep { /direct/ } @answers;
+	cmp_ok($pushed / $asked, '>', 0.6, sprintf('%s: %d of %d changes were one statement of SQLite', $locale, $pushed, $asked));
+	if ($ENV{VSS_RANDOM_SHOW}) { diag("$answers[$_]: $made[$_]") for grep { $answers[$_] =~ /rows/ } 0 .. $#answers }
+	cmp_ok(scalar(grep { /failed/ } @answers), '>', 0, "$locale: some failed");
 }
 
 $node->stop;
