@@ -33,6 +33,7 @@
 #define BUSY_NAP_MS 20
 
 static HTAB *connections = NULL;
+static dlist_head touched = DLIST_STATIC_INIT(touched);
 
 /* ---------- called by SQLite: flags only, nothing of PostgreSQL ---------- */
 
@@ -221,6 +222,15 @@ open_connection(VssConnection *conn)
 
 /* ---------- the registry ---------- */
 
+void
+vssfdw_touch(VssConnection *conn)
+{
+	if (conn->is_touched)
+		return;
+	dlist_push_tail(&touched, &conn->touched);
+	conn->is_touched = true;
+}
+
 /*
  * ALTER SERVER, DROP SERVER, or a change of the wrapper: take the new options
  * as soon as the connection is idle.
@@ -235,7 +245,10 @@ invalidate_server(Datum arg, int cacheid, uint32 hashvalue)
 	while ((conn = hash_seq_search(&scan)) != NULL)
 		if (conn->db != NULL &&
 			(hashvalue == 0 || cacheid == FOREIGNDATAWRAPPEROID || conn->server_hash == hashvalue))
+		{
 			conn->invalidated = true;
+			vssfdw_touch(conn);
+		}
 }
 
 static void
@@ -260,6 +273,26 @@ vssfdw_each_connection(void (*callback)(VssConnection *conn, void *arg), void *a
 	hash_seq_init(&scan, connections);
 	while ((conn = hash_seq_search(&scan)) != NULL)
 		callback(conn, arg);
+}
+
+void
+vssfdw_each_touched(void (*callback)(VssConnection *conn, void *arg), void *arg)
+{
+	dlist_iter iter;
+
+	dlist_foreach(iter, &touched) callback(dlist_container(VssConnection, touched, iter.cur), arg);
+}
+
+void
+vssfdw_finish_touched(void (*callback)(VssConnection *conn, void *arg), void *arg)
+{
+	while (!dlist_is_empty(&touched))
+	{
+		VssConnection *conn = dlist_container(VssConnection, touched, dlist_pop_head_node(&touched));
+
+		conn->is_touched = false;
+		callback(conn, arg);
+	}
 }
 
 /*
@@ -297,6 +330,7 @@ vssfdw_connect(Oid serverid)
 		dlist_init(&conn->statements);
 		conn->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID, ObjectIdGetDatum(serverid));
 	}
+	vssfdw_touch(conn);
 
 	if (conn->db != NULL && conn->xact_depth == 0 && conn->in_use == 0 && dlist_is_empty(&conn->statements) &&
 		(conn->poisoned || conn->invalidated || file_moved(conn)))

@@ -5,8 +5,8 @@
  *
  * Both are asked for whenever a scan begins; reading them from the catalogues
  * would cost more than looking up a row.  An entry is made anew after an
- * invalidation of the table, of servers, or of types.  What is handed out is a
- * copy in the caller's context.
+ * invalidation of the table, of servers, or of types; what was handed out of
+ * the old one lives on until the transaction ends.
  */
 #include "postgres.h"
 
@@ -30,6 +30,7 @@ typedef struct Described
 } Described;
 
 static HTAB *tables = NULL;
+static Described *latest = NULL; /* the entry last asked for: columns come one by one */
 
 static void
 invalidate_all(void)
@@ -74,6 +75,8 @@ find(Oid relid)
 		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate_syscache, (Datum) 0);
 		CacheRegisterSyscacheCallback(TYPEOID, invalidate_syscache, (Datum) 0);
 	}
+	if (latest != NULL && latest->relid == relid && latest->valid)
+		return latest;
 	entry = hash_search(tables, &relid, HASH_ENTER, &found);
 	if (!found)
 	{
@@ -82,24 +85,25 @@ find(Oid relid)
 	}
 	if (!entry->valid)
 	{
-		if (entry->memory == NULL)
-			entry->memory =
-				AllocSetContextCreate(CacheMemoryContext, "vss_fdw foreign table", ALLOCSET_SMALL_SIZES);
-		MemoryContextReset(entry->memory);
+		if (entry->memory != NULL)
+			MemoryContextSetParent(entry->memory, TopTransactionContext);
+		entry->memory = NULL;
 		entry->options = NULL;
 		entry->columns = NULL;
 		entry->column_count = 0;
+		entry->memory =
+			AllocSetContextCreate(CacheMemoryContext, "vss_fdw foreign table", ALLOCSET_SMALL_SIZES);
 		/* before the catalogues are read: an invalidation meanwhile must count */
 		entry->valid = true;
 	}
+	latest = entry;
 	return entry;
 }
 
-VssTableOptions *
+const VssTableOptions *
 vssfdw_table_options(Oid foreigntableid)
 {
 	Described *entry = find(foreigntableid);
-	VssTableOptions *copy = palloc(sizeof(VssTableOptions));
 
 	if (entry->options == NULL)
 	{
@@ -109,9 +113,7 @@ vssfdw_table_options(Oid foreigntableid)
 		MemoryContextSwitchTo(old);
 		entry->options = options;
 	}
-	*copy = *entry->options;
-	copy->table = pstrdup(entry->options->table);
-	return copy;
+	return entry->options;
 }
 
 static void
@@ -152,7 +154,6 @@ vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
 		*kept = made;
 	}
 	*column = *kept;
-	column->name = pstrdup(kept->name);
 	copy_function(&column->input);
 	copy_function(&column->output);
 	if (kept->domain_cache != NULL)

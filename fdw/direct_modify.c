@@ -86,13 +86,17 @@ vssBeginDirectModify(ForeignScanState *node, int eflags)
 	foreach (lc, plan->fdw_exprs)
 	{
 		int i = foreach_current_index(lc);
-		ExprState *value = ExecInitExpr(lfirst(lc), (PlanState *) node);
+		VssScanParam *param;
 
 		if (i < state->target_count)
-			state->values[i] = value;
-		else
-			scan->params[i - state->target_count] =
-				(VssScanParam){.state = value, .type = exprType(lfirst(lc)), .number = i + 1};
+		{
+			state->values[i] = ExecInitExpr(lfirst(lc), (PlanState *) node);
+			continue;
+		}
+		param = &scan->params[i - state->target_count];
+		vssfdw_value_init(&param->value, lfirst(lc), &node->ss.ps);
+		param->type = exprType(lfirst(lc));
+		param->number = i + 1;
 	}
 
 	scan->conn = vssfdw_connect(GetForeignTable(RelationGetRelid(rel))->serverid);

@@ -74,8 +74,8 @@ VssTableOptions *vssfdw_read_table_options(Oid foreigntableid); /* for described
 
 /* ---------- described.c: what DDL says of a foreign table, kept ---------- */
 
-/* A copy in the current context, the server's values being the defaults. */
-VssTableOptions *vssfdw_table_options(Oid foreigntableid);
+/* The server's values being the defaults.  Valid until the transaction ends. */
+const VssTableOptions *vssfdw_table_options(Oid foreigntableid);
 
 /* How a column is stored in SQLite; option column_type, else by its declared type. */
 typedef enum VssStored
@@ -132,6 +132,8 @@ typedef struct VssConnection
 	uint64 generation; /* counts the times db was opened */
 
 	/* The rest is private to connection.c, transaction.c, statement.c, catalog.c. */
+	bool is_touched; /* is in the list of those that the transaction's end concerns: */
+	dlist_node touched;
 	bool lost;             /* SQLite ended the transaction by itself */
 	int64 give_up_at;      /* milliseconds of vssfdw_clock(): interrupt SQLite then; 0: never */
 	MemoryContext memory;  /* of servername and options */
@@ -253,6 +255,7 @@ typedef struct VssColumn
 	void **domain_cache; /* domain_check()'s, or NULL without a domain */
 } VssColumn;
 
+/* The name is valid until the transaction ends. */
 void vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum);
 /* The same for a value that is no table column (an expression of a known type). */
 void vssfdw_column_init_type(VssColumn *column, Oid type, int32 typmod);

@@ -90,10 +90,10 @@ struct VssKnnScan
 	bool declared;
 	const char *prefilter_sql; /* NULL without */
 	const char *tail_sql;      /* NULL without */
-	ExprState *query;
-	ExprState *k;
-	ExprState *ef;
-	ExprState *bound;
+	VssScanValue query;
+	VssScanValue k;
+	VssScanValue ef;
+	VssScanValue bound;
 
 	/* statements, prepared with the scan */
 	VssStatement *prefilter;
@@ -138,12 +138,6 @@ check_bind(VssStatement *statement, int rc)
 
 /* ---------- a scan's beginning ---------- */
 
-static ExprState *
-init_expr(ForeignScan *plan, ForeignScanState *node, int i)
-{
-	return ExecInitExpr(list_nth(plan->fdw_exprs, i), (PlanState *) node);
-}
-
 static const char *
 sql_or_null(List *private, int item)
 {
@@ -170,10 +164,10 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	knn->declared = boolVal(list_nth(private, VSS_KNN_DECLARED));
 	knn->prefilter_sql = sql_or_null(private, VSS_KNN_PREFILTER_SQL);
 	knn->tail_sql = sql_or_null(private, VSS_KNN_TAIL_SQL);
-	knn->query = init_expr(plan, node, 0);
-	knn->k = init_expr(plan, node, 1);
-	knn->ef = init_expr(plan, node, 2);
-	knn->bound = init_expr(plan, node, 3);
+	vssfdw_value_init(&knn->query, linitial(plan->fdw_exprs), &node->ss.ps);
+	vssfdw_value_init(&knn->k, lsecond(plan->fdw_exprs), &node->ss.ps);
+	vssfdw_value_init(&knn->ef, lthird(plan->fdw_exprs), &node->ss.ps);
+	vssfdw_value_init(&knn->bound, lfourth(plan->fdw_exprs), &node->ss.ps);
 	knn->bounded = exprType(list_nth(plan->fdw_exprs, 3)) != VOIDOID;
 	knn->counted = true;
 	return knn;
@@ -216,9 +210,9 @@ count(VssKnnScan *knn)
 
 /* The value of an integer argument; 0 for NULL. */
 static int64
-integer_argument(ForeignScanState *node, ExprState *expr, bool is_int8, bool *isnull)
+integer_argument(ForeignScanState *node, const VssScanValue *argument, bool is_int8, bool *isnull)
 {
-	Datum value = ExecEvalExprSwitchContext(expr, node->ss.ps.ps_ExprContext, isnull);
+	Datum value = vssfdw_value(argument, node->ss.ps.ps_ExprContext, isnull);
 
 	if (*isnull)
 		return 0;
@@ -234,7 +228,7 @@ static int64
 choose_ef(ForeignScanState *node, VssKnnScan *knn)
 {
 	bool isnull;
-	int64 ef = integer_argument(node, knn->ef, false, &isnull);
+	int64 ef = integer_argument(node, &knn->ef, false, &isnull);
 
 	if (!isnull)
 		return ef;
@@ -280,7 +274,7 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	sqlite3_stmt *stmt;
 	int64 ef = choose_ef(node, knn);
 	bool no_k;
-	int64 k = integer_argument(node, knn->k, true, &no_k);
+	int64 k = integer_argument(node, &knn->k, true, &no_k);
 
 	vssfdw_rewind(statement);
 	stmt = statement->stmt;
@@ -339,7 +333,7 @@ start(ForeignScanState *node, VssScanState *state)
 	Datum value;
 
 	MemoryContextReset(state->bound);
-	value = ExecEvalExprSwitchContext(knn->query, node->ss.ps.ps_ExprContext, &isnull);
+	value = vssfdw_value(&knn->query, node->ss.ps.ps_ExprContext, &isnull);
 	knn->vector = NULL;
 	if (!isnull)
 	{
@@ -353,7 +347,7 @@ start(ForeignScanState *node, VssScanState *state)
 	{
 		bool no_bound;
 
-		value = ExecEvalExprSwitchContext(knn->bound, node->ss.ps.ps_ExprContext, &no_bound);
+		value = vssfdw_value(&knn->bound, node->ss.ps.ps_ExprContext, &no_bound);
 		if (no_bound)
 		{
 			knn->phase = PHASE_DONE;
@@ -370,7 +364,7 @@ start(ForeignScanState *node, VssScanState *state)
 		bool no_k;
 
 		/* a condition that is NULL is not met */
-		(void) integer_argument(node, knn->k, true, &no_k);
+		(void) integer_argument(node, &knn->k, true, &no_k);
 		if (isnull || no_k)
 			knn->phase = PHASE_DONE;
 		else

@@ -117,7 +117,7 @@ vssIsForeignRelUpdatable(Relation rel)
 {
 	VssServerOptions *server =
 		vssfdw_server_options(GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid));
-	VssTableOptions *table = vssfdw_table_options(RelationGetRelid(rel));
+	const VssTableOptions *table = vssfdw_table_options(RelationGetRelid(rel));
 
 	if (server->read_only || !table->updatable)
 		return 0;

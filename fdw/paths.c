@@ -435,11 +435,12 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 	private = plan_scan(root, baserel, best_path->path.pathkeys, columns, remote_exprs, &exprs);
 
 	/*
-	 * EvalPlanQual rechecks a row against the conditions that SQLite tested.
-	 * With a target list of its own the scan is in no query with row marks.
+	 * EvalPlanQual rechecks a row against the conditions that SQLite tested; it
+	 * never comes to a query that neither writes nor locks.
 	 */
-	return make_foreignscan(tlist, local_exprs, baserel->relid, exprs, private, scan_tlist,
-							scan_tlist == NIL ? remote_exprs : NIL, outer_plan);
+	return make_foreignscan(
+		tlist, local_exprs, baserel->relid, exprs, private, scan_tlist,
+		root->parse->commandType != CMD_SELECT || root->rowMarks != NIL ? remote_exprs : NIL, outer_plan);
 }
 
 static bool

@@ -87,7 +87,7 @@ typedef struct VssRel
 
 	/* base relation */
 	Oid relid;
-	VssTableOptions *table;
+	const VssTableOptions *table;
 	const VssTableInfo *info;
 	int natts;
 	VssPlanColumn *columns; /* by attnum - 1 */
@@ -443,10 +443,18 @@ enum VssKnnItem
  */
 #define VSS_KNN_EXPRS 4
 
-/* One value to bind, evaluated anew for each scan. */
+/* A value of the query, evaluated anew for each scan unless it is a constant. */
+typedef struct VssScanValue
+{
+	ExprState *state; /* NULL: the constant */
+	Datum value;
+	bool isnull;
+} VssScanValue;
+
+/* One value to bind. */
 typedef struct VssScanParam
 {
-	ExprState *state;
+	VssScanValue value;
 	Oid type;
 	int number; /* ?number */
 	enum
@@ -497,6 +505,10 @@ bool vssfdw_scan_fetch(ForeignScanState *node, TupleTableSlot *slot);
 void vssfdw_drain_before_writes(ForeignScanState *node, VssStatement *statement);
 bool vssfdw_drained_next(VssScanState *state, TupleTableSlot *slot);
 void vssfdw_drained_forget(VssScanState *state);
+
+/* A constant costs no set-up of an expression, which a short scan would feel. */
+void vssfdw_value_init(VssScanValue *value, Expr *expr, PlanState *parent);
+Datum vssfdw_value(const VssScanValue *value, ExprContext *econtext, bool *isnull);
 
 /* Bind the conditions' parameters to a statement. */
 void vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *statement);

@@ -23,6 +23,16 @@ sqlite3 *vssfdw_open(const char *servername, const VssServerOptions *options);
 void vssfdw_each_connection(void (*callback)(VssConnection *conn, void *arg), void *arg);
 
 /*
+ * The connections that the transaction's end concerns: connected to, begun on,
+ * given a statement or invalidated since the last one ended.  The others have
+ * nothing to commit, roll back or close.  vssfdw_finish_touched forgets each
+ * before it calls back.
+ */
+void vssfdw_touch(VssConnection *conn);
+void vssfdw_each_touched(void (*callback)(VssConnection *conn, void *arg), void *arg);
+void vssfdw_finish_touched(void (*callback)(VssConnection *conn, void *arg), void *arg);
+
+/*
  * Settings of a connection to a database that is not trusted, and the bridge
  * with this host.  Errors are reported; db stays the caller's to close.
  */

@@ -56,6 +56,30 @@ row_count(const VssScanParam *param, Datum value, bool *isnull)
 }
 
 void
+vssfdw_value_init(VssScanValue *value, Expr *expr, PlanState *parent)
+{
+	const Const *constant = (const Const *) expr;
+
+	if (!IsA(expr, Const))
+	{
+		value->state = ExecInitExpr(expr, parent);
+		return;
+	}
+	value->state = NULL;
+	value->value = constant->constvalue;
+	value->isnull = constant->constisnull;
+}
+
+Datum
+vssfdw_value(const VssScanValue *value, ExprContext *econtext, bool *isnull)
+{
+	if (value->state != NULL)
+		return ExecEvalExprSwitchContext(value->state, econtext, isnull);
+	*isnull = value->isnull;
+	return value->value;
+}
+
+void
 vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *statement)
 {
 	ExprContext *econtext = node->ss.ps.ps_ExprContext;
@@ -68,7 +92,7 @@ vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *st
 		bool isnull;
 		int rc;
 
-		value = ExecEvalExprSwitchContext(param->state, econtext, &isnull);
+		value = vssfdw_value(&param->value, econtext, &isnull);
 		if (param->use != VSS_PARAM_VALUE)
 			value = row_count(param, value, &isnull);
 		old = MemoryContextSwitchTo(state->bound);
@@ -244,7 +268,7 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	{
 		Expr *expr = list_nth(plan->fdw_exprs, skip + i);
 
-		state->params[i].state = ExecInitExpr(expr, (PlanState *) node);
+		vssfdw_value_init(&state->params[i].value, expr, &node->ss.ps);
 		state->params[i].type = exprType((Node *) expr);
 		state->params[i].number = (knn != NIL ? VSS_PARAM_FIRST : 1) + i;
 		if (list_length(plan->fdw_private) > VSS_SCAN_LIMIT)

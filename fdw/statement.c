@@ -10,7 +10,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -22,14 +21,20 @@
 
 typedef struct CachedStatement
 {
-	sqlite3_stmt *stmt; /* NULL: free slot */
-	uint32 hash;
-	uint64 used; /* clock value of its last return */
+	sqlite3_stmt *stmt;
+	const char *sql; /* the statement's own */
+	size_t length;   /* of sql */
+	dlist_node node; /* in idle or free */
 } CachedStatement;
 
+/*
+ * A query uses the same few statements as the one before, so that looking from
+ * the last one given back is quicker than any hash.
+ */
 typedef struct VssStatementCache
 {
-	uint64 clock;
+	dlist_head idle; /* the last given back first */
+	dlist_head free;
 	CachedStatement slots[CACHE_SLOTS];
 } VssStatementCache;
 
@@ -45,30 +50,37 @@ vssfdw_from_utf8(const char *text)
 	return pg_any_to_server(text, (int) strlen(text), PG_UTF8);
 }
 
-static uint32
-hash_sql(const char *sql)
+static VssStatementCache *
+make_cache(void)
 {
-	return hash_bytes((const unsigned char *) sql, strlen(sql));
+	VssStatementCache *cache = MemoryContextAlloc(TopMemoryContext, sizeof(VssStatementCache));
+
+	dlist_init(&cache->idle);
+	dlist_init(&cache->free);
+	for (int i = 0; i < CACHE_SLOTS; i++)
+		dlist_push_tail(&cache->free, &cache->slots[i].node);
+	return cache;
 }
 
 /* Take an idle statement with this text out of the cache, or NULL. */
 static sqlite3_stmt *
 cache_take(VssConnection *conn, const char *sql)
 {
-	uint32 hash = hash_sql(sql);
+	VssStatementCache *cache = conn->cache;
+	size_t length = strlen(sql);
+	dlist_iter iter;
 
-	if (conn->cache == NULL)
+	if (cache == NULL)
 		return NULL;
-	for (int i = 0; i < CACHE_SLOTS; i++)
+	dlist_foreach(iter, &cache->idle)
 	{
-		CachedStatement *slot = &conn->cache->slots[i];
+		CachedStatement *slot = dlist_container(CachedStatement, node, iter.cur);
 
-		if (slot->stmt != NULL && slot->hash == hash && strcmp(sqlite3_sql(slot->stmt), sql) == 0)
+		if (slot->length == length && memcmp(slot->sql, sql, length) == 0)
 		{
-			sqlite3_stmt *stmt = slot->stmt;
-
-			slot->stmt = NULL;
-			return stmt;
+			dlist_delete(&slot->node);
+			dlist_push_head(&cache->free, &slot->node);
+			return slot->stmt;
 		}
 	}
 	return NULL;
@@ -81,29 +93,28 @@ cache_take(VssConnection *conn, const char *sql)
 static void
 cache_give(VssConnection *conn, sqlite3_stmt *stmt)
 {
-	CachedStatement *place = NULL;
+	VssStatementCache *cache = conn->cache;
+	CachedStatement *slot;
 
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
-	if (conn->cache == NULL || conn->poisoned)
+	if (cache == NULL || conn->poisoned)
 	{
 		sqlite3_finalize(stmt);
 		return;
 	}
-	for (int i = 0; i < CACHE_SLOTS; i++)
+	if (dlist_is_empty(&cache->free))
 	{
-		CachedStatement *slot = &conn->cache->slots[i];
-
-		if (place == NULL || slot->stmt == NULL || (place->stmt != NULL && slot->used < place->used))
-			place = slot;
-		if (place->stmt == NULL)
-			break;
+		slot = dlist_tail_element(CachedStatement, node, &cache->idle);
+		dlist_delete(&slot->node);
+		sqlite3_finalize(slot->stmt);
 	}
-	if (place->stmt != NULL)
-		sqlite3_finalize(place->stmt);
-	place->stmt = stmt;
-	place->hash = hash_sql(sqlite3_sql(stmt));
-	place->used = ++conn->cache->clock;
+	else
+		slot = dlist_container(CachedStatement, node, dlist_pop_head_node(&cache->free));
+	slot->stmt = stmt;
+	slot->sql = sqlite3_sql(stmt);
+	slot->length = strlen(slot->sql);
+	dlist_push_head(&cache->idle, &slot->node);
 }
 
 /* Undo the hand-out; the struct stays its context's.  Safe in error cleanup. */
@@ -135,8 +146,9 @@ vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 	statement->level = GetCurrentTransactionNestLevel();
 	statement->callback.func = context_reset;
 	statement->callback.arg = statement;
+	vssfdw_touch(conn);
 	if (conn->cache == NULL)
-		conn->cache = MemoryContextAllocZero(TopMemoryContext, sizeof(VssStatementCache));
+		conn->cache = make_cache();
 
 	stmt = cache_take(conn, utf8);
 	if (stmt == NULL)
@@ -278,11 +290,13 @@ vssfdw_reparent_statements(VssConnection *conn, int level)
 void
 vssfdw_drop_statements(VssConnection *conn)
 {
+	dlist_iter iter;
+
 	vssfdw_detach_statements(conn, 0);
 	if (conn->cache == NULL)
 		return;
-	for (int i = 0; i < CACHE_SLOTS; i++)
-		sqlite3_finalize(conn->cache->slots[i].stmt);
+	dlist_foreach(iter, &conn->cache->idle)
+		sqlite3_finalize(dlist_container(CachedStatement, node, iter.cur)->stmt);
 	pfree(conn->cache);
 	conn->cache = NULL;
 }

@@ -81,7 +81,7 @@ make_target(Oid relid, Oid serverid, const char *index)
 static const VssTableInfo *
 sqlite_table(Oid relid, Oid *serverid)
 {
-	VssTableOptions *options = vssfdw_table_options(relid);
+	const VssTableOptions *options = vssfdw_table_options(relid);
 
 	*serverid = GetForeignTable(relid)->serverid;
 	return vssfdw_table_info(vssfdw_connect(*serverid), options->table);

@@ -93,8 +93,10 @@ check_lost(VssConnection *conn)
 static void
 begin(VssConnection *conn, const char *sql)
 {
-	int rc = vssfdw_exec_quiet(conn, sql, false);
+	int rc;
 
+	vssfdw_touch(conn);
+	rc = vssfdw_exec_quiet(conn, sql, false);
 	if (rc != SQLITE_OK)
 		vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
 	conn->xact_depth = 1;
@@ -244,19 +246,19 @@ xact_callback(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
-			vssfdw_each_connection(commit, NULL);
+			vssfdw_each_touched(commit, NULL);
 			if (event == XACT_EVENT_PRE_COMMIT)
 				vssfdw_launch_merges();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
-			vssfdw_each_connection(refuse_prepare, NULL);
+			vssfdw_each_touched(refuse_prepare, NULL);
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PREPARE:
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PARALLEL_ABORT:
-			vssfdw_each_connection(finish, NULL);
+			vssfdw_finish_touched(finish, NULL);
 			break;
 	}
 }
@@ -329,9 +331,9 @@ subxact_callback(SubXactEvent event, SubTransactionId mine, SubTransactionId par
 	int level = GetCurrentTransactionNestLevel();
 
 	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
-		vssfdw_each_connection(commit_sub, &level);
+		vssfdw_each_touched(commit_sub, &level);
 	else if (event == SUBXACT_EVENT_ABORT_SUB)
-		vssfdw_each_connection(abort_sub, &level);
+		vssfdw_each_touched(abort_sub, &level);
 }
 
 void

@@ -29,7 +29,7 @@ vssExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
 		Relation rel = lfirst(lc);
 		VssServerOptions *server =
 			vssfdw_server_options(GetForeignServer(GetForeignTable(RelationGetRelid(rel))->serverid));
-		VssTableOptions *table = vssfdw_table_options(RelationGetRelid(rel));
+		const VssTableOptions *table = vssfdw_table_options(RelationGetRelid(rel));
 
 		if (server->read_only || !table->updatable || !table->truncatable)
 			ereport(ERROR,
