@@ -88,12 +88,8 @@ static inline void
 prefetch_pending(const HnswCursor *c)
 {
 	for (size_t i = 0; i < 3 && i < c->pending.count; i++)
-	{
-		const char *p = (const char *) hnsw_vector(c->snapshot, c->pending.entries[i].node);
-
-		for (size_t at = 0; at < 512 && at < c->snapshot->header.dim * sizeof(float); at += 64)
-			__builtin_prefetch(p + at);
-	}
+		hnsw_prefetch(hnsw_vector(c->snapshot, c->pending.entries[i].node),
+					  c->snapshot->header.dim * sizeof(float), 512);
 }
 
 /* Compute the exact distance of the pending node that may be nearest. */

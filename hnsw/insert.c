@@ -42,13 +42,6 @@ walk_key(const HnswBuilder *b, const HnswScratch *s, uint32_t id)
 									: hnsw_probe_sketch_key(&s->probe, hnsw_node_sketch(b, id));
 }
 
-static inline void
-prefetch(const void *p, size_t bytes)
-{
-	for (size_t i = 0; i < bytes && i < 1024; i += 64)
-		__builtin_prefetch((const char *) p + i);
-}
-
 /* What walk_key() will read. */
 static inline const uint8_t *
 walk_record(const HnswBuilder *b, uint32_t id)
@@ -60,12 +53,8 @@ walk_record(const HnswBuilder *b, uint32_t id)
 static inline void
 prefetch_list(const HnswBuilder *b, uint32_t id, uint32_t layer)
 {
-	const char *p = (const char *) hnsw_node(b, id);
-
-	if (layer > 0)
-		return;
-	for (size_t i = 0; i < b->nodes.size && i < 256; i += 64)
-		__builtin_prefetch(p + i);
+	if (layer == 0)
+		hnsw_prefetch(hnsw_node(b, id), b->nodes.size, 256);
 }
 
 /*
@@ -92,7 +81,7 @@ meet_links(const HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 	for (uint32_t i = 0; i < count; i++)
 	{
 		s->records[i] = walk_record(b, s->links[i]);
-		prefetch(s->records[i], b->walk_bytes);
+		hnsw_prefetch(s->records[i], b->walk_bytes, 1024);
 	}
 	return count;
 }
@@ -122,7 +111,7 @@ compare_by_codes(const HnswBuilder *b, HnswScratch *s)
 		uint32_t j = i;
 
 		if (i + CODES_AHEAD < s->pool.count)
-			prefetch(hnsw_node_code(b, entries[i + CODES_AHEAD].node), b->code_stride);
+			hnsw_prefetch(hnsw_node_code(b, entries[i + CODES_AHEAD].node), b->code_stride, 1024);
 		e.key = probe_key(b, s, e.node);
 		for (; j > 0 && entries[j - 1].key > e.key; j--)
 			entries[j] = entries[j - 1];
@@ -176,7 +165,7 @@ descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer)
 
 		moved = false;
 		for (uint32_t i = 0; i < count; i++)
-			prefetch(walk_record(b, s->links[i]), b->walk_bytes);
+			hnsw_prefetch(walk_record(b, s->links[i]), b->walk_bytes, 1024);
 		for (uint32_t i = 0; i < count; i++)
 		{
 			float key = walk_key(b, s, s->links[i]);

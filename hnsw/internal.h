@@ -149,6 +149,23 @@ hnsw_touch(const HnswSnapshot *snapshot, const void *p, size_t length)
 }
 
 /*
+ * Ask for the lines of [p, p + bytes), at most for the first max bytes of it.
+ * The empty statement is what keeps the loop: gcc 12 takes one of nothing but
+ * prefetches for a loop without effect, and removes it.
+ */
+static inline void
+hnsw_prefetch(const void *p, size_t bytes, size_t max)
+{
+	if (bytes > max)
+		bytes = max;
+	for (size_t i = 0; i < bytes; i += 64)
+	{
+		__builtin_prefetch((const char *) p + i);
+		__asm__ volatile("");
+	}
+}
+
+/*
  * Read a link once: somebody may write to the file between the check of a
  * number and its use, so both must see the same value.
  */

@@ -46,37 +46,27 @@ poll_interrupt(HnswCursor *c, uint32_t distances)
 	return HNSW_OK;
 }
 
-static inline void
-prefetch(const void *p, size_t bytes)
-{
-	for (size_t i = 0; i < bytes && i < 1024; i += 64)
-		__builtin_prefetch((const char *) p + i);
-}
-
 /* What node_key() will read. */
 static inline void
 prefetch_node(const HnswCursor *c, uint32_t node)
 {
 	if (c->probe.code == HNSW_CODE_F32)
-		prefetch(hnsw_vector(c->snapshot, node), c->probe.dim * sizeof(float));
+		hnsw_prefetch(hnsw_vector(c->snapshot, node), c->probe.dim * sizeof(float), 1024);
 	else
-		prefetch(hnsw_sketch(c->snapshot, node), c->snapshot->sketch_stride);
+		hnsw_prefetch(hnsw_sketch(c->snapshot, node), c->snapshot->sketch_stride, 1024);
 }
 
 static inline void
 prefetch_code(const HnswCursor *c, uint32_t node)
 {
 	if (c->probe.code != HNSW_CODE_F32)
-		prefetch(hnsw_code(c->snapshot, node), c->probe.stride);
+		hnsw_prefetch(hnsw_code(c->snapshot, node), c->probe.stride, 1024);
 }
 
 static inline void
 prefetch_links(const HnswCursor *c, uint32_t node)
 {
-	const char *p = (const char *) hnsw_links0(c->snapshot, node);
-
-	for (size_t i = 0; i < c->snapshot->links0_words * sizeof(uint32_t) && i < 256; i += 64)
-		__builtin_prefetch(p + i);
+	hnsw_prefetch(hnsw_links0(c->snapshot, node), c->snapshot->links0_words * sizeof(uint32_t), 256);
 }
 
 /* The key of a node by its code; false when the record is not sound. */
