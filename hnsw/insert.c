@@ -194,7 +194,7 @@ reselect(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t layer)
 		uint32_t id = s->links[i];
 
 		if (i + CODES_AHEAD < links)
-			prefetch(hnsw_node_code(b, s->links[i + CODES_AHEAD]), b->code_stride);
+			hnsw_prefetch(hnsw_node_code(b, s->links[i + CODES_AHEAD]), b->code_stride, 1024);
 		if (!hnsw_node_dead(b, id))
 			s->candidates[count++] = (HnswCandidate){hnsw_node_pair_key(b, &s->probe, from, id), id};
 	}
