@@ -12,6 +12,11 @@
  *
  * The other operand may be anything that has one value during a scan: a
  * constant, a parameter, the outer row's vector inside LATERAL.
+ *
+ * A join in this order is PostgreSQL's, above such a scan, also where SQLite
+ * could do it: k CROSS JOIN table CROSS JOIN other, streamed.  Measured, that
+ * gains nothing: the other table is looked up once for each row in both, and
+ * PostgreSQL remembers what it found (Memoize).
  */
 #include "postgres.h"
 
@@ -33,6 +38,7 @@
 #include "utils/selfuncs.h"
 
 #include "fdw/planner.h"
+#include "fdw/target.h"
 
 /* col <operator> query, taken apart */
 typedef struct Distance
@@ -300,14 +306,23 @@ vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *clause)
 	FuncExpr *func = (FuncExpr *) clause;
 	VssRel *rel = VSS_REL(baserel);
 	AttrNumber attnum;
-	bool found = false;
+	List *indexes;
 
 	if (!IsA(clause, FuncExpr) || func->funcid != vssfdw_oids()->knn_predicate)
 		return false;
 	attnum = own_column(baserel, linitial(func->args));
-	for (int metric = BRIDGE_COSINE; metric <= BRIDGE_IP; metric++)
-		found |= vssfdw_column_index(rel, attnum, metric) != NULL;
-	if (!found)
+	indexes = vssfdw_column_indexes(rel, attnum);
+	if (list_length(indexes) > 1)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_AMBIGUOUS_PARAMETER),
+			 errmsg("column \"%s\" of foreign table \"%s\" has several hnsw indexes that vss_knn could mean",
+					get_attname(rel->relid, attnum, false), get_rel_name(rel->relid)),
+			 errdetail("In SQLite they are %s.", vssfdw_list_indexes(indexes)),
+			 errhint("Import the index meant and use vss_knn('index', query, k) in FROM, or name the metric "
+					 "by its "
+					 "operator: ORDER BY column <=> query LIMIT k.")));
+	if (indexes == NIL)
 		ereport(
 			ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -340,8 +355,8 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 	Cost startup;
 	Cost total;
 
-	for (int metric = BRIDGE_COSINE; metric <= BRIDGE_IP && distance.index == NULL; metric++)
-		distance.index = vssfdw_column_index(rel, distance.attnum, metric);
+	/* there is just one: see vssfdw_is_knn_predicate */
+	distance.index = linitial(vssfdw_column_indexes(rel, distance.attnum));
 
 	/* the rows come nearest first: of use when the query sorts by just that */
 	if (root->query_pathkeys != NIL && distance.index->declared)

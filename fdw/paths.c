@@ -153,22 +153,36 @@ vssfdw_var_column(PlannerInfo *root, const Var *var)
 	return &rel->columns[var->varattno - 1];
 }
 
-const VssIndexInfo *
-vssfdw_column_index(const VssRel *rel, AttrNumber attnum, BridgeMetric metric)
+List *
+vssfdw_column_indexes(const VssRel *rel, AttrNumber attnum)
 {
+	List *result = NIL;
 	ListCell *cell;
 	const char *name;
 
 	if (attnum <= 0 || attnum > rel->natts || rel->columns[attnum - 1].name == NULL)
-		return NULL;
+		return NIL;
 	name = rel->columns[attnum - 1].name;
 	foreach (cell, rel->info->indexes)
 	{
 		VssIndexInfo *index = lfirst(cell);
 		const char *column = rel->info->is_hnsw ? "embedding" : index->content_vector;
 
-		if (index->metric == metric && column != NULL && pg_strcasecmp(column, name) == 0)
-			return index;
+		if (column != NULL && pg_strcasecmp(column, name) == 0)
+			result = lappend(result, index);
+	}
+	return result;
+}
+
+const VssIndexInfo *
+vssfdw_column_index(const VssRel *rel, AttrNumber attnum, BridgeMetric metric)
+{
+	ListCell *cell;
+
+	foreach (cell, vssfdw_column_indexes(rel, attnum))
+	{
+		if (((VssIndexInfo *) lfirst(cell))->metric == metric)
+			return lfirst(cell);
 	}
 	return NULL;
 }

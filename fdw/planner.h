@@ -138,7 +138,10 @@ enum VssKnnPathItem
 /* The planner's state of the column that var is, or NULL: not of a relation we read. */
 const VssPlanColumn *vssfdw_var_column(PlannerInfo *root, const Var *var);
 
-/* The hnsw index of the column for this metric, or NULL. */
+/* The hnsw indexes (VssIndexInfo) over the column. */
+List *vssfdw_column_indexes(const VssRel *rel, AttrNumber attnum);
+
+/* The first of them for this metric, or NULL. */
 const VssIndexInfo *vssfdw_column_index(const VssRel *rel, AttrNumber attnum, BridgeMetric metric);
 
 /* ---------- knn_path.c ---------- */

@@ -49,9 +49,8 @@ check_our_table(Oid relid)
 						errhint("Name an imported hnsw table, or a foreign table that feeds one.")));
 }
 
-/* Names of indexes as "a", "b", "c". */
-static char *
-list_indexes(List *indexes)
+char *
+vssfdw_list_indexes(List *indexes)
 {
 	StringInfoData names;
 	ListCell *cell;
@@ -106,7 +105,7 @@ vssfdw_relation_target(Oid relid)
 								"hnsw(...) in SQLite.")));
 	ereport(ERROR, (errcode(ERRCODE_AMBIGUOUS_PARAMETER),
 					errmsg("foreign table \"%s\" has several hnsw indexes", get_rel_name(relid)),
-					errdetail("In SQLite they are %s.", list_indexes(table->indexes)),
+					errdetail("In SQLite they are %s.", vssfdw_list_indexes(table->indexes)),
 					errhint("Import the index meant, and name its foreign table.")));
 	return NULL; /* not reached */
 }

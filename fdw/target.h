@@ -16,6 +16,9 @@ typedef struct VssTarget
 	char *index; /* its name in SQLite */
 } VssTarget;
 
+/* Names of indexes (VssIndexInfo) as "a", "b", "c". */
+char *vssfdw_list_indexes(List *indexes);
+
 /*
  * The index behind a foreign table: the table itself where it is an imported
  * hnsw table, else the one index that the table feeds.  Errors say which

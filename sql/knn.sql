@@ -157,7 +157,13 @@ ROLLBACK TO s;
 FETCH 2 FROM c;
 COMMIT;
 
--- the predicate
+-- the predicate: of several indexes over the column it takes none by itself
+\set VERBOSITY default
+SELECT id FROM docs WHERE vss_knn(embedding, :q, 3) ORDER BY embedding <=> :q;
+\set VERBOSITY terse
+SELECT vss_exec('knn', 'DROP TABLE far');
+SELECT id FROM docs WHERE vss_knn(embedding, :q, 3);
+SELECT vss_exec('knn', 'DROP TABLE dot');
 SELECT id FROM docs WHERE vss_knn(embedding, :q, 3) ORDER BY embedding <=> :q;
 SELECT id FROM local_docs ORDER BY embedding <=> :q LIMIT 3;
 EXPLAIN (COSTS OFF) SELECT id FROM docs WHERE vss_knn(embedding, :q, 3, 99) AND lang = 'en' ORDER BY embedding <=> :q;
