@@ -496,6 +496,21 @@ vssfdw_forget_retired_catalogs(VssConnection *conn)
 	conn->catalog->retired = NULL;
 }
 
+/*
+ * Whether columns hold values of their affinity alone.  A view made of several
+ * SELECTs has the first one's types and everybody's values; views are made of
+ * views, so one such in the database is enough to doubt all.
+ */
+static bool
+keeps_affinity(VssConnection *conn, const VssTableInfo *info)
+{
+	if (info->is_view)
+		return single_integer(conn, "SELECT count(*) FROM sqlite_schema WHERE type = 'view' AND "
+									"(instr(upper(sql), 'UNION') OR instr(upper(sql), 'INTERSECT') OR "
+									"instr(upper(sql), 'EXCEPT'))") == 0;
+	return !info->is_virtual || info->is_hnsw;
+}
+
 /* Fill an entry in the current memory context. */
 static TableEntry *
 read_table(VssConnection *conn, VssCatalog *catalog, const char *table)
@@ -523,6 +538,7 @@ read_table(VssConnection *conn, VssCatalog *catalog, const char *table)
 			continue;
 		info->indexes = lappend(info->indexes, index);
 	}
+	info->keeps_affinity = keeps_affinity(conn, info);
 	entry->data_version = -1;
 	return entry;
 }

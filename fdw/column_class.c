@@ -32,6 +32,7 @@
 #define DATETIME_BTREE_FAM 434
 #define TIME_BTREE_FAM 1996
 #define UUID_BTREE_FAM 2968
+#define NUMERIC_BTREE_FAM 1988
 
 VssClass
 vssfdw_type_class(Oid type)
@@ -62,6 +63,8 @@ vssfdw_type_class(Oid type)
 			return VSS_CLASS_TIMESTAMPTZ;
 		case TIMEOID:
 			return VSS_CLASS_TIME;
+		case NUMERICOID:
+			return VSS_CLASS_NUMERIC;
 		case UUIDOID:
 			return VSS_CLASS_UUID;
 		default:
@@ -92,6 +95,8 @@ vssfdw_class_family(VssClass class)
 			return DATETIME_BTREE_FAM;
 		case VSS_CLASS_TIME:
 			return TIME_BTREE_FAM;
+		case VSS_CLASS_NUMERIC:
+			return NUMERIC_BTREE_FAM;
 		case VSS_CLASS_UUID:
 			return UUID_BTREE_FAM;
 		case VSS_CLASS_NONE:
@@ -106,9 +111,9 @@ vssfdw_class_is_text(VssClass class)
 	return class == VSS_CLASS_TEXT || class == VSS_CLASS_BPCHAR;
 }
 
-/* The class of a bare column of this kind, or VSS_CLASS_NONE. */
+/* The class of a bare column of this kind, or VSS_CLASS_NONE; sure: it holds values of its affinity alone. */
 static VssClass
-bare_class(const VssColumn *column, VssAffinity affinity)
+bare_class(const VssColumn *column, VssAffinity affinity, bool sure)
 {
 	VssStored stored = column->stored;
 
@@ -128,14 +133,15 @@ bare_class(const VssColumn *column, VssAffinity affinity)
 			 * Only REAL affinity turns integers into doubles; elsewhere 2^53+1
 			 * would compare exactly in SQLite and rounded in PostgreSQL.
 			 */
-			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_REAL) && affinity == VSS_AFFINITY_REAL)
+			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_REAL) &&
+				affinity == VSS_AFFINITY_REAL && sure)
 				return VSS_CLASS_FLOAT;
 			break;
 		case VARCHAROID:
 		case TEXTOID:
 			/* TEXT affinity leaves no number that PostgreSQL would see as text; varchar(n) drops blanks */
 			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_TEXT) &&
-				affinity == VSS_AFFINITY_TEXT && (column->base == TEXTOID || column->base_typmod < 0))
+				affinity == VSS_AFFINITY_TEXT && sure && (column->base == TEXTOID || column->base_typmod < 0))
 				return VSS_CLASS_TEXT;
 			break;
 		case BYTEAOID:
@@ -146,13 +152,30 @@ bare_class(const VssColumn *column, VssAffinity affinity)
 	return VSS_CLASS_NONE;
 }
 
+/* ", n", or nothing where n is not given. */
+static const char *
+argument(int n)
+{
+	return n >= 0 ? psprintf(", %d", n) : "";
+}
+
+/* The precision and scale of numeric(p, s), as arguments. */
+static const char *
+numeric_arguments(int32 typmod)
+{
+	return typmod >= (int32) VARHDRSZ
+			   ? psprintf(", %d, %d", vssfdw_numeric_precision(typmod), vssfdw_numeric_scale(typmod))
+			   : "";
+}
+
 /* The reader of a column that has no class when it stands bare; false without. */
 static bool
 set_reader(VssPlanColumn *out, const VssColumn *column)
 {
 	int32 typmod = column->base_typmod;
+	int length = -1;
 
-	out->reader_arg = -1;
+	out->reader_args = "";
 	switch (column->base)
 	{
 		case FLOAT4OID:
@@ -161,24 +184,30 @@ set_reader(VssPlanColumn *out, const VssColumn *column)
 				return false;
 			out->reader = column->base == FLOAT4OID ? "vss_float4" : "vss_float8";
 			return true;
+		case NUMERICOID:
+			out->reader = "vss_numeric";
+			out->reader_args = numeric_arguments(typmod);
+			return true;
 		case TEXTOID:
 		case VARCHAROID:
 		case BPCHAROID:
-			out->reader = column->base == BPCHAROID ? "vss_char" : "vss_varchar";
-			out->reader_arg = typmod >= (int32) VARHDRSZ ? typmod - (int32) VARHDRSZ : -1;
+			if (typmod >= (int32) VARHDRSZ)
+				length = typmod - (int32) VARHDRSZ;
+			out->reader = column->base == BPCHAROID ? "vss_char" : length < 0 ? "vss_text" : "vss_varchar";
+			out->reader_args = argument(length);
 			/* the reader counts characters of UTF-8 */
-			return out->reader_arg < 0 || GetDatabaseEncoding() == PG_UTF8;
+			return length < 0 || GetDatabaseEncoding() == PG_UTF8;
 		case DATEOID:
 			out->reader = "vss_date";
 			return true;
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
 			out->reader = "vss_timestamp";
-			out->reader_arg = typmod >= 0 && typmod < MAX_TIMESTAMP_PRECISION ? typmod : -1;
+			out->reader_args = argument(typmod < MAX_TIMESTAMP_PRECISION ? typmod : -1);
 			return true;
 		case TIMEOID:
 			out->reader = "vss_time";
-			out->reader_arg = typmod >= 0 && typmod < MAX_TIME_PRECISION ? typmod : -1;
+			out->reader_args = argument(typmod < MAX_TIME_PRECISION ? typmod : -1);
 			return true;
 		case UUIDOID:
 			out->reader = "vss_uuid";
@@ -188,11 +217,29 @@ set_reader(VssPlanColumn *out, const VssColumn *column)
 	}
 }
 
-void
-vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo *info)
+/* As PostgreSQL keeps them in the type's modifier. */
+int
+vssfdw_numeric_precision(int32 typmod)
 {
+	return ((typmod - VARHDRSZ) >> 16) & 0xffff;
+}
+
+int
+vssfdw_numeric_scale(int32 typmod)
+{
+	return (((typmod - VARHDRSZ) & 0x7ff) ^ 1024) - 1024;
+}
+
+void
+vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo *info, bool keeps_affinity)
+{
+	VssAffinity affinity = info != NULL ? info->affinity : VSS_AFFINITY_BLOB;
+
 	out->reader = NULL;
-	out->class = bare_class(column, info != NULL ? info->affinity : VSS_AFFINITY_BLOB);
+	/* a column of numeric affinity keeps a number in one form, as INTEGER if it can be */
+	out->one_form = column->base != NUMERICOID || column->base_typmod >= (int32) VARHDRSZ ||
+					(keeps_affinity && affinity != VSS_AFFINITY_TEXT && affinity != VSS_AFFINITY_BLOB);
+	out->class = bare_class(column, affinity, keeps_affinity);
 	if (out->class != VSS_CLASS_NONE)
 		return;
 	if (set_reader(out, column))

@@ -147,6 +147,15 @@ vssfdw_put_literal(StringInfo buf, Oid type, Datum value, bool isnull)
 		case TIMESTAMPTZOID:
 		case TIMEOID:
 			return put_time(buf, type, value);
+		case NUMERICOID:
+		{
+			char *text = DatumGetCString(DirectFunctionCall1(numeric_out, value));
+
+			if (strlen(text) > MAX_TEXT_LITERAL)
+				return false;
+			appendStringInfo(buf, "vss_numeric('%s')", text);
+			return true;
+		}
 		case UUIDOID:
 			appendStringInfo(buf, "vss_uuid('%s')", DatumGetCString(DirectFunctionCall1(uuid_out, value)));
 			return true;
@@ -167,9 +176,15 @@ utf8_copy(const char *text, int length)
 }
 
 const char *
+vssfdw_param_reader(Oid type)
+{
+	return type == NUMERICOID ? "vss_numeric" : NULL;
+}
+
+const char *
 vssfdw_element_reader(Oid type)
 {
-	return type == UUIDOID ? "vss_uuid" : NULL;
+	return type == UUIDOID ? "vss_uuid" : vssfdw_param_reader(type);
 }
 
 /* An array as JSON; a NULL array as [null], which compares as NULL does. */
@@ -209,6 +224,8 @@ array_as_json(Datum value, bool isnull)
 			appendStringInfo(&buf, INT64_FORMAT, DatumGetInt64(elements[i]));
 		else if (time_kind(type) != VALUE_OTHER)
 			appendStringInfo(&buf, INT64_FORMAT, time_number(type, elements[i]));
+		else if (type == NUMERICOID)
+			escape_json(&buf, DatumGetCString(DirectFunctionCall1(numeric_out, elements[i])));
 		else if (type == UUIDOID)
 			escape_json(&buf, DatumGetCString(DirectFunctionCall1(uuid_out, elements[i])));
 		else
@@ -272,6 +289,9 @@ vssfdw_bind_compared(sqlite3_stmt *stmt, int number, Oid type, Datum value, bool
 		case TIMESTAMPTZOID:
 		case TIMEOID:
 			return sqlite3_bind_int64(stmt, number, time_number(type, value));
+		case NUMERICOID:
+			return sqlite3_bind_text(stmt, number, DatumGetCString(DirectFunctionCall1(numeric_out, value)),
+									 -1, SQLITE_STATIC);
 		case UUIDOID:
 			return sqlite3_bind_blob(stmt, number, DatumGetUUIDP(value)->data, UUID_LEN, SQLITE_TRANSIENT);
 		default:

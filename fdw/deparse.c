@@ -32,6 +32,7 @@
 static void
 put_value(VssDeparse *context, Expr *expr)
 {
+	const char *reader;
 	int i = 0;
 	ListCell *cell;
 
@@ -50,7 +51,11 @@ put_value(VssDeparse *context, Expr *expr)
 	}
 	if (cell == NULL)
 		context->params = lappend(context->params, expr);
-	appendStringInfo(context->buf, "?%d", context->first_param + i);
+	reader = vssfdw_param_reader(exprType((Node *) expr));
+	if (reader != NULL)
+		appendStringInfo(context->buf, "%s(?%d)", reader, context->first_param + i);
+	else
+		appendStringInfo(context->buf, "?%d", context->first_param + i);
 }
 
 void
@@ -73,9 +78,7 @@ put_var(VssDeparse *context, Var *var)
 	{
 		appendStringInfo(context->buf, "%s(", column->reader);
 		vssfdw_deparse_column(context, var);
-		if (column->reader_arg >= 0)
-			appendStringInfo(context->buf, ", %d", column->reader_arg);
-		appendStringInfoChar(context->buf, ')');
+		appendStringInfo(context->buf, "%s)", column->reader_args);
 		return;
 	}
 	vssfdw_deparse_column(context, var);
@@ -363,6 +366,7 @@ aggregate_name(Oid function)
 		case F_MIN_TIME:
 		case F_MIN_TIMESTAMP:
 		case F_MIN_TIMESTAMPTZ:
+		case F_MIN_NUMERIC:
 		case F_BOOL_AND:
 		case F_EVERY:
 			return "min";
@@ -376,6 +380,7 @@ aggregate_name(Oid function)
 		case F_MAX_TIME:
 		case F_MAX_TIMESTAMP:
 		case F_MAX_TIMESTAMPTZ:
+		case F_MAX_NUMERIC:
 		case F_BOOL_OR:
 			return "max";
 		case F_SUM_INT2:
@@ -386,9 +391,23 @@ aggregate_name(Oid function)
 		case F_AVG_INT4:
 		case F_AVG_INT8:
 			return "vss_avg";
+		case F_SUM_NUMERIC:
+			return "vss_numeric_sum";
+		case F_AVG_NUMERIC:
+			return "vss_numeric_avg";
 		default:
 			elog(ERROR, "aggregate %u has no counterpart in SQLite", function);
 	}
+}
+
+/* A column for a function that reads it by itself. */
+static void
+put_stored(VssDeparse *context, Expr *expr)
+{
+	while (IsA(expr, RelabelType))
+		expr = ((RelabelType *) expr)->arg;
+	vssfdw_deparse_column(context, castNode(Var, expr));
+	appendStringInfoString(context->buf, vssfdw_var_column(context->root, (Var *) expr)->reader_args);
 }
 
 static void
@@ -399,6 +418,8 @@ put_aggregate(VssDeparse *context, Aggref *agg)
 	appendStringInfo(buf, "%s(%s", aggregate_name(agg->aggfnoid), agg->aggdistinct != NIL ? "DISTINCT " : "");
 	if (agg->aggfnoid == F_COUNT_)
 		appendStringInfoChar(buf, '*');
+	else if (agg->aggfnoid == F_SUM_NUMERIC || agg->aggfnoid == F_AVG_NUMERIC)
+		put_stored(context, linitial_node(TargetEntry, agg->args)->expr);
 	else
 		vssfdw_deparse_expr(context, linitial_node(TargetEntry, agg->args)->expr);
 	appendStringInfoChar(buf, ')');
@@ -487,7 +508,14 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 			break;
 
 		case T_Aggref:
-			put_aggregate(context, (Aggref *) expr);
+			if (vssfdw_is_numeric_sum((Aggref *) expr))
+			{
+				appendStringInfoString(buf, "vss_numeric(");
+				put_aggregate(context, (Aggref *) expr);
+				appendStringInfoChar(buf, ')');
+			}
+			else
+				put_aggregate(context, (Aggref *) expr);
 			break;
 
 		case T_ScalarArrayOpExpr:
@@ -516,11 +544,30 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 	}
 }
 
+/* Digits after the point that a result of type numeric shows, -1: as many as it needs. */
+static int
+shown_scale(Expr *expr)
+{
+	int32 typmod;
+
+	/* the extreme of a column */
+	if (IsA(expr, Aggref))
+		expr = linitial_node(TargetEntry, ((Aggref *) expr)->args)->expr;
+	typmod = exprTypmod((Node *) expr);
+	return typmod >= (int32) VARHDRSZ ? Max(vssfdw_numeric_scale(typmod), 0) : -1;
+}
+
 void
 vssfdw_deparse_result(VssDeparse *context, Expr *expr)
 {
 	const char *writer;
+	int scale = -1;
 
+	if (IsA(expr, Aggref) && (vssfdw_is_numeric_sum((Aggref *) expr) || vssfdw_is_average((Aggref *) expr)))
+	{
+		put_aggregate(context, (Aggref *) expr);
+		return;
+	}
 	switch (vssfdw_expr_class(context->root, context->rel, expr))
 	{
 		case VSS_CLASS_DATE:
@@ -533,12 +580,18 @@ vssfdw_deparse_result(VssDeparse *context, Expr *expr)
 		case VSS_CLASS_TIME:
 			writer = "vss_time_text(";
 			break;
+		case VSS_CLASS_NUMERIC:
+			writer = "vss_numeric_text(";
+			scale = shown_scale(expr);
+			break;
 		default:
 			vssfdw_deparse_expr(context, expr);
 			return;
 	}
 	appendStringInfoString(context->buf, writer);
 	vssfdw_deparse_expr(context, expr);
+	if (scale >= 0)
+		appendStringInfo(context->buf, ", %d", scale);
 	appendStringInfoChar(context->buf, ')');
 }
 

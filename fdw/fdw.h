@@ -329,7 +329,8 @@ typedef struct VssTableInfo
 	List *columns; /* of VssColumnInfo, hidden ones left out (PRAGMA table_xinfo) */
 	bool is_view;
 	bool is_virtual;
-	bool is_hnsw; /* an hnsw virtual table */
+	bool is_hnsw;        /* an hnsw virtual table */
+	bool keeps_affinity; /* columns hold values of their affinity alone */
 	bool has_rowid;
 	char *rowid_name;     /* a spelling of rowid no column hides; NULL without */
 	char *rowid_alias;    /* INTEGER PRIMARY KEY column, or NULL */
@@ -378,6 +379,11 @@ int vssfdw_register_aggregates(sqlite3 *db);
 
 /* Register the readers of columns; returns SQLite's result code. */
 int vssfdw_register_readers(sqlite3 *db);
+
+/* ---------- decimal.c ---------- */
+
+/* Register functions over numerics; returns SQLite's result code. */
+int vssfdw_register_decimals(sqlite3 *db);
 
 /* ---------- time_functions.c ---------- */
 

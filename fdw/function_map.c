@@ -180,6 +180,11 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 			out->negated = function == F_TEXTICNLIKE;
 			return set(out, "vss_ilike", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 
+		case F_NUMERIC_INT2:
+		case F_NUMERIC_INT4:
+		case F_NUMERIC_INT8:
+			return set(out, "vss_numeric", VSS_CLASS_NUMERIC, VSS_CLASS_INTEGER, VSS_CLASS_NONE);
+
 		case F_DATE_TIMESTAMP:
 			return set(out, "vss_to_date", VSS_CLASS_DATE, VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE);
 

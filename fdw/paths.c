@@ -77,7 +77,7 @@ load_columns(VssRel *rel)
 		vssfdw_column_init(&column, relation, i + 1);
 		info = find_column_info(rel->info, column.name);
 		out->name = column.name;
-		vssfdw_classify(out, &column, info);
+		vssfdw_classify(out, &column, info, rel->info->keeps_affinity);
 		out->binary = is_binary(rel->info, column.name);
 		out->not_null =
 			(info != NULL && info->not_null) ||

@@ -45,6 +45,7 @@ typedef enum VssClass
 	VSS_CLASS_TIMESTAMP,   /* microseconds since then */
 	VSS_CLASS_TIMESTAMPTZ, /* likewise, in UTC */
 	VSS_CLASS_TIME,        /* microseconds since midnight */
+	VSS_CLASS_NUMERIC,     /* BLOB, see decimal.c */
 	VSS_CLASS_UUID         /* BLOB of 16 bytes */
 } VssClass;
 
@@ -53,9 +54,10 @@ typedef struct VssPlanColumn
 {
 	char *name; /* in SQLite; NULL for a dropped column */
 	VssClass class;
-	const char *reader; /* function that makes the value comparable; NULL: the bare column is */
-	int reader_arg;     /* its second argument, -1 without */
-	bool binary;        /* collation BINARY is sure */
+	const char *reader;      /* function that makes the value comparable; NULL: the bare column is */
+	const char *reader_args; /* what follows the column in its call */
+	bool one_form;           /* values that are equal are also shown alike, as 1.0 and 1.00 are not */
+	bool binary;             /* collation BINARY is sure */
 	bool not_null;
 } VssPlanColumn;
 
@@ -260,8 +262,13 @@ Oid vssfdw_class_family(VssClass class);
 /* Whether comparisons depend on a collation. */
 bool vssfdw_class_is_text(VssClass class);
 
+/* Of numeric(precision, scale). */
+int vssfdw_numeric_precision(int32 typmod);
+int vssfdw_numeric_scale(int32 typmod);
+
 /* Enter class and reader of a column; class VSS_CLASS_NONE where SQLite must not compare it. */
-void vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo *info);
+void vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo *info,
+					 bool keeps_affinity);
 
 /* ---------- compared.c ---------- */
 
@@ -271,7 +278,8 @@ bool vssfdw_put_literal(StringInfo buf, Oid type, Datum value, bool isnull);
 /* Bind it; returns SQLite's result code.  The value lives in CurrentMemoryContext. */
 int vssfdw_bind_compared(sqlite3_stmt *stmt, int number, Oid type, Datum value, bool isnull);
 
-/* The function that an element of a bound array needs to compare, or NULL. */
+/* The function that a bound value needs to compare, or NULL; likewise an element of a bound array. */
+const char *vssfdw_param_reader(Oid type);
 const char *vssfdw_element_reader(Oid type);
 
 /* ---------- shippable.c ---------- */
@@ -289,8 +297,11 @@ bool vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 /* Whether SQLite computes this aggregate as PostgreSQL does. */
 bool vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg);
 
-/* avg() of integers, which is fetched as "sum count". */
+/* avg(), which is fetched as "sum count". */
 bool vssfdw_is_average(const Aggref *agg);
+
+/* sum() of type numeric, which is fetched as text. */
+bool vssfdw_is_numeric_sum(const Aggref *agg);
 
 /* Whether SQLite's groups of the expression are PostgreSQL's under eqop. */
 bool vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eqop);

@@ -11,7 +11,8 @@
  *						digits of a second
  * vss_time(x [, p])	microseconds since midnight
  * vss_float4(x), vss_float8(x)	the number as REAL
- * vss_varchar(x [, n])	text of at most n characters, blanks beyond them dropped
+ * vss_text(x)			text, numbers as their digits
+ * vss_varchar(x, n)	text of at most n characters, blanks beyond them dropped
  * vss_char(x [, n])	the same without blanks at its end
  * vss_uuid(x)			a BLOB of 16 bytes
  *
@@ -35,9 +36,8 @@
 /* Values are shown in messages up to this many bytes. */
 #define SHOWN_BYTES 60
 
-/* The value does not fit the column's type. */
-static void
-misfit(sqlite3_context *context, sqlite3_value *value, const char *type, const char *reason)
+void
+vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type, const char *reason)
 {
 	const char *text;
 	char *message;
@@ -129,7 +129,7 @@ time_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 			break;
 	}
 	if (!fits)
-		misfit(context, argv[0], type->name, type->reason);
+		vssfdw_result_misfit(context, argv[0], type->name, type->reason);
 	else if (type->kind == VALUE_DATE)
 		sqlite3_result_int64(context, DatumGetDateADT(result));
 	else
@@ -149,9 +149,9 @@ float_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 	if (type == SQLITE_NULL)
 		return;
 	if (type != SQLITE_INTEGER && type != SQLITE_FLOAT)
-		misfit(context, argv[0], single ? "real" : "double precision", NULL);
+		vssfdw_result_misfit(context, argv[0], single ? "real" : "double precision", NULL);
 	else if (single && isfinite(value) && isinf((float) value))
-		misfit(context, argv[0], "real", "out of range");
+		vssfdw_result_misfit(context, argv[0], "real", "out of range");
 	else
 		sqlite3_result_double(context, single ? (float) value : value);
 }
@@ -188,7 +188,7 @@ text_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 		case SQLITE_NULL:
 			return;
 		case SQLITE_BLOB:
-			misfit(context, argv[0], name, NULL);
+			vssfdw_result_misfit(context, argv[0], name, NULL);
 			return;
 		case SQLITE_FLOAT:
 			/* SQLite shows 15 digits of a REAL */
@@ -207,7 +207,7 @@ text_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 	}
 	if (!is_whole(text, length) || !pg_verify_mbstr(PG_UTF8, text, length, true))
 	{
-		misfit(context, argv[0], name, "the text is not valid UTF-8, or has a zero byte");
+		vssfdw_result_misfit(context, argv[0], name, "the text is not valid UTF-8, or has a zero byte");
 		return;
 	}
 	end =
@@ -216,7 +216,7 @@ text_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 	{
 		if (text[i] != ' ')
 		{
-			misfit(context, argv[0], name, "it is too long");
+			vssfdw_result_misfit(context, argv[0], name, "it is too long");
 			return;
 		}
 	}
@@ -295,7 +295,7 @@ uuid_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 			}
 			break;
 	}
-	misfit(context, argv[0], "uuid", "a uuid is TEXT or a BLOB of 16 bytes");
+	vssfdw_result_misfit(context, argv[0], "uuid", "a uuid is TEXT or a BLOB of 16 bytes");
 }
 
 int
@@ -314,7 +314,7 @@ vssfdw_register_readers(sqlite3 *db)
 					 {"vss_time", 2, time_reader, &time_types[2]},
 					 {"vss_float4", 1, float_reader, &time_types},
 					 {"vss_float8", 1, float_reader, NULL},
-					 {"vss_varchar", 1, text_reader, NULL},
+					 {"vss_text", 1, text_reader, NULL},
 					 {"vss_varchar", 2, text_reader, NULL},
 					 {"vss_char", 1, text_reader, &time_types},
 					 {"vss_char", 2, text_reader, &time_types},

@@ -227,10 +227,28 @@ null_test_agrees(ShipContext *context, NullTest *test)
 	return expr_class(context, arg) != VSS_CLASS_NONE;
 }
 
+/* The column that the expression is, or NULL. */
+static const VssPlanColumn *
+plain_column(ShipContext *context, Expr *expr)
+{
+	while (IsA(expr, RelabelType))
+		expr = ((RelabelType *) expr)->arg;
+	return IsA(expr, Var) ? vssfdw_var_column(context->root, (Var *) expr) : NULL;
+}
+
+/* Whether any of equal values will do for a result, as all are shown alike. */
+static bool
+has_one_form(ShipContext *context, Expr *expr, VssClass class)
+{
+	const VssPlanColumn *column = plain_column(context, expr);
+
+	return class != VSS_CLASS_NUMERIC || (column != NULL && column->one_form);
+}
+
 /*
  * Aggregates that give the same in SQLite: counts, extremes, sums of integers
- * (through a function of ours: SQLite's overflows), and/or over booleans.
- * Averages of integers are fetched as sum and count and divided here, as the
+ * and numerics (through functions of ours: SQLite's overflows, or rounds), and/or
+ * over booleans.  Averages are fetched as sum and count and divided here, as the
  * scale of a quotient is numeric's.  Sums of floating point stay here, their
  * result being a matter of order.
  */
@@ -273,6 +291,14 @@ aggregate_class(ShipContext *context, Aggref *agg)
 		case F_SUM_INT2:
 		case F_SUM_INT4:
 			return class == VSS_CLASS_INTEGER ? class : VSS_CLASS_NONE;
+		case F_SUM_INT8:
+			return class == VSS_CLASS_INTEGER ? VSS_CLASS_NUMERIC : VSS_CLASS_NONE;
+		case F_SUM_NUMERIC:
+			/* the digits that the result shows are those of the columns */
+			return class == VSS_CLASS_NUMERIC && plain_column(context, arg) != NULL ? class : VSS_CLASS_NONE;
+		case F_MIN_NUMERIC:
+		case F_MAX_NUMERIC:
+			return has_one_form(context, arg, class) ? class : VSS_CLASS_NONE;
 		case F_MIN_FLOAT4:
 		case F_MAX_FLOAT4:
 		case F_MIN_FLOAT8:
@@ -305,7 +331,14 @@ aggregate_class(ShipContext *context, Aggref *agg)
 bool
 vssfdw_is_average(const Aggref *agg)
 {
-	return agg->aggfnoid == F_AVG_INT2 || agg->aggfnoid == F_AVG_INT4 || agg->aggfnoid == F_AVG_INT8;
+	return agg->aggfnoid == F_AVG_INT2 || agg->aggfnoid == F_AVG_INT4 || agg->aggfnoid == F_AVG_INT8 ||
+		   agg->aggfnoid == F_AVG_NUMERIC;
+}
+
+bool
+vssfdw_is_numeric_sum(const Aggref *agg)
+{
+	return agg->aggfnoid == F_SUM_INT8 || agg->aggfnoid == F_SUM_NUMERIC;
 }
 
 bool
@@ -316,11 +349,11 @@ vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg)
 
 	if (aggregate_class(&context, agg) != VSS_CLASS_NONE)
 		return true;
-	/* numeric, so that it is comparable to nothing, but it can be fetched */
-	if (agg->aggfnoid != F_SUM_INT8 && !vssfdw_is_average(agg))
+	/* "sum count" is comparable to nothing, but it can be fetched */
+	if (!vssfdw_is_average(agg))
 		return false;
 	plain = *agg;
-	plain.aggfnoid = F_SUM_INT4;
+	plain.aggfnoid = agg->aggfnoid == F_AVG_NUMERIC ? F_SUM_NUMERIC : F_SUM_INT4;
 	return aggregate_class(&context, &plain) != VSS_CLASS_NONE;
 }
 
@@ -331,7 +364,8 @@ vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eq
 	ShipContext context = {.root = root, .rel = rel};
 	VssClass class = expr_class(&context, expr);
 
-	if (vssfdw_is_bindable(root, rel, expr) || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT)
+	if (vssfdw_is_bindable(root, rel, expr) || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT ||
+		!has_one_form(&context, expr, class))
 		return false;
 	return vssfdw_comparison(eqop, class) == BTEqualStrategyNumber &&
 		   (!vssfdw_class_is_text(class) || collation_agrees(&context, exprCollation((Node *) expr), true));

@@ -388,11 +388,19 @@ float_value(const Place *place)
 static Datum
 numeric_value(const Place *place)
 {
+	char *text;
+
 	if (place->stored == SQLITE_INTEGER && place->column->base_typmod < 0)
 		return NumericGetDatum(int64_to_numeric(sqlite3_column_int64(place->statement->stmt, place->i)));
 	if (place->stored == SQLITE_BLOB)
 		misfit(place, NULL);
-	return call_input(place, server_text(place));
+	text = server_text(place);
+#if PG_VERSION_NUM >= 160000
+	/* other notations, which older versions refuse and decimal.c does not know */
+	if (!vssfdw_is_plain_number(text))
+		misfit(place, "a number is written in decimal digits");
+#endif
+	return call_input(place, text);
 }
 
 static Datum

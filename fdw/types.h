@@ -47,6 +47,17 @@ bool vssfdw_time_to_text(ValueKind kind, Datum value, char *buffer, size_t size)
 bool vssfdw_time_to_julian(ValueKind kind, Datum value, double *julian);
 bool vssfdw_time_to_unix(ValueKind kind, Datum value, int64 *seconds);
 
+/* ---------- readers.c ---------- */
+
+/* Of a function of SQLite's: fail because the value does not fit the type; reason may be NULL. */
+void vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type,
+						  const char *reason);
+
+/* ---------- decimal.c ---------- */
+
+/* Whether the text is a number in decimal digits, NaN or infinite: what numeric reads in all versions. */
+bool vssfdw_is_plain_number(const char *text);
+
 /* ---------- arrays.c ---------- */
 
 /* False for text that is JSON but no array of the column's kind; not JSON at all is an error. */

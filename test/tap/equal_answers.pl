@@ -48,7 +48,11 @@ my @stored_uuids = (@uuids, "'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'", "'{a0eebc9
 my @shorts = (map { "'$_'" } '', 'a', 'ab', 'ab ', 'abcde', 'abcd ', 'ABCDE', "\x{e4}\x{f6}\x{fc}\x{df}\x{e9}", ' ', '     ', "\x{65e5}\x{672c}", '12', '1.5', 'ab!', "ab\t");
 my @stored_shorts = (@shorts, map { "'$_'" } 'abcde  ', 'a         ', '          ');
 my @singles = ('0.0', '-0.0', '0.1', '1.5', '-2.5', '16777217', '1e30', '-1e-30', '9e999', '-9e999', '100.25', 3);
-my @numerics = (0, 1, -1, '0.5', '-0.25', '123456789', '1.5', '100', '99999999999999');
+my @numerics = (0, 1, -1, '0.5', '-0.25', '123456789', '1.5', '100', '99999999999999', '1.005', '-1.005', '0.1', '9.995', "'NaN'", "'Infinity'", "'-Infinity'");
+my @stored_numerics = (@numerics, '1.0', '1e3', '9007199254740993', '1e20', '-1e-5', "' 1.50 '", "'0.30000000000000004'");
+# of a TEXT column: as many digits, and zeros after them, as one likes
+my @long_numerics = map { "'$_'" } '0', '0.00', '-0.0', '1', '1.0', '1.00', '12345678901234567890.12345678901234567890', '-12345678901234567890.1234567890123456789', '1e30', '1E-30', ' +5. ', '.5', '123456789012345678901234567890', 'nan', '-inf', '+Infinity';
+my @prices = (0, '0.0', '0.005', '-0.005', '1.995', '99.99', '1234567.891', -5, '12', "'3.14159'");
 
 my @columns = (
 	[ 'i4', 'INT', 'bigint', \@bigs ],
@@ -71,7 +75,10 @@ my @columns = (
 	[ 'vs', 'STRING', 'text', [ @stored_shorts, 5, '1e15', '0.1' ] ],
 	[ 'r4', 'FLOAT', 'real', \@singles ],
 	[ 'rn', 'DECIMAL(10,2)', 'double precision', [ @singles, '9007199254740993' ] ],
-	[ 'n1', 'NUMERIC(20,4)', 'numeric', \@numerics ],
+	[ 'n1', 'NUMERIC(20,4)', 'numeric', \@stored_numerics ],
+	[ 'nt', 'TEXT', 'numeric', \@long_numerics ],
+	[ 'nx', 'TEXT', 'numeric', [ grep { !/n/i } @long_numerics ] ],
+	[ 'np', 'DECIMAL(10,2)', 'numeric(10,2)', \@prices ],
 	[ 'k1', 'INTEGER', 'bigint', [ 0 .. 9 ] ],
 	[ 'k2', 'TEXT', 'text', [ map { "'$_'" } 'x', 'y', 'z', 'X', 'Y' ] ],
 );
@@ -123,7 +130,7 @@ sub literal
 		$r =~ s/9e999/Infinity/;
 		return "'$r'::float4";
 	}
-	return '(' . pick(@numerics) . ')::numeric' if $type eq 'numeric';
+	return '(' . pick(@numerics, @numerics, @long_numerics) . ')::numeric' if $type eq 'numeric';
 	die $type;
 }
 
@@ -141,7 +148,7 @@ my %column_of = (
 	timestamptz => ['tz'],
 	time => ['tm'],
 	uuid => ['u1'],
-	numeric => ['n1'],
+	numeric => [ 'n1', 'nt', 'nx', 'np' ],
 );
 
 sub column
@@ -204,13 +211,14 @@ sub value
 		bpchar => sub { pick(sub { column('bpchar') }, sub { 'coalesce(' . value('bpchar', $d) . ', ' . value('bpchar', $d) . ')' })->() },
 		float4 => sub { column('float4') },
 		numeric => sub {
-			pick(sub { '(' . value('numeric', $d) . pick(' + ', ' - ', ' * ') . value('numeric', $d) . ')' }, sub { 'round(' . value('numeric', $d) . ', 1)' })->();
+			pick(sub { '(' . value('numeric', $d) . pick(' + ', ' - ', ' * ') . value('numeric', $d) . ')' }, sub { 'round(' . value('numeric', $d) . ', 1)' },
+				sub { '(' . value('int8', $d) . ')::numeric' }, sub { 'coalesce(' . value('numeric', $d) . ', ' . value('numeric', $d) . ')' })->();
 		},
 	);
 	return $form{$type}->();
 }
 
-my @types = qw(int8 int8 int8 int8 int2 float8 float8 float4 text text text text varchar bpchar bytea bool date date timestamp timestamp timestamptz time uuid numeric);
+my @types = qw(int8 int8 int8 int8 int2 float8 float8 float4 text text text text varchar bpchar bytea bool date date timestamp timestamp timestamptz time uuid numeric numeric numeric);
 
 sub condition
 {
@@ -248,6 +256,7 @@ sub condition
 		sub { pick(sub { column('timestamptz') }, sub { literal('timestamptz') })->() . pick(' = ', ' < ', ' >= ') . pick(sub { column('timestamp') }, sub { column('date') }, sub { literal('date') }, sub { literal('timestamp') })->() },
 		sub { column('float4') . pick(' = ', ' < ', ' >= ') . pick(sub { column('float8') }, sub { literal('float8') })->() },
 		sub { column('bpchar') . pick(' = ', ' <> ', ' < ', ' > ') . pick(sub { column('varchar') }, sub { column('text') }, sub { literal('bpchar') . ' COLLATE "C"' })->() },
+		sub { column('numeric') . pick(' = ', ' <> ', ' < ', ' >= ') . pick(sub { column('int8') }, sub { literal('int8') }, sub { literal('int4') })->() },
 		sub { 'EXISTS (SELECT 1 FROM b e WHERE e.k1 = ' . column('int8') . ')' },
 		sub { column('int8') . pick(' IN ', ' NOT IN ') . "(SELECT k1 FROM b WHERE k2 = 'x' AND k1 IS NOT NULL)" },
 	)->();
@@ -269,7 +278,7 @@ sub scan_query
 sub plain_scan_query
 {
 	@from = ('a');
-	my $type = pick(qw(int8 int8 int2 text bytea bool float8 float4 varchar bpchar date timestamp timestamptz time uuid));
+	my $type = pick(qw(int8 int8 int2 text bytea bool float8 float4 varchar bpchar date timestamp timestamptz time uuid numeric numeric));
 	my $c = column($type) . pick(' = ', ' <> ', ' = ') . literal($type);
 	$c .= ' AND ' . column('int8') . pick(' < ', ' >= ', ' <> ') . literal('int8') if chance(0.5);
 	return [ 'plain', "SELECT id, t1 FROM a WHERE $c", 0 ];
@@ -296,19 +305,19 @@ sub aggregate_query
 {
 	@from = ('a');
 	my @aggregates = ('count(*)', 'count(i4)', 'count(DISTINCT k1)', 'sum(s2)', 'sum(k1)', 'min(i4)', 'max(i4)', 'min(t1)', 'max(t2)', 'min(r8)', 'max(d1)', 'min(d2)', 'max(ts)', 'min(ts0)', 'max(tz)', 'min(tm)', 'max(r4)', 'count(DISTINCT d1)', 'count(DISTINCT u1)', 'count(DISTINCT cn)', 'max(vn)',
-		'avg(k1)', 'sum(i4)', 'avg(s2)', 'bool_and(f1)', 'sum(n1)', 'min(ts)', 'count(*) FILTER (WHERE k1 > 3)', 'sum(k1) FILTER (WHERE f1)');
+		'avg(k1)', 'sum(i4)', 'avg(s2)', 'bool_and(f1)', 'sum(n1)', 'sum(nt)', 'sum(nx)', 'avg(nx)', 'sum(nx) FILTER (WHERE k1 < 4)', 'sum(np)', 'avg(n1)', 'avg(np)', 'max(n1)', 'min(np)', 'count(DISTINCT nt)', 'sum(np) FILTER (WHERE np < 100)', 'min(ts)', 'count(*) FILTER (WHERE k1 > 3)', 'sum(k1) FILTER (WHERE f1)');
 	my $list = join(', ', map { pick(@aggregates) } 1 .. pick(1 .. 3));
 	my $where = chance(0.5) ? ' WHERE ' . pick('k1 < 5', 'id > 30', 'i4 IS NOT NULL', condition(1)) : '';
 	return [ 'aggregate', "SELECT $list FROM a$where", 0 ] if chance(0.4);
-	my $by = pick('k1', 'k2', 'f1', 't2', 'k1, k2', 's2', 'd1', 'ts', 'tz', 'u1', 'vn', 'cn', 'tm, k1', "date_trunc('month', ts)", 'ts0::date');
-	my $having = chance(0.3) ? ' HAVING ' . pick('count(*) > 2', 'max(k1) > 3', 'sum(k1) IS NOT NULL', "max(d2) > '2000-01-01'", 'min(ts) < max(ts0)') : '';
+	my $by = pick('k1', 'k2', 'f1', 't2', 'k1, k2', 's2', 'd1', 'ts', 'tz', 'u1', 'vn', 'cn', 'tm, k1', 'n1', 'np', "date_trunc('month', ts)", 'ts0::date');
+	my $having = chance(0.3) ? ' HAVING ' . pick('count(*) > 2', 'max(k1) > 3', 'sum(k1) IS NOT NULL', "max(d2) > '2000-01-01'", 'min(ts) < max(ts0)', 'sum(np) > 10', 'sum(i4) < 5.5') : '';
 	return [ 'group', "SELECT $by, $list FROM a$where GROUP BY $by$having", 0 ];
 }
 
 sub order_query
 {
 	@from = ('a');
-	my @order = map { pick('i4', 's2', 'k1', 't1', 't2', 'r8', 'f1', 'd1', 'k2', 'b1', 'ts', 'ts0', 'tz', 'tm', 'u1', 'r4', 'cn COLLATE "C"', 'vn COLLATE "C"', 'd2') . pick('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST') } 1 .. pick(1 .. 2);
+	my @order = map { pick('i4', 's2', 'k1', 't1', 't2', 'r8', 'f1', 'd1', 'k2', 'b1', 'ts', 'ts0', 'tz', 'tm', 'u1', 'r4', 'cn COLLATE "C"', 'vn COLLATE "C"', 'd2', 'n1', 'nt', 'np') . pick('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST') } 1 .. pick(1 .. 2);
 	my $limit = chance(0.6) ? ' LIMIT ' . pick(0, 1, 5, 1000) . (chance(0.4) ? ' OFFSET ' . pick(0, 3, 500) : '') : '';
 	my $where = chance(0.5) ? ' WHERE ' . condition(1) : '';
 	return [ 'order', "SELECT id, t1 FROM a$where ORDER BY " . join(', ', @order) . ", id$limit", 1 ];
@@ -317,7 +326,7 @@ sub order_query
 sub distinct_query
 {
 	@from = ('a');
-	return [ 'distinct', 'SELECT DISTINCT ' . join(', ', map { pick('k1', 'k2', 't2', 'f1', 's2', 'r8', 'b1', 'd1', 'ts', 'u1', 'vn', 'cn') } 1 .. 2) . ' FROM a WHERE ' . condition(1), 0 ];
+	return [ 'distinct', 'SELECT DISTINCT ' . join(', ', map { pick('k1', 'k2', 't2', 'f1', 's2', 'r8', 'b1', 'd1', 'ts', 'u1', 'vn', 'cn', 'n1', 'np') } 1 .. 2) . ' FROM a WHERE ' . condition(1), 0 ];
 }
 
 # LIMIT is certain only above an order that decides.
@@ -334,7 +343,7 @@ sub limit_query
 			@from = ('a');
 			return [ 'limit', 'SELECT id, ' . outputs(1) . ' FROM a' . (chance(0.5) ? ' WHERE ' . condition(1) : '') . " ORDER BY " . pick('', 'k1, ', 'i4 DESC, ', 'k2 COLLATE "C", ') . "id$down$limit", 1 ];
 		},
-		sub { return [ 'limit', "SELECT k1, count(*) AS c, max(i4) FROM a GROUP BY k1 ORDER BY " . pick('', 'c DESC, ', 'max(s2), ') . "k1$down$limit", 1 ] },
+		sub { return [ 'limit', "SELECT k1, count(*) AS c, max(i4) FROM a GROUP BY k1 ORDER BY " . pick('', 'c DESC, ', 'max(s2), ', 'sum(np) DESC, ', 'max(d1), ') . "k1$down$limit", 1 ] },
 		sub { return [ 'limit', "SELECT DISTINCT k1, f1 FROM a ORDER BY f1::int, k1$down$limit", 1 ] if chance(0.2); return [ 'limit', "SELECT DISTINCT k1, s2 FROM a ORDER BY s2, k1$down$limit", 1 ] },
 		sub { return [ 'limit', "SELECT a.id, b.id AS b_id, b.t1 FROM a " . pick('JOIN', 'LEFT JOIN') . " b ON a.k1 = b.k1 ORDER BY a.id, b.id$down$limit", 1 ] },
 		sub { return [ 'limit', "SELECT id, row_number() OVER (ORDER BY id) FROM a ORDER BY id$limit", 1 ] },
@@ -399,7 +408,7 @@ my %bound = (scan => 0.53, plain => 0.82, join => 0.36, full => 0.35, aggregate 
 my $retyped = '';
 for my $table ('a', 'b', 'c')
 {
-	$retyped .= "ALTER FOREIGN TABLE f.$table " . join(', ', map { "ALTER $_->[0] TYPE $_->[2]" } grep { $_->[0] =~ /^(d2|ts0|vn|cn|vs|r4|rn)$/ } @columns) . ";\n";
+	$retyped .= "ALTER FOREIGN TABLE f.$table " . join(', ', map { "ALTER $_->[0] TYPE $_->[2]" } grep { $_->[0] =~ /^(d2|ts0|vn|cn|vs|r4|rn|nt|nx|np)$/ } @columns) . ";\n";
 }
 
 for my $database ('postgres', 'icu')
