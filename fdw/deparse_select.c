@@ -286,6 +286,42 @@ put_filtered(VssDeparse *context, RelOptInfo *rel)
 }
 
 /*
+ * A join in parentheses.  within_full: it is part of a side of a full join, so
+ * that conditions are tested where they belong, in the tables and in ON; else
+ * those of WHERE are written there.
+ */
+static void
+put_join(VssDeparse *context, RelOptInfo *rel, bool within_full)
+{
+	VssRel *join = VSS_REL(rel);
+	RelOptInfo *sides[] = {join->outer, join->inner};
+	bool filtered = within_full || join->jointype == JOIN_FULL;
+	List *conds = join->join_clauses;
+
+	appendStringInfoChar(context->buf, '(');
+	for (int i = 0; i < lengthof(sides); i++)
+	{
+		if (i > 0)
+			appendStringInfoString(context->buf, join->jointype == JOIN_FULL   ? " FULL JOIN "
+												 : join->jointype == JOIN_LEFT ? " LEFT JOIN "
+																			   : " JOIN ");
+		if (!filtered)
+			vssfdw_deparse_relation(context, sides[i]);
+		else if (VSS_REL(sides[i])->outer == NULL)
+			put_filtered(context, sides[i]);
+		else
+			put_join(context, sides[i], true);
+	}
+	if (within_full)
+		conds = list_concat_copy(conds, join->own_conds);
+	if (conds != NIL)
+		vssfdw_deparse_conds(context, "ON", conds);
+	else if (join->jointype != JOIN_INNER)
+		appendStringInfoString(context->buf, " ON 1");
+	appendStringInfoChar(context->buf, ')');
+}
+
+/*
  * What stands in FROM for a base relation or join.  Conditions of WHERE are not
  * in it: inner joins hand theirs up, and those of the inner side of a left join
  * are in its ON already.
@@ -296,33 +332,11 @@ vssfdw_deparse_relation(VssDeparse *context, RelOptInfo *rel)
 	VssRel *join = VSS_REL(rel);
 
 	if (join->outer == NULL)
-	{
 		put_table(context, rel);
-		return;
-	}
-	if (join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI)
-	{
+	else if (join->jointype == JOIN_SEMI || join->jointype == JOIN_ANTI)
 		vssfdw_deparse_relation(context, join->outer);
-		return;
-	}
-	appendStringInfoChar(context->buf, '(');
-	if (join->jointype == JOIN_FULL)
-	{
-		put_filtered(context, join->outer);
-		appendStringInfoString(context->buf, " FULL JOIN ");
-		put_filtered(context, join->inner);
-	}
 	else
-	{
-		vssfdw_deparse_relation(context, join->outer);
-		appendStringInfoString(context->buf, join->jointype == JOIN_LEFT ? " LEFT JOIN " : " JOIN ");
-		vssfdw_deparse_relation(context, join->inner);
-	}
-	if (join->join_clauses != NIL)
-		vssfdw_deparse_conds(context, "ON", join->join_clauses);
-	else if (join->jointype != JOIN_INNER)
-		appendStringInfoString(context->buf, " ON 1");
-	appendStringInfoChar(context->buf, ')');
+		put_join(context, rel, false);
 }
 
 void

@@ -2,14 +2,16 @@
  * join_path.c
  *		Joins of tables of one server that SQLite does.
  *
- * Inner, left, semi and anti joins go down when both sides do, with nothing
- * left to PostgreSQL below them, and when their conditions are shippable.
- * PostgreSQL turns right joins around.  A full join goes down between two
- * tables, from SQLite 3.39 on that has it; it is no side of another join there.
+ * Inner, left, full, semi and anti joins go down when both sides do, with
+ * nothing left to PostgreSQL below them, and when their conditions are
+ * shippable.  PostgreSQL turns right joins around.  Full joins are SQLite's from
+ * 3.39 on.
  *
  * Conditions travel as in postgres_fdw: those of an inner join's sides move up
  * into the WHERE of the whole; those of a left join's inner side belong to its
- * ON.  A semi or anti join is the outer side with one more [NOT] EXISTS.
+ * ON.  Those of a full join's sides stay with them: tables become subqueries, and
+ * what an inner join adds is its ON; an outer join that adds some is no side of
+ * a full one.  A semi or anti join is the outer side with one more [NOT] EXISTS.
  *
  * There is no EvalPlanQual over such a join: a query with row marks wants whole
  * rows of its tables, and these are not fetched through a join.  For UPDATE and
@@ -60,7 +62,7 @@ is_joinable(RelOptInfo *rel)
 	VssRel *side = VSS_REL(rel);
 
 	return side != NULL && side->local_conds == NIL && side->knn_predicate == NULL && side->input == NULL &&
-		   !(side->outer != NULL && side->jointype == JOIN_FULL) && bms_is_empty(rel->lateral_relids);
+		   bms_is_empty(rel->lateral_relids);
 }
 
 /* A value that is made below this join but above one of its sides cannot be fetched. */
@@ -149,6 +151,16 @@ split_clauses(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype, List *r
 	return true;
 }
 
+/* Whether the side's conditions can be written below a full join: see deparse_select.c. */
+static bool
+keeps_conditions(const VssRel *side)
+{
+	if (side->outer == NULL)
+		return true;
+	return side->exists == NIL && (side->own_conds == NIL || side->jointype == JOIN_INNER) &&
+		   keeps_conditions(VSS_REL(side->outer)) && keeps_conditions(VSS_REL(side->inner));
+}
+
 /* Bring the sides' conditions to where the join's statement has them. */
 static bool
 merge_sides(VssRel *join)
@@ -158,8 +170,9 @@ merge_sides(VssRel *join)
 	VssExists *exists;
 
 	/* the sides' conditions are of the rows that go into a full join: they stay with the sides */
+	join->own_conds = list_copy(join->remote_conds);
 	if (join->jointype == JOIN_FULL)
-		return outer->outer == NULL && inner->outer == NULL;
+		return keeps_conditions(outer) && keeps_conditions(inner);
 
 	join->remote_conds = list_concat(join->remote_conds, outer->remote_conds);
 	join->exists = list_copy(outer->exists);

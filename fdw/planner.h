@@ -105,6 +105,7 @@ typedef struct VssRel
 	RelOptInfo *inner;
 	JoinType jointype;
 	List *join_clauses; /* RestrictInfo: ON */
+	List *own_conds;    /* RestrictInfo: those of remote_conds that are of no side */
 	List *exists;       /* VssExists, among the conditions of WHERE */
 
 	/* after the joins */

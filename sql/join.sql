@@ -58,6 +58,15 @@ SELECT c.*, query FROM unnest(ARRAY[
 	'SELECT a.id, b.id AS b FROM a FULL JOIN b ON b.a = a.id AND b.id > 3 WHERE a.id IS NULL OR b.id IS NULL',
 	'SELECT count(*), count(a.id), count(b.id) FROM a FULL JOIN b ON b.a = a.id',
 	'SELECT a.id, b.id AS b, c.id AS c FROM a FULL JOIN b ON b.a = a.id LEFT JOIN a AS c ON c.id = b.id',
+	'SELECT a.id, b.id AS b, c.id AS c FROM a AS c JOIN (a FULL JOIN b ON b.a = a.id) ON c.id = b.id WHERE a.id IS NULL OR c.k = 2',
+	'SELECT c.v, a.id, b.id AS b FROM c LEFT JOIN (a FULL JOIN b ON b.a = a.id AND b.t = a.t) ON c.k = b.id AND a.k < 5',
+	'SELECT x.id, b.id AS b, c.v FROM (SELECT a.id, a.k FROM a JOIN b ON b.a = a.id WHERE a.k < 3 AND b.f > 10) AS x FULL JOIN c ON c.k = x.k FULL JOIN (SELECT * FROM b WHERE id < 20) AS b ON b.id = x.id',
+	'SELECT a.id, b.id AS b, c.v FROM (SELECT * FROM a WHERE k = 2) AS a LEFT JOIN (SELECT * FROM b WHERE f > 10) AS b ON b.a = a.id FULL JOIN c ON c.k = a.id',
+	'SELECT a.id, b.id AS b, c.v FROM a LEFT JOIN b ON b.a = a.id FULL JOIN (SELECT * FROM c WHERE v IS NOT NULL) AS c ON c.k = b.id WHERE c.v IS NOT NULL OR a.k = 2',
+	'SELECT x.id, c.v FROM (SELECT a.id FROM a LEFT JOIN b ON b.a = a.id WHERE b.id IS NULL OR b.f > a.k) AS x FULL JOIN c ON c.k = x.id',
+	'SELECT x.id, c.v FROM (SELECT a.id FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.a = a.id)) AS x FULL JOIN c ON c.k = x.id',
+	'SELECT a.id, b.id AS b FROM a FULL JOIN b ON b.a = a.id WHERE NOT EXISTS (SELECT 1 FROM c WHERE c.k = a.k)',
+	'SELECT count(*), sum(a.id), max(b.id), count(c.k) FROM a FULL JOIN b ON b.a = a.id FULL JOIN c ON c.k = b.id',
 	'SELECT a.id FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.a = a.id AND b.f > 20)',
 	'SELECT a.id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.a = a.id AND b.f > 20)',
 	'SELECT a.id FROM a WHERE a.id IN (SELECT a FROM b WHERE f > 20)',
@@ -93,6 +102,7 @@ EXPLAIN (VERBOSE, COSTS OFF) SELECT a.t, b.f FROM a JOIN b ON b.a = a.id WHERE a
 EXPLAIN (VERBOSE, COSTS OFF) SELECT a.t, b.f FROM a LEFT JOIN b ON b.a = a.id AND b.f > 20 WHERE a.k = 3;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT a.id FROM a WHERE NOT EXISTS (SELECT 1 FROM b WHERE b.a = a.id AND b.t = a.n);
 EXPLAIN (VERBOSE, COSTS OFF) SELECT a.id, c.v FROM a LEFT JOIN (b JOIN c ON c.k = b.id) ON b.a = a.id;
+EXPLAIN (VERBOSE, COSTS OFF) SELECT x.id, b.id FROM (SELECT a.id, a.k FROM a LEFT JOIN c ON c.k = a.k AND c.v = a.n WHERE a.k < 3) AS x FULL JOIN b ON b.id = x.id;
 PREPARE p(int) AS SELECT a.id, b.id FROM a JOIN b ON b.a = a.id AND b.f > $1 WHERE a.k = $1 ORDER BY 1, 2 LIMIT 3;
 SET plan_cache_mode = force_generic_plan;
 EXPLAIN (VERBOSE, COSTS OFF) EXECUTE p(3);

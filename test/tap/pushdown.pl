@@ -62,6 +62,7 @@ sub condition
 sub query
 {
 	my $k = rand;
+	return trees() if $k < 0.15;
 	return 'SELECT x.id FROM t x WHERE ' . condition('x') if $k < 0.35;
 	return 'SELECT x.id, y.id AS y FROM t x ' . pick('JOIN', 'LEFT JOIN') . ' t y ON y.i = x.i AND y.id < 40 AND '
 	  . condition('y') . ' WHERE x.id < 60 AND ' . condition('x') if $k < 0.5;
@@ -73,6 +74,38 @@ sub query
 	return "SELECT $g, count(*), sum(x.i), sum(x.big), min(x.f), max(x.nc COLLATE \"C\"), count(DISTINCT x.s), "
 	  . 'count(*) FILTER (WHERE ' . condition('x') . ') FROM t x WHERE ' . condition('x')
 	  . " GROUP BY $g HAVING count(*) > " . int(rand(4));
+}
+
+# a tree of joins; full ones too, over tables, joins and filtered subqueries
+my $names;
+
+sub tree
+{
+	my ($depth) = @_;
+	if ($depth <= 0 || rand() < 0.2)
+	{
+		my $name = 'x' . ++$names;
+		# few rows, so that products stay small
+		my $rows = "$name.id " . pick('< 9', 'BETWEEN 4 AND 14', 'IN (1, 2, 3, 11, 12, 2000, 2001)');
+		return (rand() < 0.5 ? "(SELECT * FROM t AS $name WHERE $rows AND " . condition($name, 2) . ") AS $name" : "(SELECT * FROM t AS $name WHERE $rows) AS $name", $name);
+	}
+	my ($left, @l) = tree($depth - 1);
+	my ($right, @r) = tree($depth - 1);
+	my ($l, $r) = (pick(@l), pick(@r));
+	my $on = "$l." . pick('id', 'i') . " = $r." . pick('id', 'i') . (rand() < 0.3 ? ' AND ' . condition(pick(@l, @r), 2) : '');
+	$on = "$l.s = $r.s AND $l.b = $r.b" if rand() < 0.1;
+	return ("($left " . pick('JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN', 'FULL JOIN') . " $right ON $on)", @l, @r);
+}
+
+sub trees
+{
+	$names = 0;
+	my ($from, @names) = tree(pick(2, 2, 3));
+	my $x = pick(@names);
+	my $where = pick('', '', ' WHERE ' . condition(pick(@names), 1), " WHERE EXISTS (SELECT 1 FROM t e WHERE e.id = $x.i AND " . condition('e', 2) . ')',
+		" WHERE NOT EXISTS (SELECT 1 FROM t e WHERE e.id = $x.i)");
+	return 'SELECT ' . join(', ', map { "$_.id AS $_" } @names) . ", $x.s, $x.f FROM $from$where" if rand() < 0.8;
+	return 'SELECT count(*), ' . join(', ', map { "sum($_.id), count($_.s)" } @names) . " FROM $from$where";
 }
 
 # a new value for a column of x; y is there in joins
