@@ -134,21 +134,27 @@ value_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr, int depth)
 	return VSS_CLASS_INTEGER;
 }
 
-bool
-vssfdw_is_assignable(PlannerInfo *root, RelOptInfo *rel, VssClass class, Expr *expr)
+/* Whether the column stores what SQLite computes with: other classes compare in a form that is not stored. */
+static bool
+stores_values(const VssPlanColumn *column)
 {
-	switch (class)
+	switch (column->class)
 	{
 		case VSS_CLASS_INTEGER:
 		case VSS_CLASS_FLOAT:
 		case VSS_CLASS_BOOLEAN:
 		case VSS_CLASS_TEXT:
 		case VSS_CLASS_BYTES:
-			return value_class(root, rel, expr, 0) == class;
+			return column->reader == NULL;
 		default:
-			/* values of the others compare in a form that is not stored */
 			return false;
 	}
+}
+
+bool
+vssfdw_is_assignable(PlannerInfo *root, RelOptInfo *rel, const VssPlanColumn *column, Expr *expr)
+{
+	return stores_values(column) && value_class(root, rel, expr, 0) == column->class;
 }
 
 /* The type's name as the functions know it. */

@@ -167,7 +167,7 @@ collect_values(DirectPlan *plan, Relation relation)
 			plan->bound_targets = lappend_int(plan->bound_targets, attno);
 			plan->bound_values = lappend(plan->bound_values, value);
 		}
-		else if (vssfdw_is_assignable(plan->root, plan->rows, rel->columns[attno - 1].class, value))
+		else if (vssfdw_is_assignable(plan->root, plan->rows, &rel->columns[attno - 1], value))
 		{
 			plan->computed_targets = lappend_int(plan->computed_targets, attno);
 			plan->computed_values = lappend(plan->computed_values, value);

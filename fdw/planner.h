@@ -386,11 +386,11 @@ void vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds);
 /* ---------- assign.c: new values of UPDATE ---------- */
 
 /*
- * Whether SQLite can compute the value that UPDATE gives a column of this
- * class: what a condition may hold, and arithmetic that may fail.  It is
- * evaluated for the rows that are changed, once each.
+ * Whether SQLite can compute the value that UPDATE gives the column: what a
+ * condition may hold, and arithmetic that may fail.  It is evaluated for the
+ * rows that are changed, once each.
  */
-bool vssfdw_is_assignable(PlannerInfo *root, RelOptInfo *rel, VssClass class, Expr *expr);
+bool vssfdw_is_assignable(PlannerInfo *root, RelOptInfo *rel, const VssPlanColumn *column, Expr *expr);
 void vssfdw_deparse_assigned(VssDeparse *context, Expr *expr);
 
 /* ---------- deparse_select.c ---------- */
