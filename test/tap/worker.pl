@@ -171,8 +171,9 @@ $log = -s $node->logfile;
 my @sessions = map { $node->background_psql('postgres') } 1 .. 2;
 $sessions[0]->query_safe('SET vss_fdw.auto_merge = off; ' . insert('d', 1, 5000) . '; RESET vss_fdw.auto_merge');
 $_->query_safe("BEGIN; SELECT count(*) FROM vss_knn('d.v', (SELECT e FROM d.t WHERE id = 7), 3)") for @sessions;
-$_->query_until(qr/go/, "\\echo go\nCOMMIT;\n\\echo done\n") for @sessions;
-$_->query_until(qr/done/, '') for @sessions;
+# both are told to commit before one of them is waited for
+$_->query_until(qr/go/, "\\echo go\nCOMMIT;\n") for @sessions;
+$_->query_until(qr/done/, "\\echo done\n") for @sessions;
 $_->quit for @sessions;
 ok($node->poll_query_until('postgres', q{SELECT vss_index_info('d.v')->'graph'->>'nodes' = '5000'}), 'of two that ask for a merge one gets it');
 ok($node->poll_query_until('postgres', $no_merge), 'both workers end, if there were two');
