@@ -46,6 +46,9 @@ VSS_SQL_FUNCTION(vss_vector_from_array);
 VSS_SQL_FUNCTION(vss_vector_to_array);
 VSS_SQL_FUNCTION(vss_vector_to_json);
 
+/* All bits set: infinity or NaN. */
+#define FLOAT_EXPONENT 0x7f800000
+
 /* Input is quoted in messages up to here; a vector of 16,000 would drown them. */
 #define SHOWN_BYTES 60
 
@@ -190,6 +193,8 @@ vss_vector_recv(PG_FUNCTION_ARGS)
 	int16 dim = (int16) pq_getmsgint(message, sizeof(int16));
 	int16 unused = (int16) pq_getmsgint(message, sizeof(int16));
 	VssVector *vector;
+	const char *bytes;
+	bool finite = true;
 
 	vssfdw_vector_check_dim(dim);
 	vssfdw_vector_check_typmod(dim, typmod);
@@ -198,12 +203,20 @@ vss_vector_recv(PG_FUNCTION_ARGS)
 						errmsg("invalid binary form of type %s", "vss_vector"),
 						errdetail("The second field must be 0, not %d.", unused)));
 
+	/* All at once: a call for each element would take longer than many a search. */
+	bytes = pq_getmsgbytes(message, dim * (int) sizeof(float));
 	vector = vssfdw_vector_make(dim);
 	for (int i = 0; i < dim; i++)
 	{
-		vector->x[i] = pq_getmsgfloat4(message);
-		vssfdw_vector_check_element(vector->x[i], i + 1);
+		uint32 word;
+
+		memcpy(&word, bytes + i * sizeof(float), sizeof(float));
+		word = pg_ntoh32(word);
+		memcpy(&vector->x[i], &word, sizeof(float));
+		finite &= (word & FLOAT_EXPONENT) != FLOAT_EXPONENT;
 	}
+	for (int i = 0; i < dim && !finite; i++)
+		vssfdw_vector_check_element(vector->x[i], i + 1);
 	PG_RETURN_POINTER(vector);
 }
 
@@ -216,8 +229,14 @@ vss_vector_send(PG_FUNCTION_ARGS)
 	pq_begintypsend(&message);
 	pq_sendint16(&message, (uint16) vector->dim);
 	pq_sendint16(&message, 0);
+	enlargeStringInfo(&message, vector->dim * (int) sizeof(float));
 	for (int i = 0; i < vector->dim; i++)
-		pq_sendfloat4(&message, vector->x[i]);
+	{
+		uint32 word;
+
+		memcpy(&word, &vector->x[i], sizeof(float));
+		pq_writeint32(&message, word);
+	}
 	PG_FREE_IF_COPY(vector, 0);
 	PG_RETURN_BYTEA_P(pq_endtypsend(&message));
 }

@@ -9,6 +9,7 @@
  */
 #include "distance.h"
 
+#include <float.h>
 #include <string.h>
 
 double
@@ -72,15 +73,16 @@ hnsw_reference_distance(const HnswReference *reference, const float *x)
 bool
 hnsw_vector_usable(HnswMetric metric, const float *vector, uint32_t dim)
 {
-	bool zero = true;
+	int finite = 1;
+	int zero = 1;
 
+	/* without a way out, so that the compiler takes several at a time */
 	for (uint32_t i = 0; i < dim; i++)
 	{
-		if (!isfinite(vector[i]))
-			return false;
-		zero = zero && vector[i] == 0;
+		finite &= fabsf(vector[i]) <= FLT_MAX;
+		zero &= vector[i] == 0;
 	}
-	return !(zero && metric == HNSW_COSINE);
+	return finite && !(zero && metric == HNSW_COSINE);
 }
 
 const char *

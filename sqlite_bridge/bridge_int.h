@@ -149,6 +149,17 @@ enum
 	BRIDGE_STMT_COUNT
 };
 
+/* What a query reads before it searches, and the version of the database that it is true of. */
+typedef struct BridgeSeen
+{
+	bool known;
+	unsigned version; /* SQLITE_FCNTL_DATA_VERSION */
+	BridgeState state;
+	int64_t tag_seq; /* the delta row that was looked up: */
+	int64_t tag;
+	bool found;
+} BridgeSeen;
+
 typedef struct BridgeStore
 {
 	sqlite3 *db;
@@ -158,6 +169,7 @@ typedef struct BridgeStore
 	BridgeParams params;
 	sqlite3_stmt *statements[BRIDGE_STMT_COUNT]; /* prepared at first use */
 	BridgeVector scratch;
+	BridgeSeen seen; /* query.c's */
 } BridgeStore;
 
 /* Create the shadow tables and their first rows (within xCreate). */

@@ -2,8 +2,8 @@
  * query.c
  *		One KNN scan: graph, delta and exact search as one ordered stream.
  *
- * Each scan reads counter and current segments inside its own statement, so
- * that it sees the index as of that statement's snapshot of the database.
+ * Each scan takes counter and current segments from its own statement's snapshot
+ * of the database, so that it sees the index as of that.
  * With a usable graph the rows come from sources merged by distance: a cursor
  * over each of its segments, which a mask keeps from returning rows that changed
  * since, and the changed rows themselves, all of them measured.  Without one every
@@ -75,21 +75,48 @@ without_damaged(BridgeQuery *query, int rc, BridgeError *err)
 	return damaged != NULL ? fall_back(query, damaged, err) : rc;
 }
 
+/*
+ * State and tag as of this statement, into store->seen.  While SQLite says that
+ * the database is still the one that the last query saw, nothing is read.  It
+ * says so through a number that a change makes another one as soon as a
+ * transaction that can see the change begins; only the connection's own changes
+ * do not count before they are committed, and so a transaction that has
+ * written always reads.
+ */
+static int
+see_state(BridgeStore *store, int64_t tag_seq, BridgeError *err)
+{
+	BridgeSeen *seen = &store->seen;
+	unsigned version = 0;
+	bool numbered =
+		sqlite3_txn_state(store->db, store->schema) == SQLITE_TXN_READ &&
+		sqlite3_file_control(store->db, store->schema, SQLITE_FCNTL_DATA_VERSION, &version) == SQLITE_OK;
+	int rc;
+
+	if (seen->known && numbered && seen->version == version && seen->tag_seq == tag_seq)
+		return SQLITE_OK;
+	rc = bridge_store_state(store, &seen->state, tag_seq, &seen->tag, &seen->found, err);
+	seen->known = numbered && rc == SQLITE_OK;
+	seen->version = version;
+	seen->tag_seq = tag_seq;
+	return rc;
+}
+
 /* Cached delta and snapshot as of this statement; query->snapshot stays NULL where there is none to use. */
 static int
 read_state(BridgeQuery *query, BridgeStore *store, BridgeState *state, BridgeError *err)
 {
 	BridgeIndex *index = query->index;
 	const BridgeDelta *cached = index->delta;
-	int64_t tag;
-	bool found;
-	int rc = bridge_store_state(store, state, cached == NULL ? 0 : cached->last_seq, &tag, &found, err);
+	int rc = see_state(store, cached == NULL ? 0 : cached->last_seq, err);
+	bool same_tag = cached != NULL && store->seen.found && store->seen.tag == cached->last_tag;
 
+	*state = store->seen.state;
 	if (rc == SQLITE_OK)
 		rc = bridge_index_snapshot(index, state, &query->snapshot, err);
 	if (rc != SQLITE_OK || query->snapshot == NULL)
 		return rc;
-	rc = bridge_delta_refresh(index, store, state, found && cached != NULL && tag == cached->last_tag, err);
+	rc = bridge_delta_refresh(index, store, state, same_tag, err);
 	if (rc == SQLITE_OK)
 	{
 		query->delta = index->delta;

@@ -244,6 +244,87 @@ rolled_back_then_another_writer(void **state)
 	remove_folder(folder);
 }
 
+/* How often the connection's stores have read counter and segments. */
+static int
+state_reads(sqlite3 *db)
+{
+	int reads = 0;
+
+	for (sqlite3_stmt *stmt = sqlite3_next_stmt(db, NULL); stmt != NULL; stmt = sqlite3_next_stmt(db, stmt))
+		if (strstr(sqlite3_sql(stmt), "key = 'current'), (SELECT tag") != NULL)
+			reads += sqlite3_stmt_status(stmt, SQLITE_STMTSTATUS_RUN, false);
+	return reads;
+}
+
+/* A database that has not changed is not asked again; one that has, by whomever, is. */
+static void
+look_after(const char *journal)
+{
+	char *folder = make_folder();
+	sqlite3 *a = open_database(folder, "a.db", NULL);
+	sqlite3 *b = open_database(folder, "a.db", NULL);
+	int reads;
+
+	run_sql(a,
+			"PRAGMA journal_mode = %s; CREATE VIRTUAL TABLE vss USING hnsw(dim = 2, metric = l2);"
+			"INSERT INTO vss(rowid, embedding) VALUES (1, '[5,0]'), (2, '[6,0]'), (3, '[7,0]'); SELECT "
+			"hnsw_save(); INSERT INTO vss(rowid, embedding) VALUES (4, '[4,0]')",
+			journal);
+	for (int i = 0; i < 2; i++)
+		assert_string_equal(nearest(a), "4,1,2");
+	reads = state_reads(a);
+	assert_true(reads > 0);
+	for (int i = 0; i < 5; i++)
+		assert_string_equal(nearest(a), "4,1,2");
+	run_sql(a, "BEGIN");
+	assert_string_equal(nearest(a), "4,1,2");
+	run_sql(a, "COMMIT");
+	assert_int_equal(state_reads(a), reads);
+
+	run_sql(b, "UPDATE vss SET embedding = '[9,0]' WHERE rowid = 4");
+	assert_string_equal(nearest(a), "1,2,3");
+	assert_true(state_reads(a) > reads);
+	run_sql(a, "INSERT INTO vss(rowid, embedding) VALUES (5, '[1,0]')");
+	assert_string_equal(nearest(a), "5,1,2");
+	run_sql(b, "SELECT hnsw_save()");
+	assert_string_equal(nearest(a), "5,1,2");
+	run_sql(a, "BEGIN; DELETE FROM vss WHERE rowid = 5");
+	assert_string_equal(nearest(a), "1,2,3");
+	run_sql(a, "SAVEPOINT s; DELETE FROM vss WHERE rowid = 1");
+	assert_string_equal(nearest(a), "2,3,4");
+	run_sql(a, "ROLLBACK TO s");
+	assert_string_equal(nearest(a), "1,2,3");
+	run_sql(a, "ROLLBACK");
+	assert_string_equal(nearest(a), "5,1,2");
+
+	/* the same name and table in another file, on a connection that knew the first */
+	run_sql(b,
+			"ATTACH '%s/other.db' AS o; CREATE VIRTUAL TABLE o.v USING hnsw(dim = 2, metric = l2);"
+			"INSERT INTO o.v(rowid, embedding) VALUES (1, '[1,0]'); SELECT hnsw_save('o.v'); DETACH o",
+			folder);
+	run_sql(b,
+			"ATTACH '%s/third.db' AS o; CREATE VIRTUAL TABLE o.v USING hnsw(dim = 2, metric = l2);"
+			"INSERT INTO o.v(rowid, embedding) VALUES (2, '[1,0]'); SELECT hnsw_save('o.v'); DETACH o",
+			folder);
+	for (int i = 0; i < 4; i++)
+	{
+		run_sql(a, "ATTACH '%s/%s.db' AS o", folder, i % 2 == 0 ? "other" : "third");
+		for (int j = 0; j < 3; j++)
+			assert_int_equal(get_number(a, "SELECT rowid FROM o.v('[0,0]', 1)"), 1 + i % 2);
+		run_sql(a, "DETACH o");
+	}
+	close_database(a);
+	close_database(b);
+	remove_folder(folder);
+}
+
+static void
+unchanged_is_not_read(void **state)
+{
+	look_after("WAL");
+	look_after("DELETE");
+}
+
 /* A reader in an old snapshot keeps its view, graph included, while others merge. */
 static void
 old_view_during_merges(void **state)
@@ -496,6 +577,7 @@ main(int argc, char **argv)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rolled_back_then_another_writer),
+		cmocka_unit_test(unchanged_is_not_read),
 		cmocka_unit_test(old_view_during_merges),
 		cmocka_unit_test(changes_under_a_scan),
 		cmocka_unit_test(reconnects),
