@@ -205,6 +205,8 @@ put_case(VssDeparse *context, CaseExpr *expr)
 {
 	ListCell *cell;
 
+	expr = vssfdw_searched_case(expr);
+
 	appendStringInfoString(context->buf, "CASE");
 	foreach (cell, expr->args)
 	{
@@ -470,6 +472,15 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 				vssfdw_deparse_expr(context, linitial(((CoalesceExpr *) expr)->args));
 			else
 				put_call(context, "coalesce", ((CoalesceExpr *) expr)->args);
+			break;
+
+		case T_MinMaxExpr:
+			put_call(context, ((MinMaxExpr *) expr)->op == IS_GREATEST ? "vss_greatest" : "vss_least",
+					 ((MinMaxExpr *) expr)->args);
+			break;
+
+		case T_CoerceViaIO:
+			put_call(context, "vss_integer_text", list_make1(((CoerceViaIO *) expr)->arg));
 			break;
 
 		case T_NullIfExpr:

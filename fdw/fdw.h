@@ -380,6 +380,11 @@ int vssfdw_register_aggregates(sqlite3 *db);
 /* Register the readers of columns; returns SQLite's result code. */
 int vssfdw_register_readers(sqlite3 *db);
 
+/* ---------- value_functions.c ---------- */
+
+/* Register more functions over values; returns SQLite's result code. */
+int vssfdw_register_value_functions(sqlite3 *db);
+
 /* ---------- decimal.c ---------- */
 
 /* Register functions over numerics; returns SQLite's result code. */

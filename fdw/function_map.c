@@ -35,6 +35,12 @@ folds_ascii(Oid collation)
 #endif
 }
 
+static bool
+is_deterministic(Oid collation)
+{
+	return OidIsValid(collation) && get_collation_isdeterministic(collation);
+}
+
 /* A constant integer within bounds. */
 static bool
 is_constant_within(Expr *expr, int64 least, int64 most)
@@ -141,6 +147,14 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 		case F_CHARACTER_LENGTH_TEXT:
 			return utf8 && set(out, "length", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_NONE);
 
+		case F_LENGTH_BPCHAR:
+		case F_CHAR_LENGTH_BPCHAR:
+		case F_CHARACTER_LENGTH_BPCHAR:
+			return utf8 && set(out, "length", VSS_CLASS_INTEGER, VSS_CLASS_BPCHAR, VSS_CLASS_NONE);
+
+		case F_OCTET_LENGTH_TEXT:
+			return utf8 && set(out, "vss_octet_length", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_NONE);
+
 		case F_OCTET_LENGTH_BYTEA:
 		case F_LENGTH_BYTEA:
 			return set(out, "length", VSS_CLASS_INTEGER, VSS_CLASS_BYTES, VSS_CLASS_NONE);
@@ -166,19 +180,92 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 		case F_LIKE_TEXT_TEXT:
 		case F_TEXTNLIKE:
 		case F_NOTLIKE_TEXT_TEXT:
-			if (!utf8 || !OidIsValid(collation) || !get_collation_isdeterministic(collation) ||
-				!is_sound_pattern(second))
+			if (!utf8 || !is_deterministic(collation) || !is_sound_pattern(second))
 				return false;
 			out->negated = function == F_TEXTNLIKE || function == F_NOTLIKE_TEXT_TEXT;
 			return set(out, "vss_like", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 
 		case F_TEXTICLIKE:
 		case F_TEXTICNLIKE:
-			if (!utf8 || !folds_ascii(collation) || !get_collation_isdeterministic(collation) ||
-				!is_sound_pattern(second))
+			if (!utf8 || !folds_ascii(collation) || !is_deterministic(collation) || !is_sound_pattern(second))
 				return false;
 			out->negated = function == F_TEXTICNLIKE;
 			return set(out, "vss_ilike", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+
+		case F_LEFT:
+			return utf8 && set(out, "vss_left", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
+		case F_RIGHT:
+			return utf8 && set(out, "vss_right", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
+		case F_REVERSE:
+			return utf8 && set(out, "vss_reverse", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
+
+		case F_BTRIM_TEXT:
+		case F_BTRIM_TEXT_TEXT:
+			return utf8 && set(out, "trim", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+		case F_LTRIM_TEXT:
+		case F_LTRIM_TEXT_TEXT:
+			return utf8 && set(out, "ltrim", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+		case F_RTRIM_TEXT:
+		case F_RTRIM_TEXT_TEXT:
+			return utf8 && set(out, "rtrim", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+
+		case F_STRPOS:
+		case F_POSITION_TEXT_TEXT:
+			return utf8 && is_deterministic(collation) &&
+				   set(out, "instr", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+		case F_REPLACE:
+			if (!utf8 || !is_deterministic(collation))
+				return false;
+			set(out, "replace", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+			out->args[2] = VSS_CLASS_TEXT;
+			return true;
+		case F_STARTS_WITH:
+			return is_deterministic(collation) &&
+				   set(out, "vss_starts_with", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+
+		case F_INT2AND:
+		case F_INT4AND:
+		case F_INT8AND:
+			return set(out, "vss_bit_and", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
+		case F_INT2OR:
+		case F_INT4OR:
+		case F_INT8OR:
+			return set(out, "vss_bit_or", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
+		case F_INT2XOR:
+		case F_INT4XOR:
+		case F_INT8XOR:
+			return set(out, "vss_bit_xor", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
+		case F_INT4_BOOL:
+			return set(out, "", VSS_CLASS_INTEGER, VSS_CLASS_BOOLEAN, VSS_CLASS_NONE);
+
+		case F_FLOAT8_INT2:
+		case F_FLOAT8_INT4:
+		case F_FLOAT8_INT8:
+			return set(out, "vss_float8", VSS_CLASS_FLOAT, VSS_CLASS_INTEGER, VSS_CLASS_NONE);
+		case F_FLOAT8_FLOAT4:
+			/* a real is read as the double that it is */
+			return set(out, "", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
+		case F_FLOAT8ABS:
+		case F_ABS_FLOAT8:
+		case F_FLOAT4ABS:
+		case F_ABS_FLOAT4:
+			return set(out, "vss_abs", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
+		case F_FLOAT8UM:
+		case F_FLOAT4UM:
+			return set(out, "vss_negative", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
+		case F_SIGN_FLOAT8:
+			return set(out, "vss_sign", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
+		case F_FLOOR_FLOAT8:
+			return set(out, "vss_floor", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
+		case F_CEIL_FLOAT8:
+		case F_CEILING_FLOAT8:
+			return set(out, "vss_ceil", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
+		case F_DTRUNC:
+		case F_TRUNC_FLOAT8:
+			return set(out, "vss_trunc_float", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
+		case F_DROUND:
+		case F_ROUND_FLOAT8:
+			return set(out, "vss_round", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
 
 		case F_NUMERIC_INT2:
 		case F_NUMERIC_INT4:

@@ -310,6 +310,9 @@ bool vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, O
 /* Whether SQLite sorts the expression as the pathkey says. */
 bool vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const PathKey *pathkey);
 
+/* CASE x WHEN y as CASE WHEN x = y; any other as it is. */
+CaseExpr *vssfdw_searched_case(CaseExpr *expr);
+
 /* Class of a shippable expression, VSS_CLASS_NONE where it is not shippable. */
 VssClass vssfdw_expr_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 

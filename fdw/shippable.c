@@ -20,6 +20,7 @@
 #include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
 #include "optimizer/optimizer.h"
@@ -430,14 +431,48 @@ common_class(ShipContext *context, List *exprs, VssClass class)
 	return class;
 }
 
-/* CASE WHEN ...; not CASE x WHEN ... */
+/* Callback: CASE x's x for its stand-in, but not that of a CASE inside. */
+static Node *
+fill_in(Node *node, void *arg)
+{
+	if (node == NULL || IsA(node, CaseExpr))
+		return node;
+	if (IsA(node, CaseTestExpr))
+		return (Node *) arg;
+	return expression_tree_mutator(node, fill_in, arg);
+}
+
+CaseExpr *
+vssfdw_searched_case(CaseExpr *expr)
+{
+	CaseExpr *result;
+	ListCell *cell;
+
+	if (expr->arg == NULL)
+		return expr;
+	result = makeNode(CaseExpr);
+	*result = *expr;
+	result->arg = NULL;
+	result->args = NIL;
+	foreach (cell, expr->args)
+	{
+		CaseWhen *when = makeNode(CaseWhen);
+
+		*when = *lfirst_node(CaseWhen, cell);
+		when->expr = (Expr *) fill_in((Node *) when->expr, expr->arg);
+		result->args = lappend(result->args, when);
+	}
+	return result;
+}
+
 static VssClass
 case_class(ShipContext *context, CaseExpr *expr)
 {
 	VssClass class = vssfdw_type_class(expr->casetype);
 	ListCell *cell;
 
-	if (expr->arg != NULL || (expr->defresult != NULL && expr_class(context, expr->defresult) != class))
+	expr = vssfdw_searched_case(expr);
+	if ((expr->defresult != NULL && expr_class(context, expr->defresult) != class))
 		return VSS_CLASS_NONE;
 	foreach (cell, expr->args)
 	{
@@ -502,6 +537,27 @@ node_class(ShipContext *context, Expr *expr)
 								 vssfdw_type_class(((CoalesceExpr *) expr)->coalescetype));
 			context->lazy--;
 			return class;
+
+		case T_MinMaxExpr:
+		{
+			MinMaxExpr *extreme = (MinMaxExpr *) expr;
+
+			class = common_class(context, extreme->args, vssfdw_type_class(extreme->minmaxtype));
+			return vssfdw_class_is_text(class) && !collation_agrees(context, extreme->inputcollid, false)
+					   ? VSS_CLASS_NONE
+					   : class;
+		}
+
+		case T_CoerceViaIO:
+		{
+			CoerceViaIO *coerce = (CoerceViaIO *) expr;
+
+			/* an integer's digits */
+			return vssfdw_type_class(coerce->resulttype) == VSS_CLASS_TEXT &&
+						   expr_class(context, coerce->arg) == VSS_CLASS_INTEGER
+					   ? VSS_CLASS_TEXT
+					   : VSS_CLASS_NONE;
+		}
 
 		case T_CaseExpr:
 			context->lazy++;

@@ -64,6 +64,12 @@ INSERT INTO conditions(condition) VALUES
 	('i % -7 = -2'), ('big / -2 > 0'), ('i / id = 1'), ('i / 0 = 1 AND false'), ('i % 1 = 0'),
 	('coalesce(i, 7) = 7'), ('coalesce(nc, ''abc'') = ''abc'''), ('coalesce(s, ''x'') < ''b'' COLLATE "C"'), ('nullif(i, 3) IS NULL'), ('nullif(nc, ''ABC'') IS NULL'),
 	('CASE WHEN i = 1 THEN s = ''text1'' WHEN b THEN i > 3 END'), ('CASE WHEN i > 3 THEN 1 ELSE 2 END = 2'), ('CASE i WHEN 1 THEN true END'), ('CASE WHEN i = 1 THEN big / 2 ELSE big END > 5'),
+	('left(s, -1) = ''text'''), ('left(s, 2) = ''te'''), ('right(nc, 1) = ''c'''), ('right(s, -4) = ''19'''), ('left(s, id::int) = s'), ('trim(s) = s'), ('ltrim(s, ''tex'') = ''1'''), ('rtrim(s, ''0123456789'') = ''text'''),
+	('strpos(s, ''1'') = 5'), ('position('''' IN s) = 1'), ('replace(s, ''text'', ''ä'') = ''ä1'''), ('replace(s, '''', ''x'') = s'), ('reverse(nc) = ''Ä'''), ('starts_with(s, ''text1'')'), ('octet_length(s) = 2'), ('s ^@ ''it'''),
+	('greatest(i, 7) = 7'), ('least(i, NULL, id) = i'), ('greatest(s COLLATE "C", ''text5'') = ''text5'''), ('greatest(s, ''text5'') = ''text5'''), ('greatest(f, ''nan'') > 5'), ('least(f, 1) = ''-infinity'''),
+	('CASE i WHEN 1 THEN s WHEN 2 THEN nc ELSE ''x'' END = ''x'''), ('CASE nc WHEN ''abc'' THEN CASE i WHEN 1 THEN true END WHEN ''Abc'' THEN b END'), ('CASE random() WHEN 1 THEN b ELSE true END AND i = 1'),
+	('i::text = ''1'''), ('big::text LIKE ''%7'''), ('b::int = 1'), ('i & 3 = 1'), ('i | 8 = 9'), ('i # 1 = 0'), ('- f > 0'), ('abs(f) = 2.5'), ('floor(f) = 2'), ('ceil(f) = 3'), ('trunc(f) = 0'), ('round(f) = 2'), ('sign(f) = -1'), ('i::float8 = f'), ('r::float8 = 0.5'),
+	('abs(i / 2) = 1'), ('-(i / 2) = -1'), ('f::int = 2 AND id < 100'),
 	-- booleans
 	('b'), ('NOT b'), ('b IS TRUE'), ('b IS NOT TRUE'), ('b IS FALSE'), ('b IS NOT FALSE'), ('b IS UNKNOWN'),
 	('b IS NOT UNKNOWN'), ('b = (i > 5)'), ('b <> false'), ('(i > 5) IS TRUE'), ('(i > 5) IS NOT FALSE'),
