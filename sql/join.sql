@@ -64,6 +64,7 @@ SELECT c.*, query FROM unnest(ARRAY[
 	'SELECT a.id, b.id AS b, c.v FROM (SELECT * FROM a WHERE k = 2) AS a LEFT JOIN (SELECT * FROM b WHERE f > 10) AS b ON b.a = a.id FULL JOIN c ON c.k = a.id',
 	'SELECT a.id, b.id AS b, c.v FROM a LEFT JOIN b ON b.a = a.id FULL JOIN (SELECT * FROM c WHERE v IS NOT NULL) AS c ON c.k = b.id WHERE c.v IS NOT NULL OR a.k = 2',
 	'SELECT x.id, c.v FROM (SELECT a.id FROM a LEFT JOIN b ON b.a = a.id WHERE b.id IS NULL OR b.f > a.k) AS x FULL JOIN c ON c.k = x.id',
+	'SELECT x.id, c.v FROM (SELECT a.id FROM a LEFT JOIN b ON b.a = a.id WHERE b.id IS NULL OR md5(b.f::text) > md5(a.k::text)) AS x FULL JOIN c ON c.k = x.id',
 	'SELECT x.id, c.v FROM (SELECT a.id FROM a WHERE EXISTS (SELECT 1 FROM b WHERE b.a = a.id)) AS x FULL JOIN c ON c.k = x.id',
 	'SELECT a.id, b.id AS b FROM a FULL JOIN b ON b.a = a.id WHERE NOT EXISTS (SELECT 1 FROM c WHERE c.k = a.k)',
 	'SELECT count(*), sum(a.id), max(b.id), count(c.k) FROM a FULL JOIN b ON b.a = a.id FULL JOIN c ON c.k = b.id',
