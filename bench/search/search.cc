@@ -33,7 +33,7 @@ struct Options
 	bool rebuild = false;
 	std::string rebuild_only; /* a library by name */
 	size_t n = 0;             /* 0: all, or the data set's own size */
-	size_t queries = 0;       /* 0: 1,000, or 500 when quick */
+	size_t queries = 0;       /* ask only so many of them; 0: all */
 	size_t rounds = 0;        /* 0: 5, or 3 when quick */
 	unsigned threads = 1;     /* for building */
 	std::string words, mnist_base, mnist_query;
@@ -314,6 +314,12 @@ run(const Options &options, Dataset data)
 	std::vector<uint32_t> efs = {4, 6, 8, 10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640, 900};
 	FILE *tsv;
 
+	/* The vectors stay the same, and with them the indexes. */
+	if (options.queries > 0 && options.queries < data.q)
+	{
+		data.q = options.queries;
+		data.query.resize(data.q * data.dim);
+	}
 	if (options.quick)
 		efs = {5, 10, 20, 40, 80, 160, 320, 640};
 	const std::string where = machine();
@@ -443,7 +449,7 @@ main(int argc, char **argv)
 		return first_query(argv + 2);
 
 	const Options o = parse(argc, argv);
-	const size_t q = o.queries > 0 ? o.queries : o.quick ? 500 : 1000;
+	const size_t q = o.quick ? 500 : 1000;
 	auto wanted = [&](const char *name) { return o.only.empty() || o.only == name; };
 	auto size = [&](size_t all, size_t few) { return o.n > 0 ? o.n : o.quick ? few : all; };
 
