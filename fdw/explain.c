@@ -50,7 +50,7 @@ static void
 explain_ef(ForeignScan *plan, List *knn, ExplainState *es)
 {
 	Const *given = list_nth(plan->fdw_exprs, 2);
-	double limit = floatVal(list_nth(knn, VSS_KNN_LIMIT));
+	int limit = intVal(list_nth(knn, VSS_KNN_LIMIT));
 	int64 ef = vssfdw_ef_search > 0 ? vssfdw_ef_search : intVal(list_nth(knn, VSS_KNN_EF));
 
 	if (!IsA(given, Const))

@@ -79,9 +79,9 @@ struct VssKnnScan
 	/* from the plan */
 	BridgeMetric metric;
 	int64 index_ef;
-	double limit;
-	double most; /* rows that are read at the very most, 0: unknown */
-	double rows;
+	int limit;
+	int most; /* rows that are read at the very most, 0: unknown */
+	int rows;
 	int distance_place; /* in the scan tuple, from 0; -1: not wanted */
 	bool predicate;
 	bool ordered;
@@ -154,9 +154,9 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 
 	knn->metric = intVal(list_nth(private, VSS_KNN_METRIC));
 	knn->index_ef = intVal(list_nth(private, VSS_KNN_EF));
-	knn->limit = floatVal(list_nth(private, VSS_KNN_LIMIT));
-	knn->most = floatVal(list_nth(private, VSS_KNN_BOUND));
-	knn->rows = floatVal(list_nth(private, VSS_KNN_ROWS));
+	knn->limit = intVal(list_nth(private, VSS_KNN_LIMIT));
+	knn->most = intVal(list_nth(private, VSS_KNN_BOUND));
+	knn->rows = intVal(list_nth(private, VSS_KNN_ROWS));
 	knn->distance_place = intVal(list_nth(private, VSS_KNN_DISTANCE_SLOT)) - 1;
 	knn->predicate = boolVal(list_nth(private, VSS_KNN_PREDICATE));
 	knn->ordered = boolVal(list_nth(private, VSS_KNN_ORDERED));

@@ -10,6 +10,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "access/sysattr.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -216,6 +218,13 @@ certain_bound(PlannerInfo *root)
 	return bound;
 }
 
+/* As an Integer, which a scan reads faster than a Float; beyond: what stands for larger ones. */
+static Integer *
+rows_node(double rows, int beyond)
+{
+	return makeInteger(rows <= PG_INT32_MAX ? (int) rint(rows) : beyond);
+}
+
 /* The statements, into fdw_private's KNN part. */
 static List *
 knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *prefilter_sql)
@@ -235,9 +244,9 @@ knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *p
 		most = certain_bound(root);
 	}
 	knn = list_make5(makeString(index->name), makeInteger(index->metric), makeInteger(index->dim),
-					 makeInteger(index->ef_search), makeFloat(psprintf("%.0f", limit)));
-	knn = lappend(knn, makeFloat(psprintf("%.0f", most)));
-	knn = lappend(knn, makeFloat(psprintf("%.0f", VSS_REL(plan->baserel)->tuples)));
+					 makeInteger(index->ef_search), rows_node(limit, PG_INT32_MAX));
+	knn = lappend(knn, rows_node(most, 0));
+	knn = lappend(knn, rows_node(VSS_REL(plan->baserel)->tuples, PG_INT32_MAX));
 	knn = lappend(knn, makeInteger(entry != NULL ? entry->resno : 0));
 	knn = lappend(knn, makeBoolean(list_nth(path, VSS_KNN_PATH_K) != NULL));
 	knn = lappend(knn, makeBoolean(plan->path->path.pathkeys != NIL));
