@@ -282,7 +282,7 @@ read_key(VssConnection *conn, const VssTableInfo *info, const char *index, bool 
 {
 	VssTableKey *key = palloc0(sizeof(VssTableKey));
 	VssStatement *statement = prepare_with_name(
-		conn, "SELECT cid, name, coll FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno", index);
+		conn, "SELECT cid, name, coll, \"desc\" FROM pragma_index_xinfo(?1) WHERE key ORDER BY seqno", index);
 	bool complete = true;
 
 	while (vssfdw_step(statement))
@@ -296,12 +296,14 @@ read_key(VssConnection *conn, const VssTableInfo *info, const char *index, bool 
 			break;
 		}
 		key->columns = lappend(key->columns, column_text(statement, 1));
+		key->descending = lappend_int(key->descending, sqlite3_column_int(statement->stmt, 3));
 	}
 	vssfdw_done(statement);
 	if (key->columns == NIL)
 		return NULL;
 
 	key->name = primary && !info->has_rowid ? NULL : pstrdup(index);
+	key->whole = complete;
 	key->unique = unique && complete;
 	key->rows_per_value = stat_number(read_stat1(conn, info->name, index), list_length(key->columns));
 	if (key->unique)
@@ -337,6 +339,8 @@ read_keys(VssConnection *conn, VssTableInfo *info)
 	{
 		key = palloc0(sizeof(VssTableKey));
 		key->columns = list_make1(info->rowid_alias);
+		key->descending = list_make1_int(0);
+		key->whole = true;
 		key->unique = true;
 		key->rows_per_value = 1;
 		info->keys = lcons(key, info->keys);

@@ -101,18 +101,26 @@ clauses_on(PlannerInfo *root, RelOptInfo *baserel, const char *column, List *cla
 	return result;
 }
 
+bool
+vssfdw_is_fixed_column(PlannerInfo *root, RelOptInfo *baserel, const char *column)
+{
+	return clauses_on(root, baserel, column, VSS_REL(baserel)->remote_conds, true) != NIL;
+}
+
 /*
  * Rows that the best key leaves for these clauses: what SQLite must walk.
- * *exact tells that the clauses fix the whole key.
+ * *exact tells that the clauses fix the whole key; *by which key it is, NULL
+ * where the table is walked.
  */
 static double
-walked_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses, bool *exact)
+walked_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses, bool *exact, const VssTableKey **by)
 {
 	VssRel *rel = VSS_REL(baserel);
 	double best = rel->tuples;
 	ListCell *cell;
 
 	*exact = false;
+	*by = NULL;
 	foreach (cell, rel->info->keys)
 	{
 		VssTableKey *key = lfirst(cell);
@@ -140,9 +148,20 @@ walked_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses, bool *exact)
 		{
 			best = rows;
 			*exact = fixed;
+			*by = key;
 		}
 	}
 	return clamp_row_est(best);
+}
+
+const VssTableKey *
+vssfdw_walked_key(PlannerInfo *root, RelOptInfo *baserel)
+{
+	const VssTableKey *key;
+	bool exact;
+
+	walked_rows(root, baserel, VSS_REL(baserel)->remote_conds, &exact, &key);
+	return key;
 }
 
 /* use_remote_estimate counts no further; the guess is taken to be right beyond. */
@@ -178,13 +197,14 @@ void
 vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel)
 {
 	VssRel *rel = VSS_REL(baserel);
+	const VssTableKey *by;
 	double rows;
 	double walked;
 	bool exact;
 
 	rel->tuples = Max(rel->info->rows, 1);
 	rows = rel->tuples * clauselist_selectivity(root, rel->remote_conds, baserel->relid, JOIN_INNER, NULL);
-	walked = walked_rows(root, baserel, rel->remote_conds, &exact);
+	walked = walked_rows(root, baserel, rel->remote_conds, &exact, &by);
 	if (exact)
 		rows = Min(rows, walked);
 	else if (rel->table->use_remote_estimate && rel->remote_conds != NIL && rel->knn_predicate == NULL)
@@ -203,7 +223,8 @@ vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 {
 	VssRel *rel = VSS_REL(baserel);
 	bool exact;
-	double walked = walked_rows(root, baserel, list_concat_copy(rel->remote_conds, clauses), &exact);
+	const VssTableKey *by;
+	double walked = walked_rows(root, baserel, list_concat_copy(rel->remote_conds, clauses), &exact, &by);
 
 	return exact ? Min(walked, baserel->rows) : baserel->rows;
 }
@@ -254,7 +275,8 @@ vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double r
 	VssRel *rel = VSS_REL(baserel);
 	List *all = list_concat_copy(rel->remote_conds, clauses);
 	bool exact;
-	double walked = walked_rows(root, baserel, all, &exact);
+	const VssTableKey *by;
+	double walked = walked_rows(root, baserel, all, &exact, &by);
 	double fetched = exact ? Min(walked, Max(rows, 1)) : Min(walked, rel->remote_rows);
 	Cost run = walk_cost(baserel, walked, list_length(all));
 

@@ -293,8 +293,10 @@ typedef struct VssIndexInfo
 
 typedef struct VssTableKey
 {
-	char *name;    /* index, or NULL for the primary key / rowid */
-	List *columns; /* of char *, in order; only plain, BINARY-collated ones lead */
+	char *name;       /* index, or NULL for the primary key / rowid */
+	List *columns;    /* of char *, in order; only plain, BINARY-collated ones lead */
+	List *descending; /* IntList: for each of them whether it is kept in descending order */
+	bool whole;       /* no column of the key is missing in columns */
 	bool unique;
 	double rows_per_value; /* for the full prefix; from sqlite_stat1 or guessed */
 } VssTableKey;

@@ -152,16 +152,43 @@ sorted_column(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey)
 	return column != NULL && column->reader == NULL ? column->name : NULL;
 }
 
+/* Whether SQLite's column cannot be NULL. */
+static bool
+is_not_null(const VssRel *state, const char *name)
+{
+	for (int i = 0; i < state->natts; i++)
+	{
+		if (state->columns[i].name != NULL && pg_strcasecmp(state->columns[i].name, name) == 0)
+			return state->columns[i].not_null;
+	}
+	return false;
+}
+
+/* A key's column at place (from 0), or the rowid behind its last one; NULL beyond, and where that has no name. */
+static const char *
+key_column(const VssTableInfo *info, const VssTableKey *key, int place, bool *descending)
+{
+	*descending = false;
+	if (place >= list_length(key->columns))
+		return place == list_length(key->columns) && key->whole ? info->rowid_alias : NULL;
+	*descending = list_nth_int(key->descending, place);
+	return list_nth(key->columns, place);
+}
+
 /*
- * Whether walking the key, forwards or backwards, gives the order.  A key ends
- * with the rowid, and what follows the whole of a unique one decides nothing.
- * SQLite puts NULLs at the wanted end by two walks, for the first column alone.
+ * Whether walking the key, forwards or backwards, gives the order.  Columns that
+ * conditions fix to a value may be passed over.  A key ends with the rowid, and
+ * what follows the whole of a unique one without NULLs decides nothing.  NULLs
+ * are the least values; where they are wanted at the other end SQLite makes two
+ * walks, for the first column alone.
  */
 static bool
 key_gives_order(PlannerInfo *root, RelOptInfo *rel, const VssTableKey *key, List *pathkeys)
 {
-	const VssTableInfo *info = VSS_REL(rel)->info;
-	bool descending = is_descending(linitial(pathkeys));
+	const VssRel *state = VSS_REL(rel);
+	bool unique = key->unique;
+	bool backwards = false;
+	bool first = true;
 	int place = 0;
 	ListCell *cell;
 
@@ -169,22 +196,34 @@ key_gives_order(PlannerInfo *root, RelOptInfo *rel, const VssTableKey *key, List
 	{
 		PathKey *pathkey = lfirst(cell);
 		const char *name = sorted_column(root, rel, pathkey);
-		const char *expected;
+		const char *column;
+		bool descending;
 
-		if (place >= list_length(key->columns) && key->unique)
+		if (place >= list_length(key->columns) && unique)
 			return true;
-		if (place < list_length(key->columns))
-			expected = list_nth(key->columns, place);
-		else if (place == list_length(key->columns))
-			expected = info->rowid_alias;
-		else
+		if (name == NULL)
 			return false;
-		if (name == NULL || expected == NULL || pg_strcasecmp(name, expected) != 0 ||
-			is_descending(pathkey) != descending)
+		while ((column = key_column(state->info, key, place, &descending)) != NULL &&
+			   pg_strcasecmp(name, column) != 0 && vssfdw_is_fixed_column(root, rel, column))
+			place++;
+		if (place >= list_length(key->columns) && unique)
+			return true;
+		if (column == NULL || pg_strcasecmp(name, column) != 0)
 			return false;
-		if (place > 0 && pathkey->pk_nulls_first == descending &&
-			!is_never_null(root, rel, vssfdw_order_expr(root, rel, pathkey)))
+		if (first)
+			backwards = is_descending(pathkey) != descending;
+		else if (is_descending(pathkey) != (descending != backwards))
 			return false;
+		if (!is_not_null(state, column))
+		{
+			if (!first && pathkey->pk_nulls_first == is_descending(pathkey))
+				return false;
+			unique = false;
+		}
+		/* the rowid */
+		if (place == list_length(key->columns))
+			return true;
+		first = false;
 		place++;
 	}
 	return true;
@@ -195,6 +234,7 @@ static bool
 comes_in_order(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool *by_rowid)
 {
 	const VssRel *state = VSS_REL(rel);
+	const VssTableKey *walked;
 	ListCell *cell;
 
 	if (state->input != NULL)
@@ -205,11 +245,14 @@ comes_in_order(PlannerInfo *root, RelOptInfo *rel, List *pathkeys, bool *by_rowi
 	}
 	if (state->outer != NULL)
 		return false;
+	/* finding few rows by another key and sorting these is less work */
+	walked = vssfdw_walked_key(root, rel);
 	foreach (cell, state->info->keys)
 	{
 		const VssTableKey *key = lfirst(cell);
 
-		if (key->columns != NIL && key_gives_order(root, rel, key, pathkeys))
+		if (key->columns != NIL && (walked == NULL || walked == key) &&
+			key_gives_order(root, rel, key, pathkeys))
 		{
 			*by_rowid = key->name == NULL;
 			return true;

@@ -234,6 +234,12 @@ void vssfdw_tell_unique_keys(RelOptInfo *baserel);
 /* Rows of the table and rows after the remote conditions, into the VssRel. */
 void vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel);
 
+/* Whether the relation's remote conditions leave SQLite's column a single value. */
+bool vssfdw_is_fixed_column(PlannerInfo *root, RelOptInfo *baserel, const char *column);
+
+/* The key by which SQLite probably finds the rows of the remote conditions; NULL: it walks the table. */
+const VssTableKey *vssfdw_walked_key(PlannerInfo *root, RelOptInfo *baserel);
+
 /* Rows that a scan under these clauses and its own conditions gives at most. */
 double vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses);
 
