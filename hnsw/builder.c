@@ -309,7 +309,8 @@ prepare(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint
 }
 
 HnswStatus
-hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, HnswError *err)
+hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint32_t start,
+			  HnswError *err)
 {
 	HnswStatus status;
 	uint32_t id = HNSW_NO_NODE;
@@ -323,7 +324,7 @@ hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector
 	if (status != HNSW_OK)
 		return status;
 	hnsw_probe_set(&s->probe, vector);
-	hnsw_link_node(b, s, id);
+	hnsw_link_node(b, s, id, start);
 	atomic_store_explicit(&b->changed, true, memory_order_relaxed);
 	if (old == HNSW_NO_NODE)
 		atomic_fetch_add_explicit(&b->live, 1, memory_order_relaxed);
@@ -343,33 +344,9 @@ hnsw_builder_add(HnswBuilder *b, int64_t label, const float *vector, HnswError *
 
 	if (s == NULL)
 		return hnsw_fail(err, HNSW_NOMEM, "out of memory for an insertion");
-	status = hnsw_add_node(b, s, label, vector, err);
+	status = hnsw_add_node(b, s, label, vector, HNSW_NO_NODE, err);
 	hnsw_scratch_give(b, s);
 	return status;
-}
-
-typedef struct AddMany
-{
-	HnswBuilder *b;
-	const int64_t *labels;
-	const float *vectors;
-} AddMany;
-
-static HnswStatus
-add_one(void *arg, HnswScratch *s, uint64_t i, HnswError *err)
-{
-	const AddMany *many = arg;
-
-	return hnsw_add_node(many->b, s, many->labels[i], many->vectors + i * many->b->params.dim, err);
-}
-
-HnswStatus
-hnsw_builder_add_many(HnswBuilder *b, size_t n, const int64_t *labels, const float *vectors,
-					  const HnswTask *task, HnswError *err)
-{
-	AddMany many = {b, labels, vectors};
-
-	return hnsw_parallel(b, n, add_one, &many, task, err);
 }
 
 /* ---------- what the writer reads ---------- */

@@ -251,16 +251,26 @@ void hnsw_scratch_give(HnswBuilder *b, HnswScratch *s);
 /* Make its visited set large enough for all slots; false: no memory. */
 bool hnsw_scratch_fit(const HnswBuilder *b, HnswScratch *s);
 
-/* hnsw_builder_add with a thread's own memory. */
-HnswStatus hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, HnswError *err);
+/*
+ * hnsw_builder_add with a thread's own memory.  start is a node near by on
+ * layer 1, or HNSW_NO_NODE.
+ */
+HnswStatus hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint32_t start,
+						 HnswError *err);
 
 /* The code of new graphs. */
 HnswCode hnsw_choose_code(uint32_t dim);
 
 /* ---------- insert.c ---------- */
 
-/* Link a filled-in node into every layer it belongs to.  Cannot fail. */
-void hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id);
+/*
+ * Link a filled-in node into every layer it belongs to.  Cannot fail.  A start
+ * other than HNSW_NO_NODE is where the search on layer 0 may begin.
+ */
+void hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t start);
+
+/* Walk to the nearest node to the probe on a layer, from start; returns it. */
+uint32_t hnsw_descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer);
 
 /* Copy a node's links on a layer it is on; room for hnsw_list_room(). */
 uint32_t hnsw_copy_links(const HnswBuilder *b, uint32_t id, uint32_t layer, uint32_t *links);

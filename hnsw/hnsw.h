@@ -91,7 +91,7 @@ HnswMetric hnsw_metric_parse(const char *name);
 HnswStatus hnsw_set_kernel(HnswKernel kernel);
 const char *hnsw_kernel_name(void);
 
-/* ---------- builder.c, insert.c, remove.c ---------- */
+/* ---------- builder.c, batch.c, insert.c, remove.c ---------- */
 
 typedef struct HnswParams
 {
@@ -142,7 +142,8 @@ HnswStatus hnsw_builder_add(HnswBuilder *builder, int64_t label, const float *ve
 
 /*
  * Insert n vectors (n x dim float32, row-major) on several threads.  After an
- * error or an interrupt some of them are in.
+ * error or an interrupt some of them are in.  Labels that rise make it faster:
+ * none comes twice, so the order is free.
  */
 HnswStatus hnsw_builder_add_many(HnswBuilder *builder, size_t n, const int64_t *labels, const float *vectors,
 								 const HnswTask *task, HnswError *err);

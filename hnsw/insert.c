@@ -152,9 +152,8 @@ hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer
 	compare_by_codes(b, s);
 }
 
-/* Walk to the nearest node of a layer, from start; returns it. */
-static uint32_t
-descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer)
+uint32_t
+hnsw_descend(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer)
 {
 	float best = walk_key(b, s, start);
 	bool moved = true;
@@ -296,7 +295,7 @@ link_layer(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 }
 
 void
-hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id)
+hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t start)
 {
 	uint32_t level = hnsw_node(b, id)->level;
 	uint64_t entry = atomic_load_explicit(&b->entry, memory_order_acquire);
@@ -304,7 +303,9 @@ hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id)
 	uint32_t at;
 	uint32_t top;
 
-	if (entry == ENTRY_NONE || level > ENTRY_LEVEL(entry))
+	if (level == 0 && start != HNSW_NO_NODE)
+		entry = ENTRY_OF(0, start);
+	else if (entry == ENTRY_NONE || level > ENTRY_LEVEL(entry))
 	{
 		pthread_mutex_lock(&b->entry_lock);
 		locked = true;
@@ -315,7 +316,7 @@ hnsw_link_node(HnswBuilder *b, HnswScratch *s, uint32_t id)
 		at = ENTRY_NODE(entry);
 		top = ENTRY_LEVEL(entry);
 		for (uint32_t layer = top; layer > level; layer--)
-			at = descend(b, s, at, layer);
+			at = hnsw_descend(b, s, at, layer);
 		for (uint32_t layer = level < top ? level : top;; layer--)
 		{
 			hnsw_search_layer(b, s, at, layer, id);

@@ -13,6 +13,7 @@
 
 #define MAX_THREADS 256
 #define POLL_EVERY 64 /* items of one thread between two questions */
+#define RUN 32        /* items that a thread takes at once, unless there are few */
 
 typedef struct Job
 {
@@ -21,6 +22,7 @@ typedef struct Job
 	HnswWork work;
 	void *arg;
 	const HnswTask *task;
+	uint64_t run;
 	_Atomic uint64_t next;
 	_Atomic uint64_t done;
 	_Atomic bool stop;
@@ -65,12 +67,17 @@ run(Job *job, bool reports)
 		give_up(job, hnsw_fail(&error, HNSW_NOMEM, "out of memory for a worker"), &error);
 		return;
 	}
-	for (uint64_t turn = 0; !atomic_load_explicit(&job->stop, memory_order_relaxed); turn++)
+	for (uint64_t turn = 0, i = 0, end = 0; !atomic_load_explicit(&job->stop, memory_order_relaxed);
+		 turn++, i++)
 	{
-		uint64_t i = atomic_fetch_add_explicit(&job->next, 1, memory_order_relaxed);
 		uint64_t done;
 		HnswStatus status;
 
+		if (i == end)
+		{
+			i = atomic_fetch_add_explicit(&job->next, job->run, memory_order_relaxed);
+			end = i + job->run;
+		}
 		if (i >= job->n || (turn % POLL_EVERY == 0 && is_cancelled(job)))
 			break;
 		status = job->work(job->arg, s, i, &error);
@@ -113,11 +120,13 @@ hnsw_parallel(HnswBuilder *b, uint64_t n, HnswWork work, void *arg, const HnswTa
 	pthread_t threads[MAX_THREADS];
 	int wanted = wanted_threads(task, n);
 	int started = 0;
+	uint64_t share = n / (uint64_t) (4 * wanted);
 	sigset_t all;
 	sigset_t before;
 
 	if (n == 0)
 		return HNSW_OK;
+	job.run = share < 1 ? 1 : share < RUN ? share : RUN;
 	pthread_mutex_init(&job.lock, NULL);
 	sigfillset(&all);
 	sigdelset(&all, SIGBUS);
