@@ -44,6 +44,24 @@ visible_relids(RelOptInfo *rel)
 	return bms_union(visible_relids(state->outer), visible_relids(state->inner));
 }
 
+/*
+ * Whether all that the member is made of is in the rows.  Since PostgreSQL 16 a
+ * value of an outer join's inner side names that join among its relations too:
+ * it is there above the join, not below.
+ */
+static bool
+is_visible(PlannerInfo *root, RelOptInfo *rel, const EquivalenceMember *member)
+{
+	Relids there = visible_relids(rel);
+
+#if PG_VERSION_NUM >= 160000
+	const RelOptInfo *rows = VSS_REL(rel)->input != NULL ? VSS_REL(rel)->input : rel;
+
+	there = bms_union(there, bms_intersect(rows->relids, root->outer_join_rels));
+#endif
+	return bms_is_subset(member->em_relids, there);
+}
+
 /* Whether the member of a pathkey's class is something that SQLite has, and sorts likewise. */
 static bool
 is_sortable_member(PlannerInfo *root, RelOptInfo *rel, const EquivalenceMember *member, PathKey *pathkey)
@@ -60,8 +78,7 @@ is_sortable_member(PlannerInfo *root, RelOptInfo *rel, const EquivalenceMember *
 	}
 	else if (bms_is_empty(member->em_relids))
 		return false;
-	return bms_is_subset(member->em_relids, visible_relids(rel)) &&
-		   vssfdw_is_shippable_order(root, rel, member->em_expr, pathkey);
+	return is_visible(root, rel, member) && vssfdw_is_shippable_order(root, rel, member->em_expr, pathkey);
 }
 
 Expr *
