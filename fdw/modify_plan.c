@@ -426,6 +426,28 @@ is_ordered_insert(const Query *parse)
 	return false;
 }
 
+/* Whether SQLite changes the rows of a partition by itself below the node: ModifyTable must see these one by one. */
+static bool
+changes_directly(const Plan *plan)
+{
+	ListCell *lc;
+
+	if (plan == NULL)
+		return false;
+	if (IsA(plan, ForeignScan))
+		return ((const ForeignScan *) plan)->operation != CMD_SELECT;
+	if (IsA(plan, Result))
+		return changes_directly(outerPlan(plan));
+	if (!IsA(plan, Append))
+		return false;
+	foreach (lc, ((const Append *) plan)->appendplans)
+	{
+		if (changes_directly(lfirst(lc)))
+			return true;
+	}
+	return false;
+}
+
 /* The column to sort rows by: the address of those that are changed; of new ones any that can be sorted. */
 static TargetEntry *
 sort_column(Relation rel, const VssTableInfo *info, CmdType operation, List *tlist)
@@ -492,7 +514,7 @@ separate_reading(PlannerInfo *root, ModifyTable *plan, Relation rel, const VssTa
 	/* one row */
 	if (IsA(rows, Result) && outerPlan(rows) == NULL)
 		return;
-	if (IsA(rows, Sort) || (!scans_again(rows) && root->init_plans == NIL))
+	if (IsA(rows, Sort) || changes_directly(rows) || (!scans_again(rows) && root->init_plans == NIL))
 		return;
 	if (plan->operation == CMD_INSERT && is_ordered_insert(root->parse))
 		return;

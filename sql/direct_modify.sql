@@ -178,6 +178,11 @@ EXPLAIN (COSTS OFF) UPDATE part SET v = 'new' WHERE v IN ('v3', 'v13');
 UPDATE part SET v = 'new' WHERE v IN ('v3', 'v13') RETURNING tableoid::regclass, *;
 EXPLAIN (COSTS OFF) UPDATE part SET k = 15 WHERE v = 'v4';
 UPDATE part SET k = 15 WHERE v = 'v4';
+UPDATE part SET v = v || '!' WHERE v IN ('v5', 'v15') RETURNING tableoid::regclass, *;
+-- one partition as one statement, one row by row, with a subquery computed once
+CREATE TRIGGER say_row BEFORE UPDATE ON part2 FOR EACH ROW EXECUTE FUNCTION say();
+UPDATE part SET v = 'x' WHERE k IN (6, 7, 16, 17) AND k > (SELECT min(b) FROM ldirect.keyed) RETURNING tableoid::regclass, *;
+DROP TRIGGER say_row ON part2;
 DELETE FROM part WHERE v IN ('v1', 'v11', 'v12') RETURNING tableoid::regclass, k;
 
 -- options

@@ -30,6 +30,8 @@ IPC::Run::run([ 'sqlite3', '-bail', $file ], '<', \q{
 	INSERT INTO t(id) VALUES (2000), (2001);
 	INSERT INTO t VALUES (2002, -5, -9223372036854775807 - 1, -1e300, 'é', 'É', 0, -1),
 		(2003, 2147483647, 0, 9e999, '', '', 1, 0), (2004, 0, 9007199254740993, -0.0, 'S1', 'B', NULL, 1e15);
+	CREATE TABLE w(id INT, i INT, big INT, f REAL, s TEXT, nc TEXT COLLATE NOCASE, b BOOLEAN, n NUMERIC, PRIMARY KEY (id, s)) WITHOUT ROWID;
+	INSERT INTO w SELECT * FROM t WHERE s IS NOT NULL AND id % 3 = 0;
 }, '>', '/dev/null') or die 'sqlite3 failed';
 chmod 0666, $file;
 
@@ -130,14 +132,16 @@ sub change
 	my $k = rand;
 	my $returning = pick('', ' RETURNING x.id', ' RETURNING x.*');
 	# one row of y at most for each of x, so that there is one answer
+	my $t = pick('t', 't', 'w');
 	my $from = 't y WHERE y.id = ' . pick('x.i', 'x.id', 'x.id') . ' AND ' . condition('y') . ' AND ' . condition('x');
+	$from = 't y LEFT JOIN t z ON z.id = y.i AND ' . condition('z') . substr($from, 3) . pick('', ' AND (z.id IS NULL OR ' . condition('z') . ')') if rand() < 0.3;
 	my $exists = ' WHERE ' . pick('', 'NOT ') . 'EXISTS (SELECT 1 FROM t y WHERE y.id = x.i AND ' . condition('y') . ') AND ' . condition('x');
-	return 'DELETE FROM t x WHERE ' . condition('x') . $returning if $k < 0.1;
-	return "DELETE FROM t x USING $from$returning" if $k < 0.25;
-	return "DELETE FROM t x$exists$returning" if $k < 0.35;
-	return 'UPDATE t x SET ' . assignment('x') . ' WHERE ' . condition('x') . $returning if $k < 0.6;
-	return 'UPDATE t x SET ' . assignment('y') . " FROM $from" . pick('', '', ' RETURNING x.id', ' RETURNING x.id, y.s') if $k < 0.9;
-	return 'UPDATE t x SET ' . assignment('x') . $exists . $returning;
+	return "DELETE FROM $t x WHERE " . condition('x') . $returning if $k < 0.1;
+	return "DELETE FROM $t x USING $from$returning" if $k < 0.25;
+	return "DELETE FROM $t x$exists$returning" if $k < 0.35;
+	return "UPDATE $t x SET " . assignment('x') . ' WHERE ' . condition('x') . $returning if $k < 0.6;
+	return "UPDATE $t x SET " . assignment('y') . " FROM $from" . pick('', '', ' RETURNING x.id', ' RETURNING x.id, y.s') if $k < 0.9;
+	return "UPDATE $t x SET " . assignment('x') . $exists . $returning;
 }
 
 # ---- the comparison: "t" for the same rows, "t" when one scan did everything ----
@@ -148,6 +152,8 @@ CREATE SERVER pushdown FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$file');
 CREATE SCHEMA f; CREATE SCHEMA l;
 CREATE FOREIGN TABLE f.t(id bigint, i integer, big bigint, f double precision, s text, nc text, b boolean, n numeric) SERVER pushdown;
 CREATE TABLE l.t AS SELECT * FROM f.t;
+CREATE FOREIGN TABLE f.w(id bigint NOT NULL, i integer, big bigint, f double precision, s text NOT NULL, nc text, b boolean, n numeric) SERVER pushdown;
+CREATE TABLE l.w AS SELECT * FROM f.w;
 CREATE FUNCTION compare(query text) RETURNS text LANGUAGE plpgsql AS \$\$
 DECLARE
 	plan jsonb;
@@ -180,7 +186,7 @@ BEGIN
 		EXECUTE command;
 		GET DIAGNOSTICS rows = ROW_COUNT;
 	END IF;
-	EXECUTE 'SELECT array_agg(t::text ORDER BY t::text COLLATE "C") FROM t' INTO held;
+	SELECT array_agg(r::text ORDER BY r::text COLLATE "C") INTO held FROM (TABLE t UNION ALL TABLE w) AS r;
 	digest := md5(row(returned, held)::text);
 	failed := false;
 	RAISE EXCEPTION SQLSTATE 'UNDO1';
