@@ -85,6 +85,16 @@ put_text(StringInfo buf, const char *text, int length)
 	appendStringInfoChar(buf, '\'');
 }
 
+char *
+vssfdw_quote_literal(const char *text)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	put_text(&buf, text, (int) strlen(text));
+	return buf.data;
+}
+
 /* vss_date('2024-02-29'); false for what has no text that is read back. */
 static bool
 put_time(StringInfo buf, Oid type, Datum value)

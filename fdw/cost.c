@@ -60,18 +60,24 @@ compared_column(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, bool equal
 	for (int side = 0; side < 2; side++)
 	{
 		Expr *arg = list_nth(args, side);
-		VssClass class;
+		const VssPlanColumn *column;
 		int how;
 
 		while (IsA(arg, RelabelType))
 			arg = ((RelabelType *) arg)->arg;
 		if (!IsA(arg, Var) || ((Var *) arg)->varno != baserel->relid || ((Var *) arg)->varattno <= 0)
 			continue;
-		if (!vssfdw_is_bindable(root, baserel, list_nth(args, 1 - side)) ||
-			VSS_REL(baserel)->columns[((Var *) arg)->varattno - 1].reader != NULL)
+		if (!vssfdw_is_bindable(root, baserel, list_nth(args, 1 - side)))
 			continue;
-		class = VSS_REL(baserel)->columns[((Var *) arg)->varattno - 1].class;
-		how = vssfdw_comparison(opno, class);
+		column = &VSS_REL(baserel)->columns[((Var *) arg)->varattno - 1];
+		how = vssfdw_comparison(opno, column->class);
+		/* through a reader an index gives a range around the value, and none below it */
+		if (column->reader != NULL &&
+			(equality || array || !vssfdw_has_bounds(column) ||
+			 (how != BTEqualStrategyNumber &&
+			  how != (side == 0 ? BTGreaterStrategyNumber : BTLessStrategyNumber) &&
+			  how != (side == 0 ? BTGreaterEqualStrategyNumber : BTLessEqualStrategyNumber))))
+			continue;
 		if (how == BTEqualStrategyNumber || (!equality && how != 0 && how != VSS_NOT_EQUAL))
 			return ((Var *) arg)->varattno;
 	}

@@ -645,5 +645,7 @@ vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds)
 	}
 	conds = list_concat(bare, reading);
 	appendStringInfo(context->buf, " %s ", word);
+	if (strcmp(word, "HAVING") != 0)
+		vssfdw_deparse_bounds(context, conds);
 	put_tree(context, conds, 0, list_length(conds), "AND");
 }

@@ -382,6 +382,11 @@ int vssfdw_register_aggregates(sqlite3 *db);
 /* Register the readers of columns; returns SQLite's result code. */
 int vssfdw_register_readers(sqlite3 *db);
 
+/* ---------- bound_functions.c ---------- */
+
+/* Register the functions of bounds.c's conditions; returns SQLite's result code. */
+int vssfdw_register_bounds(sqlite3 *db);
+
 /* ---------- value_functions.c ---------- */
 
 /* Register more functions over values; returns SQLite's result code. */

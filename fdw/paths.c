@@ -210,7 +210,8 @@ leads_key(const VssRel *rel, AttrNumber attnum)
 {
 	ListCell *cell;
 
-	if (attnum <= 0 || rel->columns[attnum - 1].name == NULL || rel->columns[attnum - 1].reader != NULL)
+	if (attnum <= 0 || rel->columns[attnum - 1].name == NULL ||
+		(rel->columns[attnum - 1].reader != NULL && !vssfdw_has_bounds(&rel->columns[attnum - 1])))
 		return false;
 	foreach (cell, rel->info->keys)
 	{

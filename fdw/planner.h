@@ -57,6 +57,7 @@ typedef struct VssPlanColumn
 	const char *reader;      /* function that makes the value comparable; NULL: the bare column is */
 	const char *reader_args; /* what follows the column in its call */
 	bool one_form;           /* values that are equal are also shown alike, as 1.0 and 1.00 are not */
+	bool text_only;          /* what is stored is TEXT, sure of it */
 	bool binary;             /* collation BINARY is sure */
 	bool not_null;
 } VssPlanColumn;
@@ -279,6 +280,9 @@ void vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColum
 
 /* ---------- compared.c ---------- */
 
+/* 'text' with quotes doubled, palloc'd. */
+char *vssfdw_quote_literal(const char *text);
+
 /* Write the value as it compares; false where it has no exact or short literal. */
 bool vssfdw_put_literal(StringInfo buf, Oid type, Datum value, bool isnull);
 
@@ -401,6 +405,14 @@ void vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds);
  */
 bool vssfdw_is_assignable(PlannerInfo *root, RelOptInfo *rel, const VssPlanColumn *column, Expr *expr);
 void vssfdw_deparse_assigned(VssDeparse *context, Expr *expr);
+
+/* ---------- bounds.c ---------- */
+
+/* Whether an index on the column can be used although it is compared through a reader. */
+bool vssfdw_has_bounds(const VssPlanColumn *column);
+
+/* Conditions for SQLite's indexes that follow from conds, each with AND after it. */
+void vssfdw_deparse_bounds(VssDeparse *context, List *conds);
 
 /* ---------- deparse_select.c ---------- */
 
