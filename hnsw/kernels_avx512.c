@@ -154,26 +154,24 @@ code_dot(const int16_t *q, const int8_t *c, uint32_t n)
 	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
 }
 
+/* The instruction wants one side without sign: a b = (a + 128) b - 128 b. */
 TARGET static int32_t
 code_pair(const int8_t *a, const int8_t *b, uint32_t n)
 {
-	__m512i s0 = _mm512_setzero_si512();
-	__m512i s1 = s0;
-	uint32_t i = 0;
+	const __m512i offset = _mm512_set1_epi8(-128);
+	__m512i sum = _mm512_setzero_si512();
+	__m512i over = sum;
 
-	for (; i + 64 <= n; i += 64)
+	for (uint32_t i = 0; i < n; i += 64)
 	{
-		s0 = _mm512_dpwssd_epi32(s0, widen(a + i), widen(b + i));
-		s1 = _mm512_dpwssd_epi32(s1, widen(a + i + 32), widen(b + i + 32));
-	}
-	for (; i < n; i += 32)
-	{
-		__mmask32 mask = tail_mask32(n - i);
+		__mmask64 mask = n - i >= 64 ? ~(__mmask64) 0 : ((__mmask64) 1 << (n - i)) - 1;
+		__m512i x = _mm512_maskz_loadu_epi8(mask, a + i);
+		__m512i y = _mm512_maskz_loadu_epi8(mask, b + i);
 
-		s0 = _mm512_dpwssd_epi32(s0, _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, a + i)),
-								 _mm512_cvtepi8_epi16(_mm256_maskz_loadu_epi8(mask, b + i)));
+		sum = _mm512_dpbusd_epi32(sum, _mm512_xor_si512(x, offset), y);
+		over = _mm512_dpbusd_epi32(over, offset, y);
 	}
-	return _mm512_reduce_add_epi32(_mm512_add_epi32(s0, s1));
+	return _mm512_reduce_add_epi32(_mm512_sub_epi32(sum, over));
 }
 
 TARGET static int32_t

@@ -25,6 +25,7 @@
 #define CODE_MAX 15
 #define CODE_MIDDLE 7.5
 #define QUERY_MAX 127
+#define SHARES 6 /* steps that are tried */
 
 static uint32_t
 sketch_blocks(uint32_t dim)
@@ -82,27 +83,31 @@ largest(const float *vector, uint32_t dim)
 static double
 choose_inverse(const float *vector, uint32_t dim, double max)
 {
-	static const double shares[] = {1, 0.9, 0.8, 0.7, 0.6, 0.5};
+	static const double shares[SHARES] = {1, 0.9, 0.8, 0.7, 0.6, 0.5};
+	double inverse[SHARES];
+	double lost[SHARES] = {0};
 	double best = 0;
 	double least = INFINITY;
 
-	for (size_t s = 0; s < sizeof shares / sizeof *shares; s++)
-	{
-		double inverse = CODE_MIDDLE / (shares[s] * max);
-		double lost = 0;
+	for (int s = 0; s < SHARES; s++)
+		inverse[s] = CODE_MIDDLE / (shares[s] * max);
 
-		for (uint32_t i = 0; i < dim; i++)
+	/* all at once: no sum has to wait for itself */
+	for (uint32_t i = 0; i < dim; i++)
+		for (int s = 0; s < SHARES; s++)
 		{
-			double x = vector[i] * inverse;
+			double x = vector[i] * inverse[s];
 			double off = x - (code_of(x) - CODE_MIDDLE);
 
-			lost += off * off;
+			lost[s] += off * off;
 		}
-		lost *= shares[s] * shares[s];
-		if (lost < least)
+	for (int s = 0; s < SHARES; s++)
+	{
+		lost[s] *= shares[s] * shares[s];
+		if (lost[s] < least)
 		{
-			least = lost;
-			best = inverse;
+			least = lost[s];
+			best = inverse[s];
 		}
 	}
 	return best;
