@@ -115,10 +115,16 @@ bool
 vssfdw_drained_next(VssScanState *state, TupleTableSlot *slot)
 {
 	VssDrained *drained = state->drained;
+	MemoryContext old;
+	bool found;
 
 	if (drained == NULL || drained->next == drained->count)
 		return false;
-	if (!tuplestore_gettupleslot(drained->rows, true, false, drained->slot))
+	/* a row that comes from disk is allocated, and freed by the slot when the next one comes */
+	old = MemoryContextSwitchTo(state->context);
+	found = tuplestore_gettupleslot(drained->rows, true, false, drained->slot);
+	MemoryContextSwitchTo(old);
+	if (!found)
 		return false;
 	ExecCopySlot(slot, drained->slot);
 	slot->tts_tid = drained->tids[drained->next++];

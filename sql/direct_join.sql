@@ -222,6 +222,17 @@ SELECT count(*) FROM ((TABLE keyed EXCEPT ALL TABLE ljoin.keyed) UNION ALL (TABL
 RESET enable_hashjoin;
 RESET enable_mergejoin;
 
+-- more rows read ahead than fit in memory
+INSERT INTO t(id, s, n) SELECT x, repeat('wide', 50), 1 FROM generate_series(200000, 203000) AS x;
+INSERT INTO ljoin.t SELECT * FROM t WHERE id >= 200000;
+SET work_mem = '64kB';
+SELECT c.*, command FROM unnest(ARRAY[
+	'UPDATE t SET n = n + 1 WHERE id >= 200000',
+	'UPDATE t SET s = t.s || o.n FROM t AS o WHERE o.id = t.id AND t.id >= 200000 RETURNING t.id',
+	'DELETE FROM t WHERE id >= 200000 AND s ~ ''w'''
+	]) AS command, compare(command) AS c;
+RESET work_mem;
+
 -- an hnsw index over the table follows
 \! sqlite3 -cmd ".load ./hnsw" /tmp/vss_fdw_regress/direct_join.db "CREATE TABLE docs(id INTEGER PRIMARY KEY, k INT, vector TEXT); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 100) INSERT INTO docs SELECT x, x % 10, '[' || x || ',0]' FROM c; CREATE VIRTUAL TABLE vss USING hnsw(dim=2, metric=l2, content=docs, content_rowid=id, content_vector=vector); SELECT hnsw_save()" >/dev/null
 \! chmod 666 /tmp/vss_fdw_regress/direct_join.*
