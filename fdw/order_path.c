@@ -68,7 +68,8 @@ is_sortable_member(PlannerInfo *root, RelOptInfo *rel, const EquivalenceMember *
 {
 	const VssRel *state = VSS_REL(rel);
 
-	if (member->em_is_const || member->em_is_child)
+	/* those of partitions are of use to the partitions alone */
+	if (member->em_is_const || (member->em_is_child && (state->input != NULL || !IS_OTHER_REL(rel))))
 		return false;
 	if (state->input != NULL)
 	{

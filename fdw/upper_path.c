@@ -216,12 +216,14 @@ add_grouping_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped, Gro
 	VssRel *state;
 	Query *parse = root->parse;
 	List *tlist = NIL;
-	List *keys;
+	List *keys = NIL;
+	ListCell *cell;
 
 	if (!parse->groupClause && !parse->hasAggs)
 		return;
-	if (parse->groupingSets != NIL || parse->hasTargetSRFs || extra->patype != PARTITIONWISE_AGGREGATE_NONE ||
-		has_any_volatile(root, grouped))
+	/* a partition's groups may be whole, then they are like a table's */
+	if (parse->groupingSets != NIL || parse->hasTargetSRFs ||
+		extra->patype == PARTITIONWISE_AGGREGATE_PARTIAL || has_any_volatile(root, grouped))
 		return;
 
 	state = palloc0(sizeof(VssRel));
@@ -240,7 +242,11 @@ add_grouping_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped, Gro
 	/* a grouped column that comes twice, once as part of an expression, is fetched twice: harmless */
 	state->grouped_tlist = tlist;
 
-	keys = get_sortgrouplist_exprs(parse->groupClause, root->processed_tlist);
+	foreach (cell, tlist)
+	{
+		if (lfirst_node(TargetEntry, cell)->ressortgroupref != 0)
+			keys = lappend(keys, lfirst_node(TargetEntry, cell)->expr);
+	}
 	add_path_of_groups(root, grouped, grouped->reltarget, keys);
 }
 
