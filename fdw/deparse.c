@@ -154,8 +154,8 @@ put_operand(VssDeparse *context, Expr *expr, const char *conversion)
 static void
 put_comparison(VssDeparse *context, const char *operator, List * args)
 {
-	VssClass left = vssfdw_expr_class(context->root, context->rel, linitial(args));
-	VssClass right = vssfdw_expr_class(context->root, context->rel, lsecond(args));
+	VssClass left = vssfdw_guessed_class(context->root, context->rel, linitial(args));
+	VssClass right = vssfdw_guessed_class(context->root, context->rel, lsecond(args));
 	VssClass common = vssfdw_common_class(left, right);
 
 	appendStringInfoChar(context->buf, '(');
@@ -197,6 +197,29 @@ put_function(VssDeparse *context, Oid funcid, Oid collation, List *args)
 		put_call(context, function.name, args);
 	if (function.negated)
 		appendStringInfoChar(context->buf, ')');
+	return true;
+}
+
+/* Arithmetic that may fail; false when it is none. */
+static bool
+put_attempt(VssDeparse *context, Oid function, List *args)
+{
+	VssAttempt attempt;
+
+	if (!vssfdw_find_attempt(function, &attempt))
+		return false;
+	appendStringInfo(context->buf, "vss_try('%s', '%s', ", attempt.operation, attempt.type);
+	if (list_length(args) == 1 && attempt.operation[0] == '-')
+		appendStringInfoString(context->buf, "0, ");
+	vssfdw_deparse_expr(context, linitial(args));
+	if (list_length(args) == 2)
+	{
+		appendStringInfoString(context->buf, ", ");
+		vssfdw_deparse_expr(context, lsecond(args));
+	}
+	else if (attempt.operation[0] != '-')
+		appendStringInfoString(context->buf, ", 0");
+	appendStringInfoChar(context->buf, ')');
 	return true;
 }
 
@@ -461,7 +484,8 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 			FuncExpr *func = (FuncExpr *) expr;
 
 			/* else a widening cast */
-			if (!put_function(context, func->funcid, func->inputcollid, func->args))
+			if (!put_function(context, func->funcid, func->inputcollid, func->args) &&
+				!put_attempt(context, func->funcid, func->args))
 				vssfdw_deparse_expr(context, linitial(func->args));
 		}
 		break;
@@ -497,9 +521,10 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 			VssClass class;
 			const char *operator;
 
-			if (put_function(context, get_opcode(op->opno), op->inputcollid, op->args))
+			if (put_function(context, get_opcode(op->opno), op->inputcollid, op->args) ||
+				put_attempt(context, get_opcode(op->opno), op->args))
 				break;
-			class = vssfdw_expr_class(context->root, context->rel, linitial(op->args));
+			class = vssfdw_guessed_class(context->root, context->rel, linitial(op->args));
 			operator= operator_sql(op->opno, class);
 
 			/*
@@ -648,4 +673,18 @@ vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds)
 	if (strcmp(word, "HAVING") != 0)
 		vssfdw_deparse_bounds(context, conds);
 	put_tree(context, conds, 0, list_length(conds), "AND");
+}
+
+void
+vssfdw_deparse_guesses(VssDeparse *context, const char *word, List *conds)
+{
+	ListCell *cell;
+
+	foreach (cell, conds)
+	{
+		appendStringInfo(context->buf, " %s (", word);
+		vssfdw_deparse_expr(context, lfirst(cell));
+		appendStringInfoString(context->buf, ") IS NOT FALSE");
+		word = "AND";
+	}
 }

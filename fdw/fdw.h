@@ -382,6 +382,11 @@ int vssfdw_register_aggregates(sqlite3 *db);
 /* Register the readers of columns; returns SQLite's result code. */
 int vssfdw_register_readers(sqlite3 *db);
 
+/* ---------- try_functions.c ---------- */
+
+/* Register vss_try; returns SQLite's result code. */
+int vssfdw_register_attempts(sqlite3 *db);
+
 /* ---------- bound_functions.c ---------- */
 
 /* Register the functions of bounds.c's conditions; returns SQLite's result code. */

@@ -108,7 +108,11 @@ split_conditions(PlannerInfo *root, RelOptInfo *baserel)
 		else if (vssfdw_is_shippable(root, baserel, restrict_info->clause))
 			rel->remote_conds = lappend(rel->remote_conds, restrict_info);
 		else
+		{
 			rel->local_conds = lappend(rel->local_conds, restrict_info);
+			if (vssfdw_is_guessable(root, baserel, restrict_info->clause))
+				rel->guessed_conds = lappend(rel->guessed_conds, restrict_info->clause);
+		}
 	}
 }
 
@@ -395,6 +399,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys, List *columns,
 
 	initStringInfo(&buf);
 	vssfdw_deparse_select(&context, columns, remote_exprs);
+	vssfdw_deparse_guesses(&context, remote_exprs != NIL ? "AND" : "WHERE", VSS_REL(baserel)->guessed_conds);
 	vssfdw_deparse_order(&context, pathkeys);
 	*exprs = context.params;
 	return list_make4(makeString(buf.data), columns, NIL, makeString(""));

@@ -82,6 +82,8 @@ typedef struct VssRel
 	Relids relids;      /* base relations that SQLite reads for it */
 	List *remote_conds; /* RestrictInfo or bare: SQLite evaluates them */
 	List *local_conds;  /* RestrictInfo or bare: PostgreSQL does */
+	List *
+		guessed_conds; /* bare, of base relations, from local_conds: SQLite leaves out rows that surely fail them */
 	double remote_rows; /* rows that satisfy remote_conds */
 	Cost walk_cost;     /* of making these inside SQLite, none handed over */
 	double rows;        /* of the unsorted path, and what it costs */
@@ -320,6 +322,15 @@ bool vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, O
 /* Whether SQLite sorts the expression as the pathkey says. */
 bool vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const PathKey *pathkey);
 
+/* The same with arithmetic that may fail, which is NULL then. */
+VssClass vssfdw_guessed_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+
+/*
+ * Whether SQLite can leave out rows for which the condition is surely false:
+ * it has arithmetic that may fail, or else would be shippable.
+ */
+bool vssfdw_is_guessable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+
 /* CASE x WHEN y as CASE WHEN x = y; any other as it is. */
 CaseExpr *vssfdw_searched_case(CaseExpr *expr);
 
@@ -354,6 +365,17 @@ typedef struct VssFunction
 
 /* Whether SQLite has the function (of an operator: its function) with these arguments. */
 bool vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out);
+
+/* ---------- try_functions.c ---------- */
+
+/* Arithmetic that may fail. */
+typedef struct VssAttempt
+{
+	const char *operation;
+	const char *type; /* of the result: smallint, integer, bigint, double precision */
+} VssAttempt;
+
+bool vssfdw_find_attempt(Oid function, VssAttempt *out);
 
 /* ---------- deparse.c ---------- */
 
@@ -395,6 +417,9 @@ void vssfdw_deparse_column(VssDeparse *context, Var *var);
 
 /* " word cond AND cond ...", nothing without conditions.  RestrictInfo or bare. */
 void vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds);
+
+/* " word (cond) IS NOT FALSE AND ...", nothing without conditions.  Bare ones, found guessable. */
+void vssfdw_deparse_guesses(VssDeparse *context, const char *word, List *conds);
 
 /* ---------- assign.c: new values of UPDATE ---------- */
 

@@ -39,7 +39,8 @@ typedef struct ShipContext
 	PlannerInfo *root;
 	RelOptInfo *rel;
 	int depth;
-	int lazy; /* inside a CASE or coalesce(), which need not evaluate all of their parts */
+	bool guess; /* arithmetic may fail, and then be NULL */
+	int lazy;   /* inside a CASE or coalesce(), which need not evaluate all of their parts */
 } ShipContext;
 
 static VssClass expr_class(ShipContext *context, Expr *expr);
@@ -485,6 +486,42 @@ case_class(ShipContext *context, CaseExpr *expr)
 	return class;
 }
 
+/* Arithmetic that may fail, where that is allowed. */
+static VssClass
+attempt_class(ShipContext *context, Oid function, List *args)
+{
+	VssAttempt attempt;
+	VssClass class;
+
+	if (!context->guess || !vssfdw_find_attempt(function, &attempt))
+		return VSS_CLASS_NONE;
+	class = attempt.type[0] == 'd' ? VSS_CLASS_FLOAT : VSS_CLASS_INTEGER;
+	return common_class(context, args, class);
+}
+
+/*
+ * Whether the node can make something else of NULL.  A failure that became NULL
+ * must leave the whole condition NULL, or true, or false whatever its value.
+ */
+static bool
+turns_null(Expr *expr)
+{
+	switch (nodeTag(expr))
+	{
+		case T_CoalesceExpr:
+		case T_CaseExpr:
+		case T_NullIfExpr:
+		case T_MinMaxExpr:
+		case T_DistinctExpr:
+		case T_NullTest:
+		case T_BooleanTest:
+		case T_Aggref:
+			return true;
+		default:
+			return false;
+	}
+}
+
 static VssClass
 node_class(ShipContext *context, Expr *expr)
 {
@@ -518,7 +555,8 @@ node_class(ShipContext *context, Expr *expr)
 			/* widening changes no value */
 			if (func->funcid == F_INT4_INT2 || func->funcid == F_INT8_INT2 || func->funcid == F_INT8_INT4)
 				return expr_class(context, linitial(func->args));
-			return function_class(context, func->funcid, func->inputcollid, func->args);
+			class = function_class(context, func->funcid, func->inputcollid, func->args);
+			return class != VSS_CLASS_NONE ? class : attempt_class(context, func->funcid, func->args);
 		}
 
 		case T_OpExpr:
@@ -528,6 +566,8 @@ node_class(ShipContext *context, Expr *expr)
 			class = comparison_class(context, op->opno, op->inputcollid, op->args, false);
 			if (class == VSS_CLASS_NONE)
 				class = function_class(context, get_opcode(op->opno), op->inputcollid, op->args);
+			if (class == VSS_CLASS_NONE)
+				class = attempt_class(context, get_opcode(op->opno), op->args);
 			return class;
 		}
 
@@ -608,11 +648,16 @@ expr_class(ShipContext *context, Expr *expr)
 {
 	VssClass class;
 
+	bool guess = context->guess;
+
 	if (expr == NULL || context->depth >= MAX_NESTING)
 		return VSS_CLASS_NONE;
+	if (turns_null(expr))
+		context->guess = false;
 	context->depth++;
 	class = node_class(context, expr);
 	context->depth--;
+	context->guess = guess;
 	return class;
 }
 
@@ -634,4 +679,19 @@ vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 	if (!bms_overlap(pull_varnos(root, (Node *) expr), VSS_REL(rel)->relids))
 		return false;
 	return vssfdw_expr_class(root, rel, expr) == VSS_CLASS_BOOLEAN;
+}
+
+VssClass
+vssfdw_guessed_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
+{
+	ShipContext context = {.root = root, .rel = rel, .guess = true};
+
+	return expr_class(&context, expr);
+}
+
+bool
+vssfdw_is_guessable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
+{
+	return bms_overlap(pull_varnos(root, (Node *) expr), VSS_REL(rel)->relids) &&
+		   vssfdw_guessed_class(root, rel, expr) == VSS_CLASS_BOOLEAN;
 }
