@@ -66,6 +66,7 @@ hnsw_builder_create(const HnswParams *params, uint64_t capacity, HnswBuilder **o
 	b->rest.size = sizeof(HnswNodeRest);
 	b->vectors.size = params->dim * sizeof(float);
 	b->codes.size = b->code_stride;
+	b->basis = hnsw_basis_at(NULL, params->dim, 0);
 	b->sketches.size = hnsw_sketch_stride(b->code, params->dim);
 	b->walk_bytes = (uint32_t) (b->code == HNSW_CODE_F32 ? b->vectors.size : b->sketches.size);
 	atomic_init(&b->entry, ENTRY_NONE);
@@ -122,6 +123,7 @@ hnsw_builder_free(HnswBuilder *b)
 	hnsw_grow_free(&b->codes);
 	hnsw_grow_free(&b->sketches);
 	hnsw_labels_free(&b->labels);
+	free(b->learnt);
 	free(b->free_slots);
 	pthread_mutex_destroy(&b->entry_lock);
 	pthread_mutex_destroy(&b->alloc_lock);
@@ -156,7 +158,7 @@ scratch_create(const HnswBuilder *b)
 	s->chosen = malloc(degree * sizeof *s->chosen);
 	s->records = malloc(degree * sizeof *s->records);
 	s->keys = malloc(degree * sizeof *s->keys);
-	if (!hnsw_probe_init(&s->probe, b->code, b->params.metric, b->params.dim) || s->pool.entries == NULL ||
+	if (!hnsw_probe_init(&s->probe, b->code, b->params.metric, &b->basis) || s->pool.entries == NULL ||
 		s->candidates == NULL || s->links == NULL || s->chosen == NULL || s->records == NULL ||
 		s->keys == NULL)
 	{
@@ -254,7 +256,7 @@ fill_in(HnswBuilder *b, uint32_t id, int64_t label, uint32_t level, HnswList *up
 	hnsw_code_encode(b->code, b->params.metric, vector, b->params.dim,
 					 hnsw_grow_at(&b->codes, id - b->base_count));
 	if (b->sketches.size > 0)
-		hnsw_sketch_encode(b->params.metric, vector, b->params.dim,
+		hnsw_sketch_encode(b->params.metric, &b->basis, vector,
 						   hnsw_grow_at(&b->sketches, id - b->base_count));
 	node->level = (uint8_t) level;
 	atomic_store_explicit(node->list, 0, memory_order_relaxed);
@@ -349,6 +351,46 @@ hnsw_builder_add(HnswBuilder *b, int64_t label, const float *vector, HnswError *
 	return status;
 }
 
+/* ---------- what sketches have coordinates of ---------- */
+
+typedef struct Rows
+{
+	const float *vectors;
+	uint32_t dim;
+} Rows;
+
+static const float *
+row_at(void *arg, uint32_t i)
+{
+	const Rows *rows = arg;
+
+	return rows->vectors + (size_t) i * rows->dim;
+}
+
+HnswStatus
+hnsw_builder_learn(HnswBuilder *b, size_t n, const float *vectors, HnswError *err)
+{
+	Rows rows = {vectors, b->params.dim};
+	uint32_t count = n < HNSW_MAX_NODES ? (uint32_t) n : HNSW_MAX_NODES;
+	uint32_t rank;
+
+	if (hnsw_builder_slots(b) > 0 || b->code != HNSW_CODE_SQ8 || b->basis.rank > 0)
+		return HNSW_OK;
+	if (hnsw_basis_learn(b->params.metric, b->params.dim, count, row_at, &rows, &b->learnt, &rank) != HNSW_OK)
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for what %zu vectors have in common", n);
+	b->basis_nodes = count;
+	if (rank == 0)
+		return HNSW_OK;
+	b->basis = hnsw_basis_at(b->learnt, b->params.dim, rank);
+	b->sketches.size = hnsw_sketch_stride(b->code, rank);
+	b->walk_bytes = (uint32_t) b->sketches.size;
+
+	/* made for other sketches, and idle: nothing is in the builder yet */
+	while (b->scratch != NULL)
+		scratch_free(hnsw_scratch_take(b));
+	return HNSW_OK;
+}
+
 /* ---------- what the writer reads ---------- */
 
 const HnswParams *
@@ -427,4 +469,11 @@ const HnswSnapshot *
 hnsw_builder_base(const HnswBuilder *b)
 {
 	return b->base;
+}
+
+const HnswBasis *
+hnsw_builder_basis(const HnswBuilder *b, uint32_t *nodes)
+{
+	*nodes = b->basis_nodes;
+	return &b->basis;
 }

@@ -72,9 +72,12 @@ struct HnswBuilder
 	HnswParams params;
 	HnswCode code;
 	uint32_t code_stride;
-	uint32_t room0;      /* hnsw_list_room() on layer 0 */
-	uint32_t room;       /* and above */
-	uint32_t walk_bytes; /* of a record that the walk compares by */
+	uint32_t room0;       /* hnsw_list_room() on layer 0 */
+	uint32_t room;        /* and above */
+	uint32_t walk_bytes;  /* of a record that the walk compares by */
+	HnswBasis basis;      /* of its sketches; in the base, in learnt, or none */
+	float *learnt;        /* owned */
+	uint32_t basis_nodes; /* how many vectors it was learnt from */
 
 	/* the nodes of a snapshot, in place; they are the builder's first ones */
 	const HnswSnapshot *base;
@@ -257,6 +260,12 @@ bool hnsw_scratch_fit(const HnswBuilder *b, HnswScratch *s);
  */
 HnswStatus hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint32_t start,
 						 HnswError *err);
+
+/*
+ * The first vectors of an empty builder decide how it sketches; of one that is
+ * not empty nothing changes.  Those that cannot be in a graph do no harm.
+ */
+HnswStatus hnsw_builder_learn(HnswBuilder *b, size_t n, const float *vectors, HnswError *err);
 
 /* The code of new graphs. */
 HnswCode hnsw_choose_code(uint32_t dim);

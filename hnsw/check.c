@@ -68,8 +68,9 @@ step(Check *c)
 static void
 check_blocks(Check *c)
 {
-	static const char *const names[HNSW_SECTIONS] = {"links of layer 0", "upper links", "sketches", "codes",
-													 "vectors",          "labels",      "order",    "sums"};
+	static const char *const names[HNSW_SECTIONS] = {"links of layer 0", "upper links", "basis",
+													 "sketches",         "codes",       "vectors",
+													 "labels",           "order",       "sums"};
 	const HnswSnapshot *s = c->s;
 	const uint64_t *sums = (const uint64_t *) s->section[HNSW_SUMS];
 	uint64_t end = s->header.section_offset[HNSW_SUMS] / HNSW_BLOCK;
@@ -186,6 +187,9 @@ check_vectors(Check *c, void *code)
 	const HnswSnapshot *s = c->s;
 	const HnswHeader *h = &s->header;
 
+	HnswBasis basis;
+
+	(void) hnsw_snapshot_basis(s, &basis);
 	for (uint32_t node = 0; node < s->count && step(c); node++)
 	{
 		const float *vector = hnsw_vector(s, node);
@@ -202,7 +206,7 @@ check_vectors(Check *c, void *code)
 				finding(c, "node %u: its code is not that of its vector", node);
 			if (s->sketch_stride == 0)
 				continue;
-			hnsw_sketch_encode((HnswMetric) h->metric, vector, h->dim, code);
+			hnsw_sketch_encode((HnswMetric) h->metric, &basis, vector, code);
 			if (memcmp(code, hnsw_sketch(s, node), s->sketch_stride) != 0)
 				finding(c, "node %u: its sketch is not that of its vector", node);
 		}

@@ -24,9 +24,6 @@
 
 #define CODE_MAX 127
 
-/* Records begin at line boundaries: none touches a line more than it must. */
-#define CACHE_LINE 64
-
 /* Relative error allowed for the few float operations around an integer sum. */
 #define ROUNDING 1e-6f
 
@@ -38,7 +35,8 @@ hnsw_code_stride(HnswCode code, uint32_t dim)
 		case HNSW_CODE_F32:
 			return sizeof(float);
 		case HNSW_CODE_SQ8:
-			return (dim + (uint32_t) sizeof(HnswSq8Tail) + CACHE_LINE - 1) & ~(CACHE_LINE - 1u);
+			/* records begin at line boundaries: none touches a line more than it must */
+			return (dim + (uint32_t) sizeof(HnswSq8Tail) + HNSW_LINE - 1) / HNSW_LINE * HNSW_LINE;
 	}
 	return 0;
 }
@@ -129,8 +127,9 @@ hnsw_code_encode(HnswCode code, HnswMetric metric, const float *vector, uint32_t
 }
 
 bool
-hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, uint32_t dim)
+hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, const HnswBasis *basis)
 {
+	uint32_t dim = basis->dim;
 	size_t size =
 		(((size_t) dim * (code == HNSW_CODE_SQ8 ? sizeof(int16_t) : sizeof(float))) + 63) & ~(size_t) 63;
 
@@ -138,6 +137,7 @@ hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, uint32_t dim
 	probe->code = code;
 	probe->metric = metric;
 	probe->dim = dim;
+	probe->basis = *basis;
 	probe->stride = hnsw_code_stride(code, dim);
 	probe->kernels = hnsw_kernels();
 	if (code == HNSW_CODE_SQ8)

@@ -43,13 +43,17 @@ typedef struct HnswProbe
 	float error; /* length of what codes lost */
 
 	/* HNSW_CODE_SQ8: the same for sketches, in eight bits; see sketch.c */
+	HnswBasis basis;
 	int8_t *sketch;
 	uint32_t sketch_blocks;
+	uint32_t sketch_tail;
+	float sketch_base;
 	float sketch_scale;
 	int32_t sketch_sum;
 } HnswProbe;
 
-bool hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, uint32_t dim);
+/* basis: rank 0 for none; what it points at must outlive the probe. */
+bool hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, const HnswBasis *basis);
 void hnsw_probe_free(HnswProbe *probe);
 
 /* vector: finite, for cosine not zero; not kept. */
@@ -102,26 +106,19 @@ hnsw_probe_key(const HnswProbe *p, const float *vector, const uint8_t *record)
 }
 
 static inline uint32_t
-hnsw_sketch_tail(uint32_t dim)
+hnsw_sketch_tail(uint32_t coordinates)
 {
-	return ((dim + 1) / 2 + 3) & ~3u;
+	return ((coordinates + 1) / 2 + 3) & ~3u;
 }
 
 /* The key that the kernel's sum over a sketch stands for. */
 static inline float
 hnsw_sketch_key(const HnswProbe *p, const uint8_t *sketch, int32_t sum)
 {
-	const uint8_t *tail = sketch + hnsw_sketch_tail(p->dim);
+	const uint8_t *tail = sketch + p->sketch_tail;
 	float dot = (float) (2 * sum - p->sketch_sum) * p->sketch_scale * hnsw_load_float(tail);
-	float key;
 
-	if (p->metric == HNSW_COSINE)
-		key = 1 - dot;
-	else if (p->metric == HNSW_IP)
-		key = -dot;
-	else
-		key = p->square + hnsw_load_float(tail + sizeof(float)) - 2 * dot;
-	return hnsw_key_clamp(key);
+	return hnsw_key_clamp(p->sketch_base + hnsw_load_float(tail + sizeof(float)) - dot);
 }
 
 /* The key of a stored vector by its sketch: about hnsw_probe_key(), unbiased, of no known error. */

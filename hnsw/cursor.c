@@ -19,12 +19,47 @@
 #define SPARE 4
 #define SPARE_SHARE 8
 
+/*
+ * Lines asked for before they are needed: about as many as a core can wait for
+ * at once; more would push out what was asked for first.
+ */
+#define LINES_AHEAD 32
+
+static bool
+batch_init(HnswBatch *batch, size_t links)
+{
+	batch->links = malloc((links + 1) * sizeof *batch->links);
+	batch->records = malloc((links + 1) * sizeof *batch->records);
+	batch->keys = malloc((links + 1) * sizeof *batch->keys);
+	return batch->links != NULL && batch->records != NULL && batch->keys != NULL;
+}
+
+static void
+batch_free(HnswBatch *batch)
+{
+	free(batch->links);
+	free(batch->records);
+	free(batch->keys);
+}
+
+/* How many of the records that the walk compares by have LINES_AHEAD lines. */
+static uint32_t
+records_ahead(const HnswSnapshot *s)
+{
+	uint32_t bytes =
+		s->header.code == HNSW_CODE_F32 ? s->header.dim * (uint32_t) sizeof(float) : s->sketch_stride;
+	uint32_t ahead = LINES_AHEAD * HNSW_LINE / bytes;
+
+	return ahead > 0 ? ahead : 1;
+}
+
 HnswStatus
 hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSearchOptions *options,
 				  HnswCursor **out, HnswError *err)
 {
 	const HnswHeader *header = &snapshot->header;
 	HnswMetric metric = (HnswMetric) header->metric;
+	HnswBasis basis;
 	HnswCursor *c;
 	HnswStatus status;
 
@@ -32,6 +67,8 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSe
 	if (options->ef < 1 || options->ef > HNSW_MAX_EF)
 		return hnsw_fail(err, HNSW_INVALID, "ef is %" PRIu32 ", it must be 1 to %d", options->ef,
 						 HNSW_MAX_EF);
+	if (!hnsw_snapshot_basis(snapshot, &basis))
+		return hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged");
 	c = calloc(1, sizeof *c);
 	if (c == NULL)
 		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a search");
@@ -40,10 +77,11 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSe
 	c->pool.expandable = options->ef;
 	c->pool.capacity = options->ef + (header->code == HNSW_CODE_F32 ? 0 : options->ef / SPARE_SHARE + SPARE);
 	c->pool.entries = malloc(((size_t) c->pool.capacity + 1) * sizeof *c->pool.entries);
-	c->links = malloc(snapshot->links0_words * sizeof *c->links);
+	c->ahead = records_ahead(snapshot);
 	c->query = malloc(header->dim * sizeof *c->query);
-	if (c->pool.entries == NULL || c->links == NULL || c->query == NULL ||
-		!hnsw_probe_init(&c->probe, (HnswCode) header->code, metric, header->dim) ||
+	if (c->pool.entries == NULL || c->query == NULL || !batch_init(&c->batch[0], snapshot->links0_words) ||
+		!batch_init(&c->batch[1], snapshot->links0_words) ||
+		!hnsw_probe_init(&c->probe, (HnswCode) header->code, metric, &basis) ||
 		!hnsw_visited_reserve(&c->visited, snapshot->count))
 		status =
 			hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu32 " nodes", snapshot->count);
@@ -177,7 +215,8 @@ hnsw_search_end(HnswCursor *c)
 	free(c->rest.entries);
 	free(c->pending.entries);
 	free(c->ready.entries);
-	free(c->links);
+	batch_free(&c->batch[0]);
+	batch_free(&c->batch[1]);
 	free(c->query);
 	free(c);
 }

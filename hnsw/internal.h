@@ -14,7 +14,8 @@
 #define HNSW_NO_NODE UINT32_MAX
 #define HNSW_MAX_LAYERS 32
 #define HNSW_BLOCK 4096
-#define HNSW_FORMAT_VERSION 2
+#define HNSW_LINE 64 /* bytes of a cache line */
+#define HNSW_FORMAT_VERSION 3
 #define HNSW_MAGIC "vss hnsw"
 
 /*
@@ -27,6 +28,8 @@
  *
  *	LINKS0	n x 2m uint32	neighbours on layer 0, unused slots HNSW_NO_NODE at the end
  *	UPPER	for l = 1 .. layers-1: layer_count[l] x m uint32, likewise
+ *	BASIS	floats			what the coordinates of sketches are, where they are not the
+ *			elements: HnswBasis; none when sketch_rank is 0
  *	SKETCHES n x stride		what the walk reads of each node it meets; by code kind
  *	CODES	n x code_stride	what the search reads of the best it met; by code kind
  *	VECTORS	n x dim float32	as the user stored them
@@ -48,6 +51,7 @@ typedef enum HnswSectionKind
 {
 	HNSW_LINKS0,
 	HNSW_UPPER,
+	HNSW_BASIS,
 	HNSW_SKETCHES,
 	HNSW_CODES,
 	HNSW_VECTORS,
@@ -69,11 +73,11 @@ typedef enum HnswSectionKind
  *
  * Sketches, of hnsw_sketch_stride() bytes; F32 has none.
  *
- *	SQ8		h = (dim + 1) / 2 bytes, element i in the low half of byte i, element
- *			h + i in the high half of it; two float32 from the next multiple of 4
- *			on: the scale (element is about scale * (code - 7.5), of the vector
- *			brought to length one for cosine), the square of the vector's
- *			length; zeros up to a multiple of 64 bytes
+ *	SQ8		of r coordinates, h = (r + 1) / 2 bytes, number i in the low half of
+ *			byte i, number h + i in the high half of it; two float32 from the next
+ *			multiple of 4 on: the scale (a coordinate is about scale * (code -
+ *			7.5)), the vector's own part of the key (sketch.c); zeros up to a
+ *			multiple of 64 bytes
  */
 typedef enum HnswCode
 {
@@ -93,6 +97,8 @@ typedef struct HnswHeader
 	uint64_t seed;
 	uint32_t code;
 	uint32_t code_stride;
+	uint32_t sketch_rank;                  /* coordinates in a sketch; 0: the elements themselves */
+	uint32_t sketch_nodes;                 /* the number of nodes when BASIS was learnt */
 	uint64_t layer_count[HNSW_MAX_LAYERS]; /* [0] is n; non-increasing; 0 above the top */
 	uint8_t token[HNSW_TOKEN_BYTES];
 	uint64_t database_device;
@@ -103,6 +109,21 @@ typedef struct HnswHeader
 	uint8_t code_params[256]; /* by code kind */
 	uint64_t checksum;        /* XXH3-64 of all bytes before it */
 } HnswHeader;
+
+/*
+ * Coordinates for sketches, in memory of somebody else: for a vector x (brought
+ * to length one for cosine), coordinate i is rows[i] . (x - mean).  Rows are
+ * about orthonormal.
+ */
+typedef struct HnswBasis
+{
+	uint32_t dim;
+	uint32_t rank; /* 0: there is none, and coordinates are the elements */
+	float mean_square;
+	const float *mean;
+	const float *rows;   /* rank x dim */
+	const float *offset; /* rows[i] . mean */
+} HnswBasis;
 
 /* ---------- snapshot.c, verify.c ---------- */
 
@@ -184,6 +205,9 @@ hnsw_links0(const HnswSnapshot *s, uint32_t node)
 {
 	return (const uint32_t *) s->section[HNSW_LINKS0] + (size_t) node * s->links0_words;
 }
+
+/* The basis of its sketches, in the map, verified; false: it is corrupt. */
+bool hnsw_snapshot_basis(const HnswSnapshot *s, HnswBasis *basis);
 
 const uint32_t *hnsw_links_upper(const HnswSnapshot *s, uint32_t layer, uint32_t node);
 
@@ -285,6 +309,9 @@ uint32_t hnsw_builder_links(const HnswBuilder *b, uint32_t id, uint32_t layer, c
  */
 HnswCode hnsw_builder_code(const HnswBuilder *b);
 
+/* The basis of the builder's sketches, and the number of nodes that it was learnt from. */
+const HnswBasis *hnsw_builder_basis(const HnswBuilder *b, uint32_t *nodes);
+
 /*
  * The snapshot that the builder was loaded from and reads vectors of, or NULL.
  * When it is found corrupt, the builder has read what nobody wrote and must
@@ -302,11 +329,43 @@ void hnsw_code_encode(HnswCode code, HnswMetric metric, const float *vector, uin
 
 /* ---------- sketch.c ---------- */
 
-/* Bytes of a sketch; 0 where the kind of code has none. */
-uint32_t hnsw_sketch_stride(HnswCode code, uint32_t dim);
+/* Bytes of a sketch of so many coordinates; 0 where the kind of code has none. */
+uint32_t hnsw_sketch_stride(HnswCode code, uint32_t coordinates);
+
+/* The most coordinates that a sketch of so many cache lines holds. */
+uint32_t hnsw_sketch_room(uint32_t lines);
 
 /* Fill one sketch of hnsw_sketch_stride() > 0 bytes from a vector, padding included. */
-void hnsw_sketch_encode(HnswMetric metric, const float *vector, uint32_t dim, void *sketch);
+void hnsw_sketch_encode(HnswMetric metric, const HnswBasis *basis, const float *vector, void *sketch);
+
+/* ---------- basis.c ---------- */
+
+/* A basis has at most as many coordinates as fit in so many cache lines. */
+#define HNSW_BASIS_LINES 8
+#define HNSW_BASIS_RANK_MAX 1008
+
+/* Its length in floats: the mean, the rows, the offsets, the mean's square. */
+size_t hnsw_basis_floats(uint32_t dim, uint32_t rank);
+
+/* The basis that lies at data; data may be NULL where rank is 0. */
+HnswBasis hnsw_basis_at(const float *data, uint32_t dim, uint32_t rank);
+
+/* Vector i of those that a basis is learnt from. */
+typedef const float *(*HnswVectorAt)(void *arg, uint32_t i);
+
+/*
+ * Learn a basis from n vectors.  *data is malloced, or NULL with *rank 0 where
+ * no basis helps: too few vectors, or too many directions.  HNSW_OK or HNSW_NOMEM.
+ */
+HnswStatus hnsw_basis_learn(HnswMetric metric, uint32_t dim, uint32_t n, HnswVectorAt at, void *arg,
+							float **data, uint32_t *rank);
+
+/*
+ * The coordinates of unit * vector; the result is its product with the mean.
+ * The same under every kernel; _fast: nearly the same, in half the time.
+ */
+float hnsw_basis_project(const HnswBasis *basis, const float *vector, double unit, float *out);
+float hnsw_basis_project_fast(const HnswBasis *basis, const float *vector, double unit, float *out);
 
 /* ---------- distance kernels ---------- */
 

@@ -112,8 +112,12 @@ hnsw_builder_load(const HnswSnapshot *s, const HnswTask *task, HnswBuilder **out
 	b->codes.size = b->code_stride;
 	b->sketches.size = s->sketch_stride;
 	b->walk_bytes = (uint32_t) (b->code == HNSW_CODE_F32 ? b->vectors.size : b->sketches.size);
-	if (s->count > 0 && (!hnsw_grow_reserve(&b->nodes, s->count) || !hnsw_grow_reserve(&b->rest, s->count) ||
-						 !hnsw_labels_reserve(&b->labels, s->count)))
+	b->basis_nodes = s->header.sketch_nodes;
+	if (!hnsw_snapshot_basis(s, &b->basis))
+		status = hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged before its first node");
+	else if (s->count > 0 &&
+			 (!hnsw_grow_reserve(&b->nodes, s->count) || !hnsw_grow_reserve(&b->rest, s->count) ||
+			  !hnsw_labels_reserve(&b->labels, s->count)))
 		status = hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %u nodes", s->count);
 	else if (s->count > 0)
 	{

@@ -63,17 +63,14 @@ static inline bool
 hnsw_pool_insert(HnswPool *pool, float key, uint32_t node, HnswPoolEntry *dropped)
 {
 	uint32_t low = 0;
-	uint32_t high = pool->count;
 	bool drops = pool->count == pool->capacity;
 
-	while (low < high)
+	/* a binary search without branches, for nobody could foretell them */
+	for (uint32_t n = pool->count; n > 0; n /= 2)
 	{
-		uint32_t middle = (low + high) / 2;
+		uint32_t half = (n + 1) / 2;
 
-		if (pool->entries[middle].key <= key)
-			low = middle + 1;
-		else
-			high = middle;
+		low += pool->entries[low + half - 1].key <= key ? half : 0;
 	}
 	if (drops)
 		*dropped = pool->entries[--pool->count];

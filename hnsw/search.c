@@ -12,14 +12,10 @@
 
 #define POLL_EVERY 256
 
-/*
- * Records asked for before they are needed.  Where the map is on huge pages, 4
- * or a whole list make no difference; on small pages more than 8 are slower,
- * and so is expanding two nodes together.
- */
-#define PREFETCH_AHEAD 8
+/* The kernels take sketches by fours. */
+#define KEYS_AT_ONCE 4
 
-/* The same for the codes of what the walk found. */
+/* Codes of what the walk found that are asked for before they are needed. */
 #define ADMIT_AHEAD 4
 
 /* Past this share of the nodes, reading the rest in order is cheaper. */
@@ -89,42 +85,61 @@ code_key(const HnswCursor *c, uint32_t node, float *key)
 	return true;
 }
 
-/* The key by which the walk compares; false when the record is not sound. */
-static inline bool
-node_key(const HnswCursor *c, uint32_t node, float *key)
+/*
+ * The keys by which the walk compares a batch, whose first c->ahead records have
+ * been asked for; false when one is not sound.
+ */
+static bool
+batch_keys(const HnswCursor *c, HnswBatch *batch)
 {
-	const uint8_t *sketch = hnsw_sketch(c->snapshot, node);
+	for (uint32_t from = 0; from < batch->count; from += KEYS_AT_ONCE)
+	{
+		uint32_t to = from + KEYS_AT_ONCE < batch->count ? from + KEYS_AT_ONCE : batch->count;
 
-	if (c->probe.code == HNSW_CODE_F32)
-		return code_key(c, node, key);
-	if (!hnsw_touch(c->snapshot, sketch, c->snapshot->sketch_stride))
-		return false;
-	*key = hnsw_probe_sketch_key(&c->probe, sketch);
+		for (uint32_t i = from + c->ahead; i < to + c->ahead && i < batch->count; i++)
+			prefetch_node(c, batch->links[i]);
+		for (uint32_t i = from; i < to; i++)
+		{
+			if (c->probe.code == HNSW_CODE_F32)
+			{
+				if (!code_key(c, batch->links[i], &batch->keys[i]))
+					return false;
+				continue;
+			}
+			batch->records[i] = hnsw_sketch(c->snapshot, batch->links[i]);
+			if (!hnsw_touch(c->snapshot, batch->records[i], c->snapshot->sketch_stride))
+				return false;
+		}
+		if (c->probe.code != HNSW_CODE_F32)
+			hnsw_probe_sketch_keys(&c->probe, batch->records + from, to - from, batch->keys + from);
+	}
 	return true;
 }
 
-static inline void
+/* Put a node into the pool, or the rest; there is room for two more.  True: into the pool. */
+static inline bool
 found(HnswCursor *c, float key, uint32_t node)
 {
-	HnswPoolEntry dropped;
+	HnswPoolEntry dropped = {0};
+	bool accepted = hnsw_pool_accepts(&c->pool, key);
 
-	if (!hnsw_pool_accepts(&c->pool, key))
-	{
+	if (!accepted)
 		c->rest.entries[c->rest.count++] = (HnswHeapEntry){key, node};
-		return;
-	}
-	if (hnsw_pool_insert(&c->pool, key, node, &dropped))
+	else if (hnsw_pool_insert(&c->pool, key, node, &dropped))
 		c->rest.entries[c->rest.count++] = (HnswHeapEntry){dropped.key, dropped.node};
+	return accepted;
 }
 
 /*
  * Read a list of at most max links, all to nodes below members; those not met
- * before go to c->links, marked.
+ * before go to the batch, marked, and the first of them are asked for.
  */
 static HnswStatus
-unmet_links(HnswCursor *c, const uint32_t *links, size_t max, uint64_t members, uint32_t *count)
+unmet_links(HnswCursor *c, const uint32_t *links, size_t max, uint64_t members, HnswBatch *batch)
 {
-	*count = 0;
+	uint32_t count = 0;
+
+	batch->count = 0;
 	if (!hnsw_touch(c->snapshot, links, max * sizeof *links))
 		return HNSW_CORRUPT;
 	for (size_t i = 0; i < max; i++)
@@ -135,11 +150,29 @@ unmet_links(HnswCursor *c, const uint32_t *links, size_t max, uint64_t members, 
 			break;
 		if (to >= members)
 			return corrupt(c);
-		if (hnsw_visited_insert(&c->visited, to))
-			c->links[(*count)++] = to;
+		batch->links[count] = to;
+		count += hnsw_visited_insert(&c->visited, to);
 	}
+	batch->count = count;
+	for (uint32_t i = 0; i < count && i < c->ahead; i++)
+		prefetch_node(c, batch->links[i]);
 	c->stats.nodes_visited++;
-	return hnsw_heap_reserve(&c->rest, *count) ? HNSW_OK : HNSW_NOMEM;
+	return HNSW_OK;
+}
+
+/* Find the nodes of a batch: to the pool with them, or the rest. */
+static HnswStatus
+find(HnswCursor *c, HnswBatch *batch)
+{
+	if (!hnsw_heap_reserve(&c->rest, batch->count))
+		return HNSW_NOMEM;
+	if (!batch_keys(c, batch))
+		return HNSW_CORRUPT;
+	for (uint32_t i = 0; i < batch->count; i++)
+		if (found(c, batch->keys[i], batch->links[i]) &&
+			c->pool.entries[c->pool.next].node == batch->links[i])
+			prefetch_links(c, batch->links[i]);
+	return poll_interrupt(c, batch->count);
 }
 
 /*
@@ -150,15 +183,19 @@ static HnswStatus
 descend(HnswCursor *c)
 {
 	const HnswSnapshot *s = c->snapshot;
+	HnswBatch *batch = &c->batch[0];
 	uint32_t node = 0;
 	float best;
 
-	if (!node_key(c, 0, &best))
+	batch->links[0] = 0;
+	batch->count = 1;
+	hnsw_visited_insert(&c->visited, 0);
+	if (!batch_keys(c, batch))
 		return HNSW_CORRUPT;
 	if (!hnsw_heap_reserve(&c->rest, 1))
 		return HNSW_NOMEM;
 	c->stats.distances_computed++;
-	hnsw_visited_insert(&c->visited, 0);
+	best = batch->keys[0];
 	found(c, best, 0);
 	for (uint32_t layer = s->layers - 1; layer > 0; layer--)
 	{
@@ -166,64 +203,60 @@ descend(HnswCursor *c)
 
 		do
 		{
-			const uint32_t *links = hnsw_links_upper(s, layer, node);
-			uint32_t count;
-			HnswStatus status = unmet_links(c, links, s->header.m, s->header.layer_count[layer], &count);
+			HnswStatus status = unmet_links(c, hnsw_links_upper(s, layer, node), s->header.m,
+											s->header.layer_count[layer], batch);
 
-			from = node;
-			for (uint32_t i = 0; i < count && status == HNSW_OK; i++)
-				prefetch_node(c, c->links[i]);
-			for (uint32_t i = 0; i < count && status == HNSW_OK; i++)
-			{
-				float key;
-
-				if (!node_key(c, c->links[i], &key))
-					return HNSW_CORRUPT;
-				found(c, key, c->links[i]);
-				if (key < best)
-				{
-					best = key;
-					node = c->links[i];
-				}
-			}
 			if (status == HNSW_OK)
-				status = poll_interrupt(c, count);
+				status = find(c, batch);
 			if (status != HNSW_OK)
 				return status;
+			from = node;
+			for (uint32_t i = 0; i < batch->count; i++)
+				if (batch->keys[i] < best)
+				{
+					best = batch->keys[i];
+					node = batch->links[i];
+				}
 		} while (node != from);
 	}
 	return HNSW_OK;
 }
 
-/* Read a node's links and find its neighbours. */
+/*
+ * Expand what there is to expand.  The neighbours of one node are compared while
+ * those of the next are on their way from memory; so the next node is chosen one
+ * step early, which costs a few expansions and saves most of the waiting.
+ */
 static HnswStatus
-expand(HnswCursor *c, uint32_t node)
+walk(HnswCursor *c)
 {
 	const HnswSnapshot *s = c->snapshot;
-	uint32_t count;
-	HnswStatus status = unmet_links(c, hnsw_links0(s, node), s->links0_words, s->count, &count);
+	HnswBatch *now = &c->batch[0];
+	HnswBatch *ahead = &c->batch[1];
+	HnswStatus status = HNSW_OK;
 
-	if (status != HNSW_OK)
-		return status;
-	for (uint32_t i = 0; i < count && i < PREFETCH_AHEAD; i++)
-		prefetch_node(c, c->links[i]);
-
-	/* unless something nearer is found now, this list is the next to be read */
-	if (c->pool.next < c->pool.count)
-		prefetch_links(c, c->pool.entries[c->pool.next].node);
-	for (uint32_t i = 0; i < count; i++)
+	now->count = 0;
+	while (status == HNSW_OK)
 	{
-		float key;
+		HnswBatch *swap = now;
+		HnswCandidate at;
+		bool more = hnsw_pool_pop(&c->pool, &at);
 
-		if (i + PREFETCH_AHEAD < count)
-			prefetch_node(c, c->links[i + PREFETCH_AHEAD]);
-		if (!node_key(c, c->links[i], &key))
-			return HNSW_CORRUPT;
-		found(c, key, c->links[i]);
-		if (c->pool.next < c->pool.count && c->pool.entries[c->pool.next].node == c->links[i])
-			prefetch_links(c, c->links[i]);
+		ahead->count = 0;
+		if (more)
+			status = unmet_links(c, hnsw_links0(s, at.node), s->links0_words, s->count, ahead);
+		else if (now->count == 0)
+			break;
+
+		/* unless something nearer is found now, this list is the next to be read */
+		if (c->pool.next < c->pool.count)
+			prefetch_links(c, c->pool.entries[c->pool.next].node);
+		if (status == HNSW_OK)
+			status = find(c, now);
+		now = ahead;
+		ahead = swap;
 	}
-	return poll_interrupt(c, count);
+	return status;
 }
 
 /* The pool of the next round: the entry point, or the best of the rest. */
@@ -286,11 +319,10 @@ admit(HnswCursor *c, uint32_t node)
 static HnswStatus
 run_round(HnswCursor *c)
 {
-	HnswCandidate at;
 	HnswStatus status = begin_round(c);
 
-	while (status == HNSW_OK && hnsw_pool_pop(&c->pool, &at))
-		status = expand(c, at.node);
+	if (status == HNSW_OK)
+		status = walk(c);
 	for (uint32_t i = 0; i < c->pool.count && i < ADMIT_AHEAD; i++)
 		prefetch_code(c, c->pool.entries[i].node);
 	for (uint32_t i = 0; i < c->pool.count && status == HNSW_OK; i++)

@@ -23,6 +23,15 @@
 #include "pool.h"
 #include "visited.h"
 
+/* Nodes just met, not compared yet. */
+typedef struct HnswBatch
+{
+	uint32_t count; /* of all three; room for 2m + 1 */
+	uint32_t *links;
+	const uint8_t **records; /* their sketches, where there are any */
+	float *keys;
+} HnswBatch;
+
 struct HnswCursor
 {
 	const HnswSnapshot *snapshot;
@@ -42,7 +51,8 @@ struct HnswCursor
 	HnswHeap rest;    /* by key; a heap only after hnsw_heap_build */
 	HnswHeap pending; /* by the least true key there can be */
 	HnswHeap ready;   /* by exact distance */
-	uint32_t *links;  /* 2m: unvisited neighbours of the node at hand */
+	HnswBatch batch[2];
+	uint32_t ahead; /* records to be asked for before they are needed, > 0 */
 };
 
 /*

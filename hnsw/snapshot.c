@@ -47,6 +47,13 @@ code_name(HnswCode code)
 	return "unknown";
 }
 
+/* In a sketch. */
+static uint32_t
+coordinates(const HnswHeader *h)
+{
+	return h->sketch_rank > 0 ? h->sketch_rank : h->dim;
+}
+
 bool
 hnsw_layout(HnswHeader *header)
 {
@@ -64,7 +71,8 @@ hnsw_layout(HnswHeader *header)
 	 */
 	bytes[HNSW_LINKS0] = n * 2 * header->m * sizeof(uint32_t);
 	bytes[HNSW_UPPER] = upper * header->m * sizeof(uint32_t);
-	bytes[HNSW_SKETCHES] = n * hnsw_sketch_stride((HnswCode) header->code, header->dim);
+	bytes[HNSW_BASIS] = hnsw_basis_floats(header->dim, header->sketch_rank) * sizeof(float);
+	bytes[HNSW_SKETCHES] = n * hnsw_sketch_stride((HnswCode) header->code, coordinates(header));
 	bytes[HNSW_CODES] = n * header->code_stride;
 	bytes[HNSW_VECTORS] = n * header->dim * sizeof(float);
 	bytes[HNSW_LABELS] = n * sizeof(int64_t);
@@ -97,6 +105,9 @@ header_is_possible(const HnswHeader *h)
 	if (h->ef_construction < 1 || h->ef_construction > HNSW_MAX_EF)
 		return false;
 	if (h->code_stride != hnsw_code_stride(h->code, h->dim))
+		return false;
+	if (h->sketch_rank > HNSW_BASIS_RANK_MAX || h->sketch_rank > h->dim ||
+		(h->sketch_rank > 0 && h->code != HNSW_CODE_SQ8))
 		return false;
 	if (h->layer_count[0] > HNSW_MAX_NODES)
 		return false;
@@ -171,7 +182,7 @@ fill_in(HnswSnapshot *s)
 	for (int i = 0; i < HNSW_SECTIONS; i++)
 		s->section[i] = s->base + h->section_offset[i];
 	s->count = (uint32_t) h->layer_count[0];
-	s->sketch_stride = hnsw_sketch_stride((HnswCode) h->code, h->dim);
+	s->sketch_stride = hnsw_sketch_stride((HnswCode) h->code, coordinates(h));
 	s->links0_words = 2 * (size_t) h->m;
 	for (int l = 0; l < HNSW_MAX_LAYERS; l++)
 	{
@@ -317,6 +328,17 @@ const uint32_t *
 hnsw_links_upper(const HnswSnapshot *s, uint32_t layer, uint32_t node)
 {
 	return (const uint32_t *) s->section[HNSW_UPPER] + s->upper_words[layer] + (size_t) node * s->header.m;
+}
+
+bool
+hnsw_snapshot_basis(const HnswSnapshot *s, HnswBasis *basis)
+{
+	size_t bytes = hnsw_basis_floats(s->header.dim, s->header.sketch_rank) * sizeof(float);
+	bool sound = bytes == 0 || hnsw_touch(s, s->section[HNSW_BASIS], bytes);
+
+	*basis = hnsw_basis_at((const float *) s->section[HNSW_BASIS], s->header.dim,
+						   sound ? s->header.sketch_rank : 0);
+	return sound;
 }
 
 HnswStatus

@@ -31,6 +31,9 @@
  */
 #define BUFFER_BYTES (512 * HNSW_BLOCK)
 
+/* A basis is learnt anew when there are so many times more nodes. */
+#define BASIS_GROWTH 4
+
 /* ---------- a file written block by block ---------- */
 
 /* After a failure everything is a no-op, so that callers check status once. */
@@ -134,7 +137,61 @@ typedef struct Image
 	HnswHeader header;
 	uint32_t *order; /* nodes by rising label */
 	uint32_t *row;   /* 2m links */
+	void *sketch;    /* one */
+	HnswBasis basis;
+	uint32_t basis_nodes;
+	float *learnt; /* the basis, where it is new; owned */
 } Image;
+
+static uint32_t
+sketch_stride_of(const Image *image)
+{
+	uint32_t rank = image->basis.rank;
+
+	return hnsw_sketch_stride(hnsw_builder_code(image->builder), rank > 0 ? rank : image->params->dim);
+}
+
+static const float *
+vector_of_node(void *arg, uint32_t node)
+{
+	const Image *image = arg;
+
+	return hnsw_builder_vector(image->builder, image->numbering.builder_id[node]);
+}
+
+/*
+ * The builder's own basis serves on, so that a merge need not make all sketches
+ * anew, until there are many more vectors than those that it was learnt from.
+ */
+static HnswStatus
+choose_basis(Image *image, HnswError *err)
+{
+	uint32_t n = image->numbering.count;
+	uint32_t rank;
+
+	image->basis = *hnsw_builder_basis(image->builder, &image->basis_nodes);
+	if (hnsw_builder_code(image->builder) != HNSW_CODE_SQ8 || n / BASIS_GROWTH < image->basis_nodes)
+		return HNSW_OK;
+	if (hnsw_basis_learn(image->params->metric, image->params->dim, n, vector_of_node, image, &image->learnt,
+						 &rank) != HNSW_OK)
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for what %u vectors have in common", n);
+	image->basis = hnsw_basis_at(image->learnt, image->params->dim, rank);
+	image->basis_nodes = n;
+	return HNSW_OK;
+}
+
+/* The sketch of a builder's node; copied where the builder has it already. */
+static const void *
+sketch_of(const Image *image, uint32_t id)
+{
+	uint32_t nodes;
+
+	if (image->basis.mean == hnsw_builder_basis(image->builder, &nodes)->mean)
+		return hnsw_builder_sketch(image->builder, id);
+	hnsw_sketch_encode(image->params->metric, &image->basis, hnsw_builder_vector(image->builder, id),
+					   image->sketch);
+	return image->sketch;
+}
 
 static HnswStatus
 make_header(Image *image, const HnswWriteOptions *options, HnswError *err)
@@ -153,6 +210,8 @@ make_header(Image *image, const HnswWriteOptions *options, HnswError *err)
 	h->seed = p->seed;
 	h->code = (uint32_t) hnsw_builder_code(image->builder);
 	h->code_stride = hnsw_code_stride((HnswCode) h->code, p->dim);
+	h->sketch_rank = image->basis.rank;
+	h->sketch_nodes = image->basis_nodes;
 	if (h->code_stride == 0)
 		return hnsw_fail(err, HNSW_INVALID, "the graph asks for code kind %u, which cannot be written",
 						 h->code);
@@ -202,7 +261,7 @@ put_sections(Stream *s, const Image *image)
 	const HnswHeader *h = &image->header;
 	const uint32_t *id = image->numbering.builder_id;
 	uint32_t n = image->numbering.count;
-	uint32_t sketch_stride = hnsw_sketch_stride((HnswCode) h->code, h->dim);
+	uint32_t sketch_stride = sketch_stride_of(image);
 
 	stream_put(s, h, sizeof(*h));
 	stream_pad(s, 0);
@@ -214,8 +273,11 @@ put_sections(Stream *s, const Image *image)
 		for (uint32_t node = 0; node < h->layer_count[layer] && s->status == HNSW_OK; node++)
 			put_links(s, image, node, layer, h->m);
 	stream_pad(s, 0);
+	if (image->basis.rank > 0)
+		stream_put(s, image->basis.mean, hnsw_basis_floats(h->dim, image->basis.rank) * sizeof(float));
+	stream_pad(s, 0);
 	for (uint32_t node = 0; node < n && sketch_stride > 0 && s->status == HNSW_OK; node++)
-		stream_put(s, hnsw_builder_sketch(image->builder, id[node]), sketch_stride);
+		stream_put(s, sketch_of(image, id[node]), sketch_stride);
 	stream_pad(s, 0);
 	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
 		stream_put(s, hnsw_builder_code_record(image->builder, id[node]), h->code_stride);
@@ -290,6 +352,8 @@ write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptio
 	if (status == HNSW_OK)
 		status = hnsw_number(builder, task, &image.numbering, err);
 	if (status == HNSW_OK)
+		status = choose_basis(&image, err);
+	if (status == HNSW_OK)
 		status = make_header(&image, options, err);
 	if (status != HNSW_OK)
 		goto cleanup;
@@ -300,7 +364,9 @@ write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptio
 	stream.sums = calloc((size_t) stream.summed + 1, sizeof(*stream.sums));
 	image.order = malloc(((size_t) image.numbering.count + 1) * sizeof(*image.order));
 	image.row = malloc(2 * (size_t) image.header.m * sizeof(*image.row));
-	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL)
+	image.sketch = malloc(sketch_stride_of(&image) + 1);
+	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL ||
+		image.sketch == NULL)
 	{
 		status = hnsw_fail(err, HNSW_NOMEM, "out of memory while writing graph file \"%s\"", name);
 		goto cleanup;
@@ -330,6 +396,8 @@ cleanup:
 	free(stream.sums);
 	free(image.order);
 	free(image.row);
+	free(image.sketch);
+	free(image.learnt);
 	hnsw_numbering_free(&image.numbering);
 	return status;
 }

@@ -49,7 +49,8 @@ static int
 setup(void **state)
 {
 	State *s = calloc(1, sizeof(*s));
-	BridgeHost host = {.file_mode = -1};
+	/* one thread: the same graph every time, whatever damage_under_a_stream() will hit */
+	BridgeHost host = {.build_threads = 1, .file_mode = -1};
 	Set *rows = set_clustered(ROWS, DIM, SHAPE, 1);
 
 	s->folder = make_folder();

@@ -226,6 +226,7 @@ codes_bracket_the_truth(void **state)
 			for (HnswMetric metric = HNSW_COSINE; metric <= HNSW_IP; metric++)
 			{
 				uint32_t dim = dims[d];
+				HnswBasis plain = hnsw_basis_at(NULL, dim, 0);
 				uint32_t stride = hnsw_code_stride(HNSW_CODE_SQ8, dim);
 				float *a = malloc(dim * sizeof *a);
 				float *b = malloc(dim * sizeof *b);
@@ -253,7 +254,7 @@ codes_bracket_the_truth(void **state)
 				}
 				assert_ok(hnsw_set_kernel(HNSW_KERNEL_AUTO));
 				hnsw_code_encode(HNSW_CODE_SQ8, metric, b, dim, record);
-				assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, dim));
+				assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, &plain));
 				hnsw_probe_set(&probe, a);
 				key = hnsw_probe_key(&probe, NULL, record);
 				slack = hnsw_probe_slack(&probe, record, (float) key);
@@ -344,6 +345,7 @@ sketches_estimate_without_bias(void **state)
 		for (HnswMetric metric = HNSW_COSINE; metric <= HNSW_IP; metric++)
 		{
 			uint32_t dim = dims[d];
+			HnswBasis plain = hnsw_basis_at(NULL, dim, 0);
 			uint32_t stride = hnsw_sketch_stride(HNSW_CODE_SQ8, dim);
 			float *a = malloc(dim * sizeof *a);
 			float *b = malloc(dim * sizeof *b);
@@ -354,7 +356,7 @@ sketches_estimate_without_bias(void **state)
 			HnswProbe probe;
 
 			assert_true(stride % 64 == 0);
-			assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, dim));
+			assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, &plain));
 			for (int round = 0; round < ROUNDS; round++)
 			{
 				double unit;
@@ -371,11 +373,11 @@ sketches_estimate_without_bias(void **state)
 				unit = metric == HNSW_COSINE ? 1 : hnsw_norm(a, dim) * hnsw_norm(b, dim);
 				unit *= metric == HNSW_L2 ? 2 : 1;
 				assert_ok(hnsw_set_kernel(HNSW_KERNEL_PORTABLE));
-				hnsw_sketch_encode(metric, b, dim, again);
+				hnsw_sketch_encode(metric, &plain, b, again);
 				hnsw_probe_set(&probe, a);
 				key = hnsw_probe_sketch_key(&probe, again);
 				assert_ok(hnsw_set_kernel(HNSW_KERNEL_AUTO));
-				hnsw_sketch_encode(metric, b, dim, sketch);
+				hnsw_sketch_encode(metric, &plain, b, sketch);
 				assert_memory_equal(sketch, again, stride);
 				hnsw_probe_set(&probe, a);
 				assert_true(hnsw_probe_sketch_key(&probe, sketch) == key);
@@ -407,6 +409,7 @@ sketches_of_odd_vectors(void **state)
 	float a[DIM];
 	float b[DIM];
 	uint8_t sketch[64];
+	HnswBasis plain = hnsw_basis_at(NULL, DIM, 0);
 	HnswProbe probe;
 
 	(void) state;
@@ -414,7 +417,7 @@ sketches_of_odd_vectors(void **state)
 	assert_int_equal(hnsw_sketch_stride(HNSW_CODE_F32, DIM), 0);
 	for (HnswMetric metric = HNSW_COSINE; metric <= HNSW_IP; metric++)
 	{
-		assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, DIM));
+		assert_true(hnsw_probe_init(&probe, HNSW_CODE_SQ8, metric, &plain));
 		for (size_t x = 0; x < sizeof values / sizeof *values; x++)
 			for (size_t y = 0; y < sizeof values / sizeof *values; y++)
 			{
@@ -423,7 +426,7 @@ sketches_of_odd_vectors(void **state)
 					a[i] = i == 7 ? values[x] : 0;
 					b[i] = i % 2 ? values[y] : -values[y];
 				}
-				hnsw_sketch_encode(metric, b, DIM, sketch);
+				hnsw_sketch_encode(metric, &plain, b, sketch);
 				hnsw_probe_set(&probe, a);
 				assert_true(isfinite(hnsw_probe_sketch_key(&probe, sketch)));
 
