@@ -25,8 +25,8 @@
  *			WHERE r0.rowid = v.k1
  *
  * In these spellings SQLite finds all rows before it changes the first, and
- * changes each of them once.  It would not in UPDATE ... WHERE EXISTS: there,
- * before 3.41 or so, the subquery sees rows that are changed already.
+ * changes each of them once.  It would not in UPDATE ... WHERE EXISTS: SQLite
+ * 3.40 runs the subquery while it updates, and finds rows changed already.
  */
 #include "postgres.h"
 

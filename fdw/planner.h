@@ -5,9 +5,9 @@
  * The split is by question: which ways are there to read a relation (paths.c,
  * knn_path.c, join_path.c, upper_path.c,
  * order_path.c), which plans do they become (paths.c,
- * knn_plan.c, remote_plan.c), what do they cost (cost.c, unique.c, analyze.c),
+ * knn_plan.c, remote_plan.c, direct_plan.c), what do they cost (cost.c, unique.c, analyze.c),
  * what means the same in SQLite (column_class.c, shippable.c,
- * function_map.c, readers.c), how is it spelled (deparse.c,
+ * function_map.c, readers.c, assign.c), how is it spelled (deparse.c,
  * deparse_select.c, compared.c), how are rows fetched (scan.c, knn.c, drain.c), what does
  * EXPLAIN say (explain.c).
  */

@@ -543,8 +543,8 @@ node_class(ShipContext *context, Expr *expr)
 		case T_RelabelType:
 		{
 			RelabelType *relabel = (RelabelType *) expr;
-			VssClass class = expr_class(context, relabel->arg);
 
+			class = expr_class(context, relabel->arg);
 			return class == vssfdw_type_class(relabel->resulttype) ? class : VSS_CLASS_NONE;
 		}
 
