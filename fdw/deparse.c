@@ -9,9 +9,6 @@
  * conversion of decimal digits to a double is not always the nearest one.
  * Parameters carry explicit numbers, ?1, ?2, ..., in the order in which they
  * enter VssDeparse.params.
- *
- * Lists of conditions are written as balanced trees, as SQLite limits the depth
- * of an expression, and a chain of a thousand ORs is a thousand deep.
  */
 #include "postgres.h"
 
@@ -301,39 +298,6 @@ put_array_op(VssDeparse *context, ScalarArrayOpExpr *op)
 	appendStringInfoString(buf, ")))");
 }
 
-/* conds from..to joined by word, as a balanced tree. */
-static void
-put_tree(VssDeparse *context, List *conds, int from, int to, const char *word)
-{
-	if (to - from == 1)
-	{
-		Expr *expr = list_nth(conds, from);
-
-		if (IsA(expr, RestrictInfo))
-			expr = ((RestrictInfo *) expr)->clause;
-		vssfdw_deparse_expr(context, expr);
-	}
-	else if (to - from <= 100)
-	{
-		for (int i = from; i < to; i++)
-		{
-			if (i > from)
-				appendStringInfo(context->buf, " %s ", word);
-			put_tree(context, conds, i, i + 1, word);
-		}
-	}
-	else
-	{
-		int middle = from + (to - from) / 2;
-
-		appendStringInfoChar(context->buf, '(');
-		put_tree(context, conds, from, middle, word);
-		appendStringInfo(context->buf, ") %s (", word);
-		put_tree(context, conds, middle, to, word);
-		appendStringInfoChar(context->buf, ')');
-	}
-}
-
 static void
 put_bool_expr(VssDeparse *context, BoolExpr *expr)
 {
@@ -347,7 +311,7 @@ put_bool_expr(VssDeparse *context, BoolExpr *expr)
 	else
 	{
 		appendStringInfoChar(buf, '(');
-		put_tree(context, expr->args, 0, list_length(expr->args), expr->boolop == AND_EXPR ? "AND" : "OR");
+		vssfdw_deparse_list(context, expr->args, expr->boolop == AND_EXPR ? "AND" : "OR");
 	}
 	appendStringInfoChar(buf, ')');
 }
@@ -371,89 +335,6 @@ boolean_test_sql(BoolTestType type)
 			return "IS NOT NULL";
 	}
 	elog(ERROR, "unknown kind of boolean test: %d", (int) type);
-}
-
-static const char *
-aggregate_name(Oid function)
-{
-	switch (function)
-	{
-		case F_COUNT_:
-		case F_COUNT_ANY:
-			return "count";
-		case F_MIN_INT2:
-		case F_MIN_INT4:
-		case F_MIN_INT8:
-		case F_MIN_FLOAT4:
-		case F_MIN_FLOAT8:
-		case F_MIN_TEXT:
-		case F_MIN_DATE:
-		case F_MIN_TIME:
-		case F_MIN_TIMESTAMP:
-		case F_MIN_TIMESTAMPTZ:
-		case F_MIN_NUMERIC:
-		case F_BOOL_AND:
-		case F_EVERY:
-			return "min";
-		case F_MAX_INT2:
-		case F_MAX_INT4:
-		case F_MAX_INT8:
-		case F_MAX_FLOAT4:
-		case F_MAX_FLOAT8:
-		case F_MAX_TEXT:
-		case F_MAX_DATE:
-		case F_MAX_TIME:
-		case F_MAX_TIMESTAMP:
-		case F_MAX_TIMESTAMPTZ:
-		case F_MAX_NUMERIC:
-		case F_BOOL_OR:
-			return "max";
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-		case F_SUM_INT8:
-			return "vss_sum";
-		case F_AVG_INT2:
-		case F_AVG_INT4:
-		case F_AVG_INT8:
-			return "vss_avg";
-		case F_SUM_NUMERIC:
-			return "vss_numeric_sum";
-		case F_AVG_NUMERIC:
-			return "vss_numeric_avg";
-		default:
-			elog(ERROR, "aggregate %u has no counterpart in SQLite", function);
-	}
-}
-
-/* A column for a function that reads it by itself. */
-static void
-put_stored(VssDeparse *context, Expr *expr)
-{
-	while (IsA(expr, RelabelType))
-		expr = ((RelabelType *) expr)->arg;
-	vssfdw_deparse_column(context, castNode(Var, expr));
-	appendStringInfoString(context->buf, vssfdw_var_column(context->root, (Var *) expr)->reader_args);
-}
-
-static void
-put_aggregate(VssDeparse *context, Aggref *agg)
-{
-	StringInfo buf = context->buf;
-
-	appendStringInfo(buf, "%s(%s", aggregate_name(agg->aggfnoid), agg->aggdistinct != NIL ? "DISTINCT " : "");
-	if (agg->aggfnoid == F_COUNT_)
-		appendStringInfoChar(buf, '*');
-	else if (agg->aggfnoid == F_SUM_NUMERIC || agg->aggfnoid == F_AVG_NUMERIC)
-		put_stored(context, linitial_node(TargetEntry, agg->args)->expr);
-	else
-		vssfdw_deparse_expr(context, linitial_node(TargetEntry, agg->args)->expr);
-	appendStringInfoChar(buf, ')');
-	if (agg->aggfilter != NULL)
-	{
-		appendStringInfoString(buf, " FILTER (WHERE ");
-		vssfdw_deparse_expr(context, agg->aggfilter);
-		appendStringInfoChar(buf, ')');
-	}
 }
 
 void
@@ -547,11 +428,11 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 			if (vssfdw_is_numeric_sum((Aggref *) expr))
 			{
 				appendStringInfoString(buf, "vss_numeric(");
-				put_aggregate(context, (Aggref *) expr);
+				vssfdw_deparse_aggregate(context, (Aggref *) expr);
 				appendStringInfoChar(buf, ')');
 			}
 			else
-				put_aggregate(context, (Aggref *) expr);
+				vssfdw_deparse_aggregate(context, (Aggref *) expr);
 			break;
 
 		case T_ScalarArrayOpExpr:
@@ -577,114 +458,5 @@ vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 
 		default:
 			elog(ERROR, "node of type %d cannot be written for SQLite", (int) nodeTag(expr));
-	}
-}
-
-/* Digits after the point that a result of type numeric shows, -1: as many as it needs. */
-static int
-shown_scale(Expr *expr)
-{
-	int32 typmod;
-
-	/* the extreme of a column */
-	if (IsA(expr, Aggref))
-		expr = linitial_node(TargetEntry, ((Aggref *) expr)->args)->expr;
-	typmod = exprTypmod((Node *) expr);
-	return typmod >= (int32) VARHDRSZ ? Max(vssfdw_numeric_scale(typmod), 0) : -1;
-}
-
-void
-vssfdw_deparse_result(VssDeparse *context, Expr *expr)
-{
-	const char *writer;
-	int scale = -1;
-
-	if (IsA(expr, Aggref) && (vssfdw_is_numeric_sum((Aggref *) expr) || vssfdw_is_average((Aggref *) expr)))
-	{
-		put_aggregate(context, (Aggref *) expr);
-		return;
-	}
-	switch (vssfdw_expr_class(context->root, context->rel, expr))
-	{
-		case VSS_CLASS_DATE:
-			writer = "vss_date_text(";
-			break;
-		case VSS_CLASS_TIMESTAMP:
-		case VSS_CLASS_TIMESTAMPTZ:
-			writer = "vss_timestamp_text(";
-			break;
-		case VSS_CLASS_TIME:
-			writer = "vss_time_text(";
-			break;
-		case VSS_CLASS_NUMERIC:
-			writer = "vss_numeric_text(";
-			scale = shown_scale(expr);
-			break;
-		default:
-			vssfdw_deparse_expr(context, expr);
-			return;
-	}
-	appendStringInfoString(context->buf, writer);
-	vssfdw_deparse_expr(context, expr);
-	if (scale >= 0)
-		appendStringInfo(context->buf, ", %d", scale);
-	appendStringInfoChar(context->buf, ')');
-}
-
-/* Callback: whether some column is read by a function. */
-static bool
-calls_reader(Node *node, void *root)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var))
-	{
-		const VssPlanColumn *column = vssfdw_var_column(root, (Var *) node);
-
-		return column != NULL && column->reader != NULL;
-	}
-	if (IsA(node, RestrictInfo))
-		node = (Node *) ((RestrictInfo *) node)->clause;
-	return expression_tree_walker(node, calls_reader, root);
-}
-
-/*
- * SQLite tests conditions in the order in which they are written, those that an
- * index answers aside: readers, which cost a call and may fail, come last.
- */
-void
-vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds)
-{
-	List *bare = NIL;
-	List *reading = NIL;
-	ListCell *cell;
-
-	if (conds == NIL)
-		return;
-	foreach (cell, conds)
-	{
-		if (calls_reader(lfirst(cell), context->root))
-			reading = lappend(reading, lfirst(cell));
-		else
-			bare = lappend(bare, lfirst(cell));
-	}
-	conds = list_concat(bare, reading);
-	appendStringInfo(context->buf, " %s ", word);
-	if (strcmp(word, "HAVING") != 0)
-		vssfdw_deparse_bounds(context, conds);
-	put_tree(context, conds, 0, list_length(conds), "AND");
-}
-
-void
-vssfdw_deparse_guesses(VssDeparse *context, const char *word, List *conds)
-{
-	ListCell *cell;
-
-	foreach (cell, conds)
-	{
-		appendStringInfo(context->buf, " %s (", word);
-		vssfdw_deparse_expr(context, lfirst(cell));
-		appendStringInfoString(context->buf, ") IS NOT FALSE");
-		word = "AND";
 	}
 }

@@ -3,13 +3,13 @@
  *		What the files share that plan, scan and explain.
  *
  * The split is by question: which ways are there to read a relation (paths.c,
- * knn_path.c, join_path.c, upper_path.c,
- * order_path.c), which plans do they become (paths.c,
- * knn_plan.c, remote_plan.c, direct_plan.c), what do they cost (cost.c, unique.c, analyze.c),
- * what means the same in SQLite (column_class.c, shippable.c,
- * function_map.c, readers.c, assign.c), how is it spelled (deparse.c,
- * deparse_select.c, compared.c), how are rows fetched (scan.c, knn.c, drain.c), what does
- * EXPLAIN say (explain.c).
+ * knn_path.c, join_path.c, upper_path.c, order_path.c), which plans do they
+ * become (paths.c, knn_plan.c, remote_plan.c, direct_plan.c), what do they cost
+ * (cost.c, unique.c, analyze.c), what means the same in SQLite (column_class.c,
+ * shippable.c, shippable_upper.c, function_map.c, and the functions of readers.c,
+ * decimal.c, assign.c and their like), how is it spelled (deparse.c, deparse_aggregate.c,
+ * deparse_conds.c, deparse_select.c, compared.c, bounds.c), how are rows fetched
+ * (scan.c, knn.c, drain.c), what does EXPLAIN say (explain.c).
  */
 #ifndef VSS_PLANNER_H
 #define VSS_PLANNER_H
@@ -409,11 +409,21 @@ struct VssDeparse
 /* An expression found shippable. */
 void vssfdw_deparse_expr(VssDeparse *context, Expr *expr);
 
-/* The same as a result, in a form that is read back. */
-void vssfdw_deparse_result(VssDeparse *context, Expr *expr);
-
 /* The bare column, as it is fetched. */
 void vssfdw_deparse_column(VssDeparse *context, Var *var);
+
+/* ---------- deparse_aggregate.c ---------- */
+
+/* A result, in a form that is read back. */
+void vssfdw_deparse_result(VssDeparse *context, Expr *expr);
+
+/* The aggregate; of a sum of type numeric, its text. */
+void vssfdw_deparse_aggregate(VssDeparse *context, Aggref *agg);
+
+/* ---------- deparse_conds.c ---------- */
+
+/* Conditions joined by AND or OR.  RestrictInfo or bare. */
+void vssfdw_deparse_list(VssDeparse *context, List *conds, const char *word);
 
 /* " word cond AND cond ...", nothing without conditions.  RestrictInfo or bare. */
 void vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds);

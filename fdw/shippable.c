@@ -17,7 +17,6 @@
 #include "postgres.h"
 
 #include "access/stratnum.h"
-#include "catalog/pg_aggregate.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
@@ -29,21 +28,10 @@
 #include "utils/lsyscache.h"
 #include "utils/pg_locale.h"
 
-#include "fdw/planner.h"
+#include "fdw/shippable.h"
 
 /* Far below SQLite's limit of 1000 for the depth of an expression. */
 #define MAX_NESTING 100
-
-typedef struct ShipContext
-{
-	PlannerInfo *root;
-	RelOptInfo *rel;
-	int depth;
-	bool guess; /* arithmetic may fail, and then be NULL */
-	int lazy;   /* inside a CASE or coalesce(), which need not evaluate all of their parts */
-} ShipContext;
-
-static VssClass expr_class(ShipContext *context, Expr *expr);
 
 bool
 vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
@@ -106,9 +94,8 @@ collation_is_c(Oid collation)
 #endif
 }
 
-/* Whether text compares by bytes for this purpose. */
-static bool
-collation_agrees(ShipContext *context, Oid collation, bool equality)
+bool
+vssfdw_collation_agrees(ShipContext *context, Oid collation, bool equality)
 {
 	if (!OidIsValid(collation))
 		return false;
@@ -135,9 +122,9 @@ comparison_class(ShipContext *context, Oid opno, Oid collation, List *args, bool
 
 	if (list_length(args) != 2)
 		return VSS_CLASS_NONE;
-	left = expr_class(context, linitial(args));
+	left = vssfdw_ship_class(context, linitial(args));
 	if (left == VSS_CLASS_NONE ||
-		vssfdw_common_class(left, expr_class(context, lsecond(args))) == VSS_CLASS_NONE)
+		vssfdw_common_class(left, vssfdw_ship_class(context, lsecond(args))) == VSS_CLASS_NONE)
 		return VSS_CLASS_NONE;
 	how = vssfdw_comparison(opno, left);
 	if (how == 0)
@@ -145,7 +132,7 @@ comparison_class(ShipContext *context, Oid opno, Oid collation, List *args, bool
 	equality = how == BTEqualStrategyNumber || how == VSS_NOT_EQUAL;
 	if (only_equality && !equality)
 		return VSS_CLASS_NONE;
-	if (vssfdw_class_is_text(left) && !collation_agrees(context, collation, equality))
+	if (vssfdw_class_is_text(left) && !vssfdw_collation_agrees(context, collation, equality))
 		return VSS_CLASS_NONE;
 	return VSS_CLASS_BOOLEAN;
 }
@@ -171,7 +158,7 @@ static VssClass
 array_class(ShipContext *context, ScalarArrayOpExpr *op)
 {
 	Expr *array = lsecond(op->args);
-	VssClass left = expr_class(context, linitial(op->args));
+	VssClass left = vssfdw_ship_class(context, linitial(op->args));
 	Oid element = get_element_type(exprType((Node *) array));
 
 	switch (left)
@@ -192,7 +179,7 @@ array_class(ShipContext *context, ScalarArrayOpExpr *op)
 		return VSS_CLASS_NONE;
 	if (vssfdw_comparison(op->opno, left) != (op->useOr ? BTEqualStrategyNumber : VSS_NOT_EQUAL))
 		return VSS_CLASS_NONE;
-	if (vssfdw_class_is_text(left) && !collation_agrees(context, op->inputcollid, true))
+	if (vssfdw_class_is_text(left) && !vssfdw_collation_agrees(context, op->inputcollid, true))
 		return VSS_CLASS_NONE;
 	if (!vssfdw_is_bindable(context->root, context->rel, array))
 		return VSS_CLASS_NONE;
@@ -206,7 +193,7 @@ all_boolean(ShipContext *context, List *args)
 
 	foreach (cell, args)
 	{
-		if (expr_class(context, lfirst(cell)) != VSS_CLASS_BOOLEAN)
+		if (vssfdw_ship_class(context, lfirst(cell)) != VSS_CLASS_BOOLEAN)
 			return false;
 	}
 	return true;
@@ -226,170 +213,7 @@ null_test_agrees(ShipContext *context, NullTest *test)
 
 		return var->varlevelsup == 0 && var->varattno > 0;
 	}
-	return expr_class(context, arg) != VSS_CLASS_NONE;
-}
-
-/* The column that the expression is, or NULL. */
-static const VssPlanColumn *
-plain_column(ShipContext *context, Expr *expr)
-{
-	while (IsA(expr, RelabelType))
-		expr = ((RelabelType *) expr)->arg;
-	return IsA(expr, Var) ? vssfdw_var_column(context->root, (Var *) expr) : NULL;
-}
-
-/* Whether any of equal values will do for a result, as all are shown alike. */
-static bool
-has_one_form(ShipContext *context, Expr *expr, VssClass class)
-{
-	const VssPlanColumn *column = plain_column(context, expr);
-
-	return class != VSS_CLASS_NUMERIC || (column != NULL && column->one_form);
-}
-
-/*
- * Aggregates that give the same in SQLite: counts, extremes, sums of integers
- * and numerics (through functions of ours: SQLite's overflows, or rounds), and/or
- * over booleans.  Averages are fetched as sum and count and divided here, as the
- * scale of a quotient is numeric's.  Sums of floating point stay here, their
- * result being a matter of order.
- */
-static VssClass
-aggregate_class(ShipContext *context, Aggref *agg)
-{
-	Expr *arg;
-	VssClass class;
-
-	if (agg->agglevelsup != 0 || agg->aggkind != AGGKIND_NORMAL || agg->aggsplit != AGGSPLIT_SIMPLE ||
-		agg->aggvariadic || agg->aggorder != NIL || agg->aggdirectargs != NIL)
-		return VSS_CLASS_NONE;
-	if (agg->aggfilter != NULL && expr_class(context, agg->aggfilter) != VSS_CLASS_BOOLEAN)
-		return VSS_CLASS_NONE;
-	if (agg->aggfnoid == F_COUNT_)
-		return VSS_CLASS_INTEGER;
-	if (list_length(agg->args) != 1)
-		return VSS_CLASS_NONE;
-
-	arg = linitial_node(TargetEntry, agg->args)->expr;
-	class = expr_class(context, arg);
-	if (agg->aggdistinct != NIL &&
-		(agg->aggfnoid != F_COUNT_ANY || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT ||
-		 (vssfdw_class_is_text(class) && !collation_agrees(context, exprCollation((Node *) arg), true))))
-		return VSS_CLASS_NONE;
-
-	switch (agg->aggfnoid)
-	{
-		case F_COUNT_ANY:
-			if (class != VSS_CLASS_NONE ||
-				(IsA(arg, Var) && vssfdw_var_column(context->root, (Var *) arg) != NULL))
-				return VSS_CLASS_INTEGER;
-			return VSS_CLASS_NONE;
-		case F_MIN_INT2:
-		case F_MIN_INT4:
-		case F_MIN_INT8:
-		case F_MAX_INT2:
-		case F_MAX_INT4:
-		case F_MAX_INT8:
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-			return class == VSS_CLASS_INTEGER ? class : VSS_CLASS_NONE;
-		case F_SUM_INT8:
-			return class == VSS_CLASS_INTEGER ? VSS_CLASS_NUMERIC : VSS_CLASS_NONE;
-		case F_SUM_NUMERIC:
-			/* the digits that the result shows are those of the columns */
-			return class == VSS_CLASS_NUMERIC && plain_column(context, arg) != NULL ? class : VSS_CLASS_NONE;
-		case F_MIN_NUMERIC:
-		case F_MAX_NUMERIC:
-			return has_one_form(context, arg, class) ? class : VSS_CLASS_NONE;
-		case F_MIN_FLOAT4:
-		case F_MAX_FLOAT4:
-		case F_MIN_FLOAT8:
-		case F_MAX_FLOAT8:
-			return class == VSS_CLASS_FLOAT ? class : VSS_CLASS_NONE;
-		case F_MIN_TEXT:
-		case F_MAX_TEXT:
-			if (class == VSS_CLASS_TEXT && collation_agrees(context, agg->inputcollid, false))
-				return class;
-			return VSS_CLASS_NONE;
-		case F_MIN_DATE:
-		case F_MAX_DATE:
-		case F_MIN_TIME:
-		case F_MAX_TIME:
-		case F_MIN_TIMESTAMP:
-		case F_MAX_TIMESTAMP:
-		case F_MIN_TIMESTAMPTZ:
-		case F_MAX_TIMESTAMPTZ:
-			/* of the argument's own type: nothing else has these classes */
-			return class;
-		case F_BOOL_AND:
-		case F_BOOL_OR:
-		case F_EVERY:
-			return class == VSS_CLASS_BOOLEAN ? class : VSS_CLASS_NONE;
-		default:
-			return VSS_CLASS_NONE;
-	}
-}
-
-bool
-vssfdw_is_average(const Aggref *agg)
-{
-	return agg->aggfnoid == F_AVG_INT2 || agg->aggfnoid == F_AVG_INT4 || agg->aggfnoid == F_AVG_INT8 ||
-		   agg->aggfnoid == F_AVG_NUMERIC;
-}
-
-bool
-vssfdw_is_numeric_sum(const Aggref *agg)
-{
-	return agg->aggfnoid == F_SUM_INT8 || agg->aggfnoid == F_SUM_NUMERIC;
-}
-
-bool
-vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg)
-{
-	ShipContext context = {.root = root, .rel = rel};
-	Aggref plain;
-
-	if (aggregate_class(&context, agg) != VSS_CLASS_NONE)
-		return true;
-	/* "sum count" is comparable to nothing, but it can be fetched */
-	if (!vssfdw_is_average(agg))
-		return false;
-	plain = *agg;
-	plain.aggfnoid = agg->aggfnoid == F_AVG_NUMERIC ? F_SUM_NUMERIC : F_SUM_INT4;
-	return aggregate_class(&context, &plain) != VSS_CLASS_NONE;
-}
-
-/* Equality of a GROUP BY column is SQLite's. */
-bool
-vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eqop)
-{
-	ShipContext context = {.root = root, .rel = rel};
-	VssClass class = expr_class(&context, expr);
-
-	if (vssfdw_is_bindable(root, rel, expr) || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT ||
-		!has_one_form(&context, expr, class))
-		return false;
-	return vssfdw_comparison(eqop, class) == BTEqualStrategyNumber &&
-		   (!vssfdw_class_is_text(class) || collation_agrees(&context, exprCollation((Node *) expr), true));
-}
-
-bool
-vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const PathKey *pathkey)
-{
-	ShipContext context = {.root = root, .rel = rel};
-	VssClass class = expr_class(&context, expr);
-
-	if (vssfdw_is_bindable(root, rel, expr))
-		return false;
-	switch (class)
-	{
-		case VSS_CLASS_NONE:
-			return false;
-		default:
-			return pathkey->pk_opfamily == vssfdw_class_family(class) &&
-				   (!vssfdw_class_is_text(class) ||
-					collation_agrees(&context, pathkey->pk_eclass->ec_collation, false));
-	}
+	return vssfdw_ship_class(context, arg) != VSS_CLASS_NONE;
 }
 
 /* What can be evaluated without failing. */
@@ -412,7 +236,7 @@ function_class(ShipContext *context, Oid funcid, Oid collation, List *args)
 		return VSS_CLASS_NONE;
 	foreach (cell, args)
 	{
-		if (expr_class(context, lfirst(cell)) != function.args[i++])
+		if (vssfdw_ship_class(context, lfirst(cell)) != function.args[i++])
 			return VSS_CLASS_NONE;
 	}
 	return function.result;
@@ -426,7 +250,7 @@ common_class(ShipContext *context, List *exprs, VssClass class)
 
 	foreach (cell, exprs)
 	{
-		if (expr_class(context, lfirst(cell)) != class)
+		if (vssfdw_ship_class(context, lfirst(cell)) != class)
 			return VSS_CLASS_NONE;
 	}
 	return class;
@@ -473,14 +297,14 @@ case_class(ShipContext *context, CaseExpr *expr)
 	ListCell *cell;
 
 	expr = vssfdw_searched_case(expr);
-	if ((expr->defresult != NULL && expr_class(context, expr->defresult) != class))
+	if ((expr->defresult != NULL && vssfdw_ship_class(context, expr->defresult) != class))
 		return VSS_CLASS_NONE;
 	foreach (cell, expr->args)
 	{
 		CaseWhen *when = lfirst_node(CaseWhen, cell);
 
-		if (expr_class(context, when->expr) != VSS_CLASS_BOOLEAN ||
-			expr_class(context, when->result) != class)
+		if (vssfdw_ship_class(context, when->expr) != VSS_CLASS_BOOLEAN ||
+			vssfdw_ship_class(context, when->result) != class)
 			return VSS_CLASS_NONE;
 	}
 	return class;
@@ -544,7 +368,7 @@ node_class(ShipContext *context, Expr *expr)
 		{
 			RelabelType *relabel = (RelabelType *) expr;
 
-			class = expr_class(context, relabel->arg);
+			class = vssfdw_ship_class(context, relabel->arg);
 			return class == vssfdw_type_class(relabel->resulttype) ? class : VSS_CLASS_NONE;
 		}
 
@@ -554,7 +378,7 @@ node_class(ShipContext *context, Expr *expr)
 
 			/* widening changes no value */
 			if (func->funcid == F_INT4_INT2 || func->funcid == F_INT8_INT2 || func->funcid == F_INT8_INT4)
-				return expr_class(context, linitial(func->args));
+				return vssfdw_ship_class(context, linitial(func->args));
 			class = function_class(context, func->funcid, func->inputcollid, func->args);
 			return class != VSS_CLASS_NONE ? class : attempt_class(context, func->funcid, func->args);
 		}
@@ -583,7 +407,8 @@ node_class(ShipContext *context, Expr *expr)
 			MinMaxExpr *extreme = (MinMaxExpr *) expr;
 
 			class = common_class(context, extreme->args, vssfdw_type_class(extreme->minmaxtype));
-			return vssfdw_class_is_text(class) && !collation_agrees(context, extreme->inputcollid, false)
+			return vssfdw_class_is_text(class) &&
+						   !vssfdw_collation_agrees(context, extreme->inputcollid, false)
 					   ? VSS_CLASS_NONE
 					   : class;
 		}
@@ -594,7 +419,7 @@ node_class(ShipContext *context, Expr *expr)
 
 			/* an integer's digits */
 			return vssfdw_type_class(coerce->resulttype) == VSS_CLASS_TEXT &&
-						   expr_class(context, coerce->arg) == VSS_CLASS_INTEGER
+						   vssfdw_ship_class(context, coerce->arg) == VSS_CLASS_INTEGER
 					   ? VSS_CLASS_TEXT
 					   : VSS_CLASS_NONE;
 		}
@@ -611,8 +436,8 @@ node_class(ShipContext *context, Expr *expr)
 
 			if (comparison_class(context, op->opno, op->inputcollid, op->args, true) == VSS_CLASS_NONE)
 				return VSS_CLASS_NONE;
-			class = expr_class(context, linitial(op->args));
-			return expr_class(context, lsecond(op->args)) == class ? class : VSS_CLASS_NONE;
+			class = vssfdw_ship_class(context, linitial(op->args));
+			return vssfdw_ship_class(context, lsecond(op->args)) == class ? class : VSS_CLASS_NONE;
 		}
 
 		case T_DistinctExpr:
@@ -623,7 +448,7 @@ node_class(ShipContext *context, Expr *expr)
 		}
 
 		case T_Aggref:
-			return aggregate_class(context, (Aggref *) expr);
+			return vssfdw_aggregate_class(context, (Aggref *) expr);
 
 		case T_ScalarArrayOpExpr:
 			return array_class(context, (ScalarArrayOpExpr *) expr);
@@ -635,16 +460,17 @@ node_class(ShipContext *context, Expr *expr)
 			return null_test_agrees(context, (NullTest *) expr) ? VSS_CLASS_BOOLEAN : VSS_CLASS_NONE;
 
 		case T_BooleanTest:
-			return expr_class(context, ((BooleanTest *) expr)->arg) == VSS_CLASS_BOOLEAN ? VSS_CLASS_BOOLEAN
-																						 : VSS_CLASS_NONE;
+			return vssfdw_ship_class(context, ((BooleanTest *) expr)->arg) == VSS_CLASS_BOOLEAN
+					   ? VSS_CLASS_BOOLEAN
+					   : VSS_CLASS_NONE;
 
 		default:
 			return VSS_CLASS_NONE;
 	}
 }
 
-static VssClass
-expr_class(ShipContext *context, Expr *expr)
+VssClass
+vssfdw_ship_class(ShipContext *context, Expr *expr)
 {
 	VssClass class;
 
@@ -666,7 +492,7 @@ vssfdw_expr_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 {
 	ShipContext context = {.root = root, .rel = rel};
 
-	return expr_class(&context, expr);
+	return vssfdw_ship_class(&context, expr);
 }
 
 bool
@@ -686,7 +512,7 @@ vssfdw_guessed_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 {
 	ShipContext context = {.root = root, .rel = rel, .guess = true};
 
-	return expr_class(&context, expr);
+	return vssfdw_ship_class(&context, expr);
 }
 
 bool
