@@ -95,7 +95,9 @@ is_null_of_inner(RelOptInfo *innerrel, Expr *clause)
 static bool
 is_fetchable(PlannerInfo *root)
 {
-	return root->parse->commandType == CMD_SELECT && root->rowMarks == NIL;
+	CmdType command = root->parse->commandType;
+
+	return (command == CMD_SELECT || command == CMD_INSERT) && root->rowMarks == NIL;
 }
 
 /* Above a semi or anti join only columns of the outer side can be had. */

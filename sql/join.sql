@@ -112,6 +112,17 @@ RESET enable_hashjoin;
 RESET enable_mergejoin;
 RESET enable_nestloop;
 
+-- rows to insert
+EXPLAIN (COSTS OFF) INSERT INTO l SELECT a.id FROM a JOIN b ON b.a = a.id AND b.f > 20 AND a.k = 3;
+INSERT INTO l SELECT a.id FROM a JOIN b ON b.a = a.id AND b.f > 20 AND a.k = 3;
+INSERT INTO ljoin.l SELECT a.id FROM ljoin.a JOIN ljoin.b ON b.a = a.id AND b.f > 20 AND a.k = 3;
+SELECT count(*) > 20 AS some, (SELECT array_agg(id ORDER BY id) FROM l) = (SELECT array_agg(id ORDER BY id) FROM ljoin.l) AS same FROM l;
+-- into a table that the join reads: it does not meet them
+INSERT INTO b(id, a, f) SELECT b.id + 5000, a.id, b.f FROM a JOIN b ON b.a = a.id WHERE b.f < 5;
+SELECT count(*) AS new FROM b WHERE id > 5000;
+SELECT count(*) AS wanted FROM ljoin.a JOIN ljoin.b ON b.a = a.id WHERE b.f < 5;
+DELETE FROM b WHERE id > 5000;
+
 -- row locks need whole rows: each table is read by itself
 EXPLAIN (COSTS OFF) SELECT a.id FROM a JOIN b ON b.a = a.id FOR UPDATE;
 -- a value that does not fit names its table
