@@ -10,11 +10,13 @@
  * l, and a local table outer_rows of 10,000 keys.  Each case runs the wrapper
  * and its peer in turn, ROUNDS times (5), and reports medians and the median
  * ratio of CPU time: of the backend for PostgreSQL, of this process for SQLite;
- * of one case the time that the client waits.  Output is TSV.
+ * of one case the time that the client waits.  Client and backend run on one
+ * CPU, as in bench/sql/sql.cc.  Output is TSV.
  */
 #include <libpq-fe.h>
 #include <sqlite3.h>
 
+#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -234,6 +236,19 @@ median(double *values)
 	return values[rounds / 2];
 }
 
+/* Have this process and the backend run on the CPU that this one is on; each stays there. */
+static void
+share_cpu(void)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(sched_getcpu(), &one);
+	if (sched_setaffinity(0, sizeof(one), &one) != 0 ||
+		sched_setaffinity(PQbackendPID(conn), sizeof(one), &one) != 0)
+		die("cannot bind processes to a CPU");
+}
+
 int
 main(int argc, char **argv)
 {
@@ -249,6 +264,7 @@ main(int argc, char **argv)
 		die(PQerrorMessage(conn));
 	if (clock_getcpuclockid(PQbackendPID(conn), &backend) != 0)
 		die("cannot read the backend's clock");
+	share_cpu();
 	pg("PREPARE foreign_row(bigint) AS SELECT * FROM t WHERE id = $1");
 	pg("PREPARE cached_row(bigint) AS SELECT * FROM cached.t WHERE id = $1");
 	pg("PREPARE local_row(bigint) AS SELECT * FROM l WHERE id = $1");
