@@ -1,7 +1,7 @@
 /*
  * modify.h
  *		What the files that write share: rowid.c, address_set.c,
- *		modify_plan.c, modify.c, direct_plan.c, direct_modify.c, truncate.c.
+ *		separate.c, modify_plan.c, modify.c, direct_plan.c, direct_modify.c, truncate.c.
  */
 #ifndef VSS_MODIFY_H
 #define VSS_MODIFY_H
@@ -29,6 +29,11 @@ VssAddressSet *vssfdw_address_set(MemoryContext parent);
 
 /* False when it was in the set before. */
 bool vssfdw_address_add(VssAddressSet *set, const bytea *address);
+
+/* ---------- separate.c: what is written is not read by the same command ---------- */
+
+/* Where the rows of a command that writes rel row by row could meet what it has written, find them all first. */
+void vssfdw_separate_reading(PlannerInfo *root, ModifyTable *plan, Relation rel, const VssTableInfo *info);
 
 /* ---------- modify_plan.c ---------- */
 

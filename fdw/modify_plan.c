@@ -12,16 +12,11 @@
 #include "access/table.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "optimizer/appendinfo.h"
-#include "optimizer/clauses.h"
-#include "optimizer/cost.h"
 #include "optimizer/inherit.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
-#include "parser/parse_oper.h"
 #include "parser/parsetree.h"
-#include "miscadmin.h"
 
 /* ---------- the address of a row ---------- */
 
@@ -349,180 +344,6 @@ named_attributes(PlannerInfo *root, Relation rel, CmdType operation, Index resul
 	return named;
 }
 
-/* ---------- finding all rows before the first is written ---------- */
-
-/*
- * Whether a scan below the node may begin again when rows have been written.  It
- * would see them: PostgreSQL's snapshot is not SQLite's.  Scans that run once are
- * drained before a write (drain.c), so that it is nested loops and subplans that
- * matter, and nodes that nobody has thought of.
- */
-static bool
-scans_again(Plan *plan)
-{
-	ListCell *lc;
-
-	if (plan == NULL)
-		return false;
-	if (contain_subplans((Node *) plan->targetlist) || contain_subplans((Node *) plan->qual))
-		return true;
-	switch (nodeTag(plan))
-	{
-		case T_Sort:
-			return false; /* it reads all before it gives the first */
-		case T_ForeignScan:
-		case T_SeqScan:
-		case T_SampleScan:
-		case T_IndexScan:
-		case T_IndexOnlyScan:
-		case T_BitmapHeapScan:
-		case T_TidScan:
-		case T_FunctionScan:
-		case T_ValuesScan:
-			return false;
-		case T_SubqueryScan:
-			return scans_again(((SubqueryScan *) plan)->subplan);
-		case T_Append:
-			foreach (lc, ((Append *) plan)->appendplans)
-			{
-				if (scans_again(lfirst(lc)))
-					return true;
-			}
-			return false;
-		case T_HashJoin:
-		case T_MergeJoin:
-			if (contain_subplans((Node *) ((Join *) plan)->joinqual))
-				return true;
-			/* FALLTHROUGH */
-		case T_Result:
-		case T_Hash:
-		case T_Material:
-		case T_Agg:
-		case T_Group:
-		case T_Unique:
-		case T_WindowAgg:
-		case T_Limit:
-		case T_IncrementalSort:
-			return scans_again(outerPlan(plan)) || scans_again(innerPlan(plan));
-		default:
-			return true;
-	}
-}
-
-/* Whether rows to insert come in an order that the user asked for. */
-static bool
-is_ordered_insert(const Query *parse)
-{
-	ListCell *lc;
-
-	foreach (lc, parse->rtable)
-	{
-		const RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
-
-		/* one that was pulled up is gone */
-		if (rte->rtekind == RTE_SUBQUERY && rte->subquery != NULL && rte->subquery->sortClause != NIL)
-			return true;
-	}
-	return false;
-}
-
-/* Whether SQLite changes the rows of a partition by itself below the node: ModifyTable must see these one by one. */
-static bool
-changes_directly(const Plan *plan)
-{
-	ListCell *lc;
-
-	if (plan == NULL)
-		return false;
-	if (IsA(plan, ForeignScan))
-		return ((const ForeignScan *) plan)->operation != CMD_SELECT;
-	if (IsA(plan, Result))
-		return changes_directly(outerPlan(plan));
-	if (!IsA(plan, Append))
-		return false;
-	foreach (lc, ((const Append *) plan)->appendplans)
-	{
-		if (changes_directly(lfirst(lc)))
-			return true;
-	}
-	return false;
-}
-
-/* The column to sort rows by: the address of those that are changed; of new ones any that can be sorted. */
-static TargetEntry *
-sort_column(Relation rel, const VssTableInfo *info, CmdType operation, List *tlist)
-{
-	char *name = NULL;
-	ListCell *lc;
-
-	if (operation != CMD_INSERT)
-		name = vssfdw_addressed_by_key(info)
-				   ? vssfdw_key_name(rel, linitial_int(vssfdw_key_attributes(rel, info)))
-				   : "ctid";
-	foreach (lc, tlist)
-	{
-		TargetEntry *entry = lfirst_node(TargetEntry, lc);
-		Oid less;
-
-		if (name != NULL && (entry->resname == NULL || strcmp(entry->resname, name) != 0))
-			continue;
-		get_sort_group_operators(exprType((Node *) entry->expr), false, false, false, &less, NULL, NULL,
-								 NULL);
-		if (OidIsValid(less))
-			return entry;
-	}
-	return NULL;
-}
-
-/* A Sort over the plan, which holds every row back until the last one is found. */
-static Plan *
-hold_back(Plan *rows, const TargetEntry *column)
-{
-	Sort *sort = makeNode(Sort);
-	Oid type = exprType((Node *) column->expr);
-	Path cost;
-
-	cost_sort(&cost, NULL, NIL,
-#if PG_VERSION_NUM >= 180000
-			  0,
-#endif
-			  rows->total_cost, rows->plan_rows, rows->plan_width, 0, work_mem, -1);
-	sort->plan.startup_cost = cost.startup_cost;
-	sort->plan.total_cost = cost.total_cost;
-	sort->plan.plan_rows = rows->plan_rows;
-	sort->plan.plan_width = rows->plan_width;
-	sort->plan.targetlist = rows->targetlist;
-	sort->plan.lefttree = rows;
-	sort->numCols = 1;
-	sort->sortColIdx = palloc(sizeof(AttrNumber));
-	sort->sortColIdx[0] = column->resno;
-	sort->sortOperators = palloc(sizeof(Oid));
-	get_sort_group_operators(type, true, false, false, &sort->sortOperators[0], NULL, NULL, NULL);
-	sort->collations = palloc(sizeof(Oid));
-	sort->collations[0] = exprCollation((Node *) column->expr);
-	sort->nullsFirst = palloc0(sizeof(bool));
-	return &sort->plan;
-}
-
-/* See to it that what is written is not read by the same command. */
-static void
-separate_reading(PlannerInfo *root, ModifyTable *plan, Relation rel, const VssTableInfo *info)
-{
-	Plan *rows = outerPlan(plan);
-	TargetEntry *column;
-
-	/* one row */
-	if (IsA(rows, Result) && outerPlan(rows) == NULL)
-		return;
-	if (IsA(rows, Sort) || changes_directly(rows) || (!scans_again(rows) && root->init_plans == NIL))
-		return;
-	if (plan->operation == CMD_INSERT && is_ordered_insert(root->parse))
-		return;
-	column = sort_column(rel, info, plan->operation, rows->targetlist);
-	if (column != NULL)
-		outerPlan(plan) = hold_back(rows, column);
-}
-
 List *
 vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation, int subplan_index)
 {
@@ -540,7 +361,7 @@ vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation
 		plan->returningLists != NIL ? list_nth(plan->returningLists, subplan_index) : NIL,
 		plan->withCheckOptionLists != NIL ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL,
 		plan->onConflictAction == ONCONFLICT_NOTHING);
-	separate_reading(root, plan, rel, vssfdw_written_table(rel, &conn));
+	vssfdw_separate_reading(root, plan, rel, vssfdw_written_table(rel, &conn));
 	table_close(rel, NoLock);
 	return private;
 }
