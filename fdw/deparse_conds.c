@@ -70,6 +70,8 @@ calls_reader(Node *node, void *root)
 /*
  * SQLite tests conditions in the order in which they are written, those that an
  * index answers aside: readers, which cost a call and may fail, come last.
+ * Where there is row security PostgreSQL's order is kept: no error may tell of
+ * a row that a policy hides.
  */
 void
 vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds)
@@ -82,7 +84,7 @@ vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds)
 		return;
 	foreach (cell, conds)
 	{
-		if (calls_reader(lfirst(cell), context->root))
+		if (context->root->qual_security_level == 0 && calls_reader(lfirst(cell), context->root))
 			reading = lappend(reading, lfirst(cell));
 		else
 			bare = lappend(bare, lfirst(cell));

@@ -124,6 +124,21 @@ SELECT max(d) FROM bad;
 \set VERBOSITY default
 SELECT id FROM bad WHERE d > '2024-01-01' AND id < 3;
 
+-- conditions that read come last, unless others may not see the row before them
+EXPLAIN (COSTS OFF) SELECT id FROM t WHERE d = '2024-02-29' AND k % 3 = 1;
+CREATE TABLE parted(id bigint, d date, k integer) PARTITION BY RANGE (id);
+CREATE FOREIGN TABLE part PARTITION OF parted FOR VALUES FROM (0) TO (100) SERVER pushdown_types OPTIONS ("table" 't');
+CREATE POLICY old ON parted USING (d = '2024-02-29');
+ALTER TABLE parted ENABLE ROW LEVEL SECURITY;
+CREATE ROLE regress_vss_reader;
+GRANT SELECT ON parted TO regress_vss_reader;
+SET ROLE regress_vss_reader;
+EXPLAIN (COSTS OFF) SELECT id FROM parted WHERE k % 3 = 1;
+SELECT id FROM parted WHERE k % 3 = 1 ORDER BY id;
+RESET ROLE;
+DROP TABLE parted;
+DROP ROLE regress_vss_reader;
+
 -- what extra_float_digits says plays no part
 SET extra_float_digits = 0;
 CREATE FOREIGN TABLE digits(id bigint, r text) SERVER pushdown_types OPTIONS ("table" 't');
