@@ -36,7 +36,11 @@ my @work = (
 	[ 'errors', q{BEGIN SELECT name INTO s FROM t WHERE id = 5000; EXCEPTION WHEN OTHERS THEN s := 'error'; END}, 5000 ],
 	[ 'errors of SQLite', q{BEGIN EXECUTE format('SELECT gone%s FROM broken', i) INTO s; EXCEPTION WHEN OTHERS THEN s := 'error'; END}, 3000 ],
 	[ 'cursors', q{OPEN c FOR SELECT name FROM t; FETCH c INTO s; CLOSE c}, 5000 ],
-	[ 'writes in savepoints', q{BEGIN UPDATE t SET name = 'x' || i WHERE id = 7; IF i % 2 = 0 THEN RAISE 'even'; END IF; EXCEPTION WHEN raise_exception THEN NULL; END}, 5000 ]);
+	[ 'writes in savepoints', q{BEGIN UPDATE t SET name = 'x' || i WHERE id = 7; IF i % 2 = 0 THEN RAISE 'even'; END IF; EXCEPTION WHEN raise_exception THEN NULL; END}, 5000 ],
+	[ 'writes with joins, half of which fail', q{BEGIN UPDATE n SET v = n.v + (i % 2) * 9223372036854775807, k = o.k FROM n AS o WHERE o.id = n.id + 1 - 1 AND o.id = n.k; EXCEPTION WHEN OTHERS THEN NULL; END}, 2000 ],
+	[ 'as one statement', q{BEGIN UPDATE n SET v = n.v + (i % 2) * 9223372036854775807 + 1, k = o.k FROM n AS o WHERE o.id = n.k RETURNING n.k::text INTO STRICT s; EXCEPTION WHEN OTHERS THEN NULL; END}, 4000 ]);
+$node->safe_psql('postgres', q{SELECT vss_exec('leaks', 'CREATE TABLE n(id INTEGER PRIMARY KEY, k INT, v INT); INSERT INTO n VALUES (1, 1, 5), (2, 2, 6), (3, NULL, 7)');
+	IMPORT FOREIGN SCHEMA main LIMIT TO (n) FROM SERVER leaks INTO public;});
 $node->safe_psql('postgres', 'CREATE FOREIGN TABLE broken (' . join(', ', map { "gone$_ int" } 1 .. 3) . ') SERVER leaks OPTIONS ("table" \'t\')');
 
 my $total = 0;
