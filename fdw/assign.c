@@ -4,7 +4,7 @@
  *		spelled.
  *
  * Beside what may stand in a condition (shippable.c) that is arithmetic of
- * integers: a condition is tested in an order of SQLite's own, so that nothing
+ * integers and double precision: a condition is tested in an order of SQLite's own, so that nothing
  * in it may fail, but a new value is computed once for each row that all
  * conditions let through, here as there, and then its errors are the same.
  *
@@ -24,10 +24,25 @@
 /* As for conditions: SQLite limits the depth of an expression. */
 #define MAX_NESTING 100
 
-/* The function of SQLite's (assign_functions.c) for one that computes with integers, or NULL. */
+/* The function of SQLite's (assign_functions.c) for one that computes, or NULL; *class of its operands and result. */
 static const char *
-arithmetic_name(Oid function)
+arithmetic_name(Oid function, VssClass *class)
 {
+	*class = VSS_CLASS_FLOAT;
+	switch (function)
+	{
+		case F_FLOAT8PL:
+			return "vss_add";
+		case F_FLOAT8MI:
+			return "vss_subtract";
+		case F_FLOAT8MUL:
+			return "vss_multiply";
+		case F_FLOAT8DIV:
+			return "vss_divide";
+		default:
+			break;
+	}
+	*class = VSS_CLASS_INTEGER;
 	switch (function)
 	{
 		case F_INT2PL:
@@ -82,11 +97,23 @@ arithmetic_name(Oid function)
 	}
 }
 
-/* A cast to a narrower integer, which may be out of its range. */
-static bool
-is_narrowing(Oid function)
+/* The class that a cast from integer gives: to a narrower one, out of which it may be, or to floating point. */
+static VssClass
+cast_class(Oid function)
 {
-	return function == F_INT2_INT4 || function == F_INT2_INT8 || function == F_INT4_INT8;
+	switch (function)
+	{
+		case F_INT2_INT4:
+		case F_INT2_INT8:
+		case F_INT4_INT8:
+			return VSS_CLASS_INTEGER;
+		case F_FLOAT8_INT2:
+		case F_FLOAT8_INT4:
+		case F_FLOAT8_INT8:
+			return VSS_CLASS_FLOAT;
+		default:
+			return VSS_CLASS_NONE;
+	}
 }
 
 /* The function and arguments of an operator or call, else InvalidOid. */
@@ -106,32 +133,42 @@ called_function(Expr *expr, List **args)
 	return InvalidOid;
 }
 
-/* What SQLite computes with functions that may fail: those of this file. */
+/* Whether SQLite computes it with functions that may fail: operands of which class, to which result. */
 static bool
-is_computation(PlannerInfo *root, RelOptInfo *rel, Expr *expr, List **args)
+is_computation(PlannerInfo *root, RelOptInfo *rel, Expr *expr, List **args, VssClass *from, VssClass *to)
 {
 	Oid function = called_function(expr, args);
 
-	return OidIsValid(function) && (arithmetic_name(function) != NULL || is_narrowing(function)) &&
-		   !vssfdw_is_bindable(root, rel, expr);
+	if (!OidIsValid(function) || vssfdw_is_bindable(root, rel, expr))
+		return false;
+	if (arithmetic_name(function, from) != NULL)
+	{
+		*to = *from;
+		return true;
+	}
+	*from = VSS_CLASS_INTEGER;
+	*to = cast_class(function);
+	return *to != VSS_CLASS_NONE;
 }
 
 static VssClass
 value_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr, int depth)
 {
 	List *args;
+	VssClass from;
+	VssClass to;
 	ListCell *cell;
 
-	if (!is_computation(root, rel, expr, &args))
+	if (!is_computation(root, rel, expr, &args, &from, &to))
 		return vssfdw_expr_class(root, rel, expr);
 	if (depth >= MAX_NESTING)
 		return VSS_CLASS_NONE;
 	foreach (cell, args)
 	{
-		if (value_class(root, rel, lfirst(cell), depth + 1) != VSS_CLASS_INTEGER)
+		if (value_class(root, rel, lfirst(cell), depth + 1) != from)
 			return VSS_CLASS_NONE;
 	}
-	return VSS_CLASS_INTEGER;
+	return to;
 }
 
 /* Whether the column stores what SQLite computes with: other classes compare in a form that is not stored. */
@@ -177,15 +214,17 @@ put_value(VssDeparse *context, Expr *expr)
 {
 	const char *separator = "(";
 	List *args;
+	VssClass from;
+	VssClass to;
 	ListCell *cell;
 	const char *name;
 
-	if (!is_computation(context->root, context->rel, expr, &args))
+	if (!is_computation(context->root, context->rel, expr, &args, &from, &to))
 	{
 		vssfdw_deparse_expr(context, expr);
 		return;
 	}
-	name = arithmetic_name(called_function(expr, &args));
+	name = arithmetic_name(called_function(expr, &args), &from);
 	appendStringInfoString(context->buf, name != NULL ? name : "vss_fit");
 	/* the negative is what is taken from nothing */
 	if (name != NULL && list_length(args) == 1)
@@ -206,8 +245,10 @@ void
 vssfdw_deparse_assigned(VssDeparse *context, Expr *expr)
 {
 	List *args;
+	VssClass from;
+	VssClass to;
 
-	if (is_computation(context->root, context->rel, expr, &args))
+	if (is_computation(context->root, context->rel, expr, &args, &from, &to))
 	{
 		put_value(context, expr);
 		return;

@@ -3,8 +3,9 @@
  *		SQL functions that compute a new value of UPDATE, for SQLite.
  *
  * vss_add(x, y, type), vss_subtract, vss_multiply, vss_divide, vss_modulo:
- * arithmetic of integers as PostgreSQL's of the type: 'smallint', 'integer' or
- * 'bigint'.  Overflow and division by zero are PostgreSQL's errors.
+ * arithmetic as PostgreSQL's of the type: 'smallint', 'integer', 'bigint' or
+ * 'double precision'.  Overflow, underflow and division by zero are
+ * PostgreSQL's errors.
  *
  * vss_fit(x, type): x, when PostgreSQL would accept it from a column of the
  * type; an integer out of the type's range is the error of the cast.
@@ -97,21 +98,13 @@ typedef enum Operation
 	OPERATION_MODULO
 } Operation;
 
-/* user data: a pointer to the Operation */
 static void
-arithmetic_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+integer_arithmetic(sqlite3_context *context, Operation operation, sqlite3_value **argv, const char *type)
 {
-	Operation operation = *(const Operation *) sqlite3_user_data(context);
-	const char *type = type_name(argv[2]);
 	int64 operands[2];
 	int64 result = 0;
 	bool overflow = false;
 
-	for (int i = 0; i < 2; i++)
-	{
-		if (sqlite3_value_type(argv[i]) == SQLITE_NULL)
-			return; /* NULL */
-	}
 	for (int i = 0; i < 2; i++)
 	{
 		if (!get_integer(argv[i], &operands[i]))
@@ -148,6 +141,88 @@ arithmetic_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 			break;
 	}
 	set_integer(context, result, overflow, type);
+}
+
+/* A number; NaN, which SQLite has not, is bound as text (scan.c). */
+static bool
+get_double(sqlite3_value *value, double *out)
+{
+	switch (sqlite3_value_type(value))
+	{
+		case SQLITE_INTEGER:
+		case SQLITE_FLOAT:
+			*out = sqlite3_value_double(value);
+			return true;
+		case SQLITE_TEXT:
+			*out = NAN;
+			return strcmp((const char *) sqlite3_value_text(value), "NaN") == 0;
+		default:
+			return false;
+	}
+}
+
+/* As float8_pl() and its like: what is neither infinite nor zero must not become so. */
+static void
+double_arithmetic(sqlite3_context *context, Operation operation, sqlite3_value **argv, const char *type)
+{
+	double x;
+	double y;
+	double result;
+	bool underflow = false;
+
+	if (!get_double(argv[0], &x) || !get_double(argv[1], &y))
+	{
+		fail_unfit(context, argv[get_double(argv[0], &x) ? 1 : 0], type);
+		return;
+	}
+	switch (operation)
+	{
+		case OPERATION_ADD:
+			result = x + y;
+			break;
+		case OPERATION_SUBTRACT:
+			result = x - y;
+			break;
+		case OPERATION_MULTIPLY:
+			result = x * y;
+			underflow = result == 0.0 && x != 0.0 && y != 0.0;
+			break;
+		default:
+			if (y == 0.0 && !isnan(x))
+			{
+				fail(context, VSS_RC_DIVISION_BY_ZERO, "division by zero");
+				return;
+			}
+			result = x / y;
+			underflow = result == 0.0 && x != 0.0 && !isinf(y);
+			break;
+	}
+	if (isinf(result) && !isinf(x) && (operation == OPERATION_DIVIDE || !isinf(y)))
+		fail(context, VSS_RC_OUT_OF_RANGE, "value out of range: overflow");
+	else if (underflow)
+		fail(context, VSS_RC_OUT_OF_RANGE, "value out of range: underflow");
+	else if (isnan(result))
+		fail(context, VSS_RC_UNFIT, "SQLite cannot store the number NaN");
+	else
+		sqlite3_result_double(context, result);
+}
+
+/* user data: a pointer to the Operation */
+static void
+arithmetic_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	Operation operation = *(const Operation *) sqlite3_user_data(context);
+	const char *type = type_name(argv[2]);
+
+	for (int i = 0; i < 2; i++)
+	{
+		if (sqlite3_value_type(argv[i]) == SQLITE_NULL)
+			return; /* NULL */
+	}
+	if (strcmp(type, "double precision") == 0)
+		double_arithmetic(context, operation, argv, type);
+	else
+		integer_arithmetic(context, operation, argv, type);
 }
 
 /* See types.c for what a column of the type accepts. */

@@ -90,6 +90,14 @@ SELECT c.*, command FROM unnest(ARRAY[
 	'UPDATE t SET k = big WHERE id = 150',
 	'UPDATE t SET n = n + 1 WHERE id < 5',
 	'UPDATE t SET f = f * 2 WHERE id < 5',
+	'UPDATE t SET f = (f - 0.1) / 3 + i WHERE id < 5',
+	'UPDATE t SET f = f * -1 WHERE id = 6 RETURNING f',
+	'UPDATE t SET f = 1e300 * f WHERE id = 7',
+	'UPDATE t SET f = f * 1e300',
+	'UPDATE t SET f = f * 1e-300 * 1e-300 WHERE id = 7',
+	'UPDATE t SET f = f * 1e-300 WHERE id = 7',
+	'UPDATE t SET f = f / (f - f) WHERE id = 7',
+	'UPDATE t SET f = big, n = 1 WHERE id = 8',
 	'UPDATE t SET i = i + 1 WHERE s ~ ''3'' RETURNING id'
 	]) AS command, compare(command) AS c;
 -- joins
