@@ -10,8 +10,8 @@
  * where the comparison is, so that the two together mean what the one means.
  *
  * There are such for times between two ends, or from one on (older than one are
- * all texts before Christ, which are anywhere), for uuids that are equal to one,
- * and for varchar(n) and char(n) that are.
+ * all texts before Christ, which are anywhere), for numerics likewise, for uuids
+ * that are equal to one, and for varchar(n) and char(n) that are.
  */
 #include "postgres.h"
 
@@ -45,11 +45,19 @@ is_time(VssClass class)
 	return class == VSS_CLASS_DATE || class == VSS_CLASS_TIMESTAMP || class == VSS_CLASS_TIMESTAMPTZ;
 }
 
+/* A column that keeps numbers as numbers, and does not round them. */
+static bool
+is_bounded_numeric(const VssPlanColumn *column)
+{
+	return column->class == VSS_CLASS_NUMERIC && column->one_form && column->reader_args[0] == '\0';
+}
+
 bool
 vssfdw_has_bounds(const VssPlanColumn *column)
 {
-	return column->reader != NULL && (is_time(column->class) || column->class == VSS_CLASS_UUID ||
-									  (vssfdw_class_is_text(column->class) && column->text_only));
+	return column->reader != NULL &&
+		   (is_time(column->class) || is_bounded_numeric(column) || column->class == VSS_CLASS_UUID ||
+			(vssfdw_class_is_text(column->class) && column->text_only));
 }
 
 /* Whether a key of the column's table begins with it. */
@@ -223,6 +231,27 @@ put_text_range(VssDeparse *context, const Bounds *bounds, const char *low, const
 	appendStringInfo(context->buf, " < '%s'", high);
 }
 
+static void
+put_numeric_bounds(VssDeparse *context, const Bounds *bounds)
+{
+	Expr *low = bounds->equal != NULL ? bounds->equal : bounds->low;
+	Expr *high = bounds->equal != NULL ? bounds->equal : bounds->high;
+	StringInfo buf = context->buf;
+
+	vssfdw_deparse_column(context, bounds->var);
+	appendStringInfoString(buf, " >= vss_numeric_low(");
+	vssfdw_deparse_expr(context, low);
+	appendStringInfoString(buf, ") AND ");
+	if (high == NULL)
+		return;
+	vssfdw_deparse_column(context, bounds->var);
+	appendStringInfoString(buf, " <= vss_numeric_high(");
+	vssfdw_deparse_expr(context, low);
+	appendStringInfoString(buf, ", ");
+	vssfdw_deparse_expr(context, high);
+	appendStringInfoString(buf, ") AND ");
+}
+
 /*
  * Beside text in order, all that has blanks, a sign or zeros in front, and
  * numbers: Unix seconds, Julian days.
@@ -354,13 +383,15 @@ vssfdw_deparse_bounds(VssDeparse *context, List *conds)
 		const Bounds *bounds = lfirst(cell);
 		VssClass class = bounds->column->class;
 
-		if (bounds->equal == NULL && (bounds->low == NULL || !is_time(class)))
+		if (bounds->equal == NULL && (bounds->low == NULL || !(is_time(class) || class == VSS_CLASS_NUMERIC)))
 			continue;
 		if (clauselist_selectivity(context->root, bounds->clauses, bounds->var->varno, JOIN_INNER, NULL) >
 			MAX_SELECTIVITY)
 			continue;
 		if (is_time(class))
 			put_time_bounds(context, bounds);
+		else if (class == VSS_CLASS_NUMERIC)
+			put_numeric_bounds(context, bounds);
 		else if (class == VSS_CLASS_UUID)
 			put_uuid_bounds(context, bounds);
 		else

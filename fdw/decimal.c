@@ -9,6 +9,9 @@
  * vss_numeric_text(key [, scale]): the number of such a BLOB, with scale digits
  * after the point, else with as many as it needs.
  *
+ * vss_numeric_low(from), vss_numeric_high(from, to): bounds in a column of numeric
+ * affinity of the numbers between two such; see bounds.c.
+ *
  * A REAL is the shortest decimal that reads back to it, as everywhere in the
  * wrapper; TEXT is what numeric's input function takes: digits with a point and
  * an exponent, NaN, infinities.
@@ -18,7 +21,9 @@
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <limits.h>
+#include <math.h>
 
 #include "common/shortest_dec.h"
 
@@ -356,9 +361,9 @@ key_digit(const unsigned char *key, int ndigits, int i)
 	return (char) ('0' + (i % 2 == 0 ? pair / 10 : pair % 10));
 }
 
-/* A finite number's text. */
-static void
-decode(sqlite3_context *context, const unsigned char *key, int length, int scale)
+/* A finite number's text, sqlite3_malloc'd; NULL without memory. */
+static char *
+decode(const unsigned char *key, int length, int scale)
 {
 	bool negative = key[0] == KEY_NEGATIVE;
 	int pairs = key[0] == KEY_ZERO ? 0 : length - KEY_HEADER - (negative ? 1 : 0);
@@ -378,12 +383,9 @@ decode(sqlite3_context *context, const unsigned char *key, int length, int scale
 	}
 	if (scale < 0)
 		scale = Max(ndigits - weight, 0);
-	text = p = sqlite3_malloc64((sqlite3_uint64) Max(weight, 1) + scale + 3);
+	text = p = sqlite3_malloc64((sqlite3_uint64) Max(weight, 1) + scale + 4);
 	if (text == NULL)
-	{
-		sqlite3_result_error_nomem(context);
-		return;
-	}
+		return NULL;
 	if (negative)
 		*p++ = '-';
 	if (weight <= 0)
@@ -394,7 +396,8 @@ decode(sqlite3_context *context, const unsigned char *key, int length, int scale
 		*p++ = '.';
 	for (int i = 0; i < scale; i++)
 		*p++ = key_digit(key, ndigits, weight + i);
-	sqlite3_result_text(context, text, (int) (p - text), sqlite3_free);
+	*p = '\0';
+	return text;
 }
 
 static void
@@ -402,6 +405,7 @@ text_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	const unsigned char *key = sqlite3_value_blob(argv[0]);
 	int length = sqlite3_value_bytes(argv[0]);
+	char *text;
 
 	if (sqlite3_value_type(argv[0]) != SQLITE_BLOB || key == NULL || length < 1)
 		return; /* NULL */
@@ -419,9 +423,81 @@ text_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		case KEY_ZERO:
 		case KEY_NEGATIVE:
 		case KEY_POSITIVE:
-			decode(context, key, length, argc > 1 ? sqlite3_value_int(argv[1]) : -1);
+			text = decode(key, length, argc > 1 ? sqlite3_value_int(argv[1]) : -1);
+			if (text == NULL)
+				sqlite3_result_error_nomem(context);
+			else
+				sqlite3_result_text(context, text, -1, sqlite3_free);
 			return;
 	}
+}
+
+/* ---------- bounds ---------- */
+
+/*
+ * The key's number as a double, the next but one in the direction of sign, so
+ * that neither the conversion nor a comparison with an integer can let a match
+ * out.  False without memory.
+ */
+static bool
+nearby_double(const unsigned char *key, int length, int sign, double *out)
+{
+	char *text = decode(key, length, -1);
+
+	if (text == NULL)
+		return false;
+	*out = strtod(text, NULL);
+	sqlite3_free(text);
+	for (int i = 0; i < 2; i++)
+		*out = nextafter(*out, sign * HUGE_VAL);
+	return true;
+}
+
+/* Whether the key is a finite number's; kind is its first byte. */
+static bool
+is_finite(sqlite3_value *value, int *kind)
+{
+	const unsigned char *key = sqlite3_value_blob(value);
+
+	*kind = key != NULL && sqlite3_value_bytes(value) > 0 ? key[0] : KEY_NAN;
+	return *kind >= KEY_NEGATIVE && *kind <= KEY_POSITIVE;
+}
+
+/* All from a number on.  Infinite numbers and NaN are text, mostly, and come after all numbers. */
+static void
+low_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	double bound;
+	int kind;
+
+	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
+		return; /* NULL, as the comparison is */
+	if (is_finite(argv[0], &kind))
+	{
+		if (nearby_double(sqlite3_value_blob(argv[0]), sqlite3_value_bytes(argv[0]), -1, &bound))
+			sqlite3_result_double(context, bound);
+		else
+			sqlite3_result_error_nomem(context);
+	}
+	else
+		sqlite3_result_double(context, kind == KEY_MINUS_INFINITY ? -HUGE_VAL : DBL_MAX);
+}
+
+/* Up to a number, of what is not less than the first argument. */
+static void
+high_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	double bound;
+	int kind;
+
+	if (sqlite3_value_type(argv[0]) == SQLITE_NULL || sqlite3_value_type(argv[1]) == SQLITE_NULL)
+		return; /* NULL, as the comparison is */
+	if (!is_finite(argv[0], &kind) || !is_finite(argv[1], &kind))
+		sqlite3_result_zeroblob(context, 0); /* after all text */
+	else if (nearby_double(sqlite3_value_blob(argv[1]), sqlite3_value_bytes(argv[1]), 1, &bound))
+		sqlite3_result_double(context, bound);
+	else
+		sqlite3_result_error_nomem(context);
 }
 
 int
@@ -432,10 +508,9 @@ vssfdw_register_decimals(sqlite3 *db)
 		const char *name;
 		int nargs;
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
-	} functions[] = {{"vss_numeric", 1, key_function},
-					 {"vss_numeric", 3, key_function},
-					 {"vss_numeric_text", 1, text_function},
-					 {"vss_numeric_text", 2, text_function}};
+	} functions[] = {{"vss_numeric", 1, key_function},       {"vss_numeric", 3, key_function},
+					 {"vss_numeric_text", 1, text_function}, {"vss_numeric_text", 2, text_function},
+					 {"vss_numeric_low", 1, low_function},   {"vss_numeric_high", 2, high_function}};
 	int rc = vssfdw_register_decimal_sums(db);
 
 	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)

@@ -74,6 +74,14 @@ EXECUTE numeric_param(1, '{3.000,0.01}');
 EXECUTE numeric_param('NaN', '{12.35}');
 RESET plan_cache_mode;
 
+-- an index on a column of numeric affinity
+SELECT vss_exec('pushdown_numeric', 'CREATE INDEX t_n ON t(n)');
+SELECT sql_of_numeric('SELECT id FROM t WHERE n = 9007199254740993');
+SELECT sql_of_numeric('SELECT id FROM t WHERE n BETWEEN 0.1 AND 1.00');
+SELECT left(v.n::text, 22) AS n, (SELECT string_agg(id::text, ',' ORDER BY id) FROM t WHERE t.n = v.n) AS equal, (SELECT string_agg(id::text, ',' ORDER BY id) FROM t WHERE t.n BETWEEN v.n AND v.n + 1) AS between,
+	(SELECT string_agg(id::text, ',' ORDER BY id) FROM local_t AS t WHERE t.n = v.n) AS local_equal, (SELECT string_agg(id::text, ',' ORDER BY id) FROM local_t AS t WHERE t.n BETWEEN v.n AND v.n + 1) AS local_between
+	FROM (VALUES (1), (0.1), (0.30000000000000004), (1e20), (9007199254740993), (9007199254740992), (0), ('NaN'), ('-Infinity'), ('Infinity'), (1e400), (-1e400), (NULL)) AS v(n);
+
 -- numbers of many lengths
 SELECT vss_exec('pushdown_numeric', 'CREATE TABLE many(x TEXT); WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c WHERE n < 2000) INSERT INTO many SELECT CASE n % 3 WHEN 0 THEN ''-'' ELSE '''' END || (n * 7919) || ''.'' || substr(''9876543210123456789'', 1, 1 + n % 19) || ''e'' || (n % 41 - 20) FROM c') > 0 AS made;
 CREATE FOREIGN TABLE many(x numeric) SERVER pushdown_numeric;

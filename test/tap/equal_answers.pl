@@ -92,7 +92,7 @@ sub table_sql
 		$sql .= "INSERT INTO $name VALUES($id, " . join(', ', map { chance($nulls) ? 'NULL' : pick(@{ $_->[3] }) } @columns) . ");\n";
 	}
 	return $sql . "CREATE INDEX ${name}_k1 ON $name(k1); CREATE INDEX ${name}_k2 ON $name(k2, i4);\n"
-	  . join('', map { "CREATE INDEX ${name}_$_ ON $name($_);\n" } qw(d1 d2 ts ts0 tz u1 vn cn));
+	  . join('', map { "CREATE INDEX ${name}_$_ ON $name($_);\n" } qw(d1 d2 ts ts0 tz u1 vn cn n1));
 }
 
 my $setup = "PRAGMA encoding = 'UTF-8';\nBEGIN;\n" . table_sql('a', 120, 0.1) . table_sql('b', 60, 0.2) . table_sql('c', 0, 0) . "COMMIT;\n";
@@ -298,10 +298,11 @@ sub plain_scan_query
 sub bounds_query
 {
 	@from = ('a');
-	my $type = pick(qw(date date timestamp timestamp timestamptz uuid varchar bpchar));
+	my $type = pick(qw(date date timestamp timestamp timestamptz uuid varchar bpchar numeric numeric));
 	my $column = column($type);
 	my $value = literal($type);
-	my $c = $type =~ /^(date|timestamp)/
+	my $c = $type eq 'numeric' ? pick("$column = $value", "$column BETWEEN $value AND " . literal($type), "$column > $value", "$column BETWEEN least($value, 1) AND greatest($value, 0)")
+	  : $type =~ /^(date|timestamp)/
 	  ? pick("$column = $value", "$column >= $value AND $column < " . literal($type), "$column BETWEEN " . literal(pick('date', $type)) . ' AND ' . literal(pick('date', $type)),
 		"$value < $column", "$column >= " . literal('date'))
 	  : pick("$column = $value", "$value = $column");
