@@ -157,7 +157,7 @@ HnswStatus hnsw_builder_remove(HnswBuilder *builder, int64_t label);
 /* Give the neighbours of removed nodes new links, on several threads. */
 HnswStatus hnsw_builder_repair(HnswBuilder *builder, const HnswTask *task, HnswError *err);
 
-/* ---------- write.c ---------- */
+/* ---------- publish.c ---------- */
 
 /* What the caller wants to find again in the file; the library only keeps it. */
 typedef struct HnswIdentity

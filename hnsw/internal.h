@@ -253,6 +253,16 @@ HnswStatus hnsw_snapshot_find(const HnswSnapshot *snapshot, int64_t label, uint3
 uint64_t hnsw_block_sum(const void *block, uint64_t number);
 uint64_t hnsw_header_sum(const void *header, size_t bytes);
 
+/* ---------- write.c ---------- */
+
+/*
+ * Write the builder's graph to fd, an empty file; name is for messages.
+ * Repairing first costs nothing where nothing was removed; afterwards no link
+ * leads to a dead node.
+ */
+HnswStatus hnsw_write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWriteOptions *options,
+							const HnswTask *task, HnswError *err);
+
 /* ---------- number.c ---------- */
 
 /* Which builder id becomes which node of the file. */
