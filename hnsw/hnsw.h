@@ -297,4 +297,22 @@ HnswStatus hnsw_search_next(HnswCursor *cursor, HnswHit *hit);
 void hnsw_search_stats(const HnswCursor *cursor, HnswStats *stats);
 void hnsw_search_end(HnswCursor *cursor);
 
+/* ---------- tune.c ---------- */
+
+#define HNSW_TUNED_K 10 /* results that recall is measured by */
+#define HNSW_TUNED_MIN_EF 64
+#define HNSW_TUNED_MAX_EF 640
+
+/*
+ * Measure how many candidates a search must keep so that of the ten nearest of
+ * a new query 97 in 100 are found, on average: *ef is at least
+ * HNSW_TUNED_MIN_EF, which small graphs get unmeasured, and at most
+ * HNSW_TUNED_MAX_EF, whatever that finds.  The same graph gives the same value.
+ * It takes the time of some thousand searches, on the calling thread; only
+ * task's cancelled is used, and task may be NULL.  HNSW_INTERRUPTED,
+ * HNSW_CORRUPT, HNSW_NOMEM.
+ */
+HnswStatus hnsw_snapshot_tune(const HnswSnapshot *snapshot, const HnswTask *task, uint32_t *ef,
+							  HnswError *err);
+
 #endif /* HNSW_H */

@@ -1,14 +1,28 @@
 /*
  * defaults.c
- *		What a user gets who sets nothing, as the product itself defines it.
+ *		What a user gets who sets nothing, as the product itself defines it: an
+ *		ef_search that is measured on the graph.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "hnsw/hnsw.h"
 
-uint32_t bench_default_ef(uint64_t count);
+#include <stdio.h>
+#include <stdlib.h>
+
+uint32_t bench_default_ef(const char *graph);
 
 uint32_t
-bench_default_ef(uint64_t count)
+bench_default_ef(const char *graph)
 {
-	(void) count; /* the same for every size */
-	return BRIDGE_DEFAULT_EF_SEARCH;
+	HnswSnapshot *snapshot;
+	HnswError err;
+	uint32_t ef;
+
+	if (hnsw_snapshot_open(graph, &snapshot, &err) != HNSW_OK ||
+		hnsw_snapshot_tune(snapshot, NULL, &ef, &err) != HNSW_OK)
+	{
+		fprintf(stderr, "%s: %s\n", graph, err.message);
+		exit(1);
+	}
+	hnsw_snapshot_close(snapshot);
+	return ef;
 }

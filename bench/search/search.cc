@@ -286,9 +286,10 @@ report_ratios(const std::vector<Contestant> &contestants, FILE *tsv)
 
 /* What somebody gets who sets nothing. */
 static void
-report_default(const Dataset &data, Library &library, size_t rounds, FILE *tsv)
+report_default(const Dataset &data, Contestant &ours, size_t rounds, FILE *tsv)
 {
-	const uint32_t ef = bench_default_ef(data.n);
+	Library &library = *ours.library;
+	const uint32_t ef = bench_default_ef(ours.file.c_str());
 	std::vector<double> times;
 
 	library.set_ef(ef);
@@ -345,7 +346,7 @@ run(const Options &options, Dataset data)
 	const std::string ours = contestants[0].library->index_name();
 	const std::string file = contestants[0].file;
 	if (ours == "vss")
-		report_default(data, *contestants[0].library, rounds, tsv);
+		report_default(data, contestants[0], rounds, tsv);
 
 	/* Nobody may have the file mapped, or it would not leave the page cache. */
 	contestants.clear();

@@ -1,0 +1,209 @@
+/*
+ * test_hnsw_tune.c
+ *		The ef that is measured for a graph, against queries it has never seen.
+ */
+#include "support.h"
+
+#define K 10
+#define TARGET 0.97
+#define N 12000
+#define QUERIES 300
+
+typedef struct Fixture
+{
+	Set *easy_set, *easy_queries; /* clusters on a surface of few dimensions */
+	Set *hard_set, *hard_queries; /* no structure at all */
+	HnswBuilder *easy_builder, *hard_builder;
+	HnswSnapshot *easy, *hard;
+} Fixture;
+
+static int
+setup(void **state)
+{
+	static Fixture f;
+
+	f.easy_set = set_clustered(N, 48, 5, 1);
+	f.easy_queries = set_clustered(QUERIES, 48, 5, 2);
+	f.easy_builder = set_graph(f.easy_set, 0, N, HNSW_COSINE, 16, 100);
+	f.easy = set_snapshot(f.easy_builder);
+	f.hard_set = set_normal(N, 32, 3);
+	f.hard_queries = set_normal(QUERIES, 32, 4);
+	f.hard_builder = set_graph(f.hard_set, 0, N, HNSW_L2, 8, 60);
+	f.hard = set_snapshot(f.hard_builder);
+	*state = &f;
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	Fixture *f = *state;
+
+	hnsw_snapshot_close(f->easy);
+	hnsw_snapshot_close(f->hard);
+	hnsw_builder_free(f->easy_builder);
+	hnsw_builder_free(f->hard_builder);
+	set_free(f->easy_set);
+	set_free(f->easy_queries);
+	set_free(f->hard_set);
+	set_free(f->hard_queries);
+	return 0;
+}
+
+static uint32_t
+tuned(const HnswSnapshot *snapshot)
+{
+	HnswError err;
+	uint32_t ef = 0;
+
+	assert_ok(hnsw_snapshot_tune(snapshot, NULL, &ef, &err));
+	assert_string_equal(err.message, "");
+	return ef;
+}
+
+static void
+hard_data_get_more_and_reach_the_recall(void **state)
+{
+	Fixture *f = *state;
+	uint32_t ef = tuned(f->hard);
+	double least = set_recall(f->hard, f->hard_set, NULL, f->hard_queries, K, HNSW_TUNED_MIN_EF, NULL);
+	double most = set_recall(f->hard, f->hard_set, NULL, f->hard_queries, K, ef, NULL);
+
+	print_message("# hard: %u, recall %.4f, %.4f at %d\n", ef, most, least, HNSW_TUNED_MIN_EF);
+	assert_true(least < TARGET - 0.02); /* or this data would show nothing */
+	assert_in_range(ef, HNSW_TUNED_MIN_EF + 1, HNSW_TUNED_MAX_EF - 1);
+	assert_true(most >= TARGET);
+	/* and no more than it takes */
+	assert_true(set_recall(f->hard, f->hard_set, NULL, f->hard_queries, K, ef / 2, NULL) < TARGET + 0.01);
+}
+
+static void
+easy_data_stay_at_the_least(void **state)
+{
+	Fixture *f = *state;
+	double recall = set_recall(f->easy, f->easy_set, NULL, f->easy_queries, K, HNSW_TUNED_MIN_EF, NULL);
+
+	print_message("# easy: recall %.4f at %d\n", recall, HNSW_TUNED_MIN_EF);
+	assert_true(recall >= TARGET);
+	assert_int_equal(tuned(f->easy), HNSW_TUNED_MIN_EF);
+}
+
+static void
+the_same_graph_gives_the_same_value(void **state)
+{
+	Fixture *f = *state;
+	HnswSnapshot *again = set_snapshot(f->hard_builder);
+
+	assert_int_equal(tuned(f->hard), tuned(f->hard));
+	assert_int_equal(tuned(again), tuned(f->hard));
+	hnsw_snapshot_close(again);
+}
+
+/* Nobody can search for what cannot be found: a graph whose target is out of reach gets the most. */
+static void
+there_is_an_upper_bound(void **state)
+{
+	Set *set = set_normal(N, 96, 5);
+	HnswBuilder *builder = set_graph(set, 0, N, HNSW_L2, 3, 10);
+	HnswSnapshot *snapshot = set_snapshot(builder);
+
+	assert_int_equal(tuned(snapshot), HNSW_TUNED_MAX_EF);
+	hnsw_snapshot_close(snapshot);
+	hnsw_builder_free(builder);
+	set_free(set);
+}
+
+static void
+few_nodes_are_not_measured(void **state)
+{
+	Set *set = set_normal(4000, 48, 6);
+	HnswBuilder *builder = set_graph(set, 0, 4000, HNSW_L2, 3, 10);
+	HnswSnapshot *snapshot = set_snapshot(builder);
+	HnswBuilder *none;
+	HnswSnapshot *empty;
+	HnswParams params = {.dim = 4, .metric = HNSW_L2, .m = 4, .ef_construction = 10};
+	HnswError err;
+
+	assert_int_equal(tuned(snapshot), HNSW_TUNED_MIN_EF);
+	hnsw_snapshot_close(snapshot);
+	hnsw_builder_free(builder);
+	set_free(set);
+
+	assert_ok(hnsw_builder_create(&params, 0, &none, &err));
+	empty = set_snapshot(none);
+	assert_int_equal(tuned(empty), HNSW_TUNED_MIN_EF);
+	hnsw_snapshot_close(empty);
+	hnsw_builder_free(none);
+}
+
+static void
+metrics_and_kinds_of_code_all_work(void **state)
+{
+	static const HnswMetric metrics[] = {HNSW_COSINE, HNSW_L2, HNSW_IP};
+
+	for (size_t i = 0; i < 6; i++)
+	{
+		Set *set = set_clustered(5000, i < 3 ? 16 : 40, 9, 1); /* below 32 dimensions codes are floats */
+		HnswBuilder *builder = set_graph(set, 0, 5000, metrics[i % 3], 16, 60);
+		HnswSnapshot *snapshot = set_snapshot(builder);
+		Set *queries = set_clustered(100, i < 3 ? 16 : 40, 9, 2);
+
+		assert_true(set_recall(snapshot, set, NULL, queries, K, tuned(snapshot), NULL) >= TARGET);
+		set_free(queries);
+		hnsw_snapshot_close(snapshot);
+		hnsw_builder_free(builder);
+		set_free(set);
+	}
+}
+
+typedef struct Asked
+{
+	int times;
+	int stop_at;
+} Asked;
+
+static bool
+stop(void *arg)
+{
+	Asked *asked = arg;
+
+	return ++asked->times == asked->stop_at;
+}
+
+static void
+it_can_be_stopped_at_any_time(void **state)
+{
+	Fixture *f = *state;
+	Asked asked = {0, 0};
+	HnswTask task = {.cancelled = stop, .arg = &asked};
+	HnswError err;
+	uint32_t ef;
+	int all;
+
+	assert_ok(hnsw_snapshot_tune(f->hard, &task, &ef, &err));
+	all = asked.times;
+	assert_true(all > 500); /* more than once a search */
+	for (int at = 1; at <= all; at += 1 + all / 7)
+	{
+		asked = (Asked){0, at};
+		assert_int_equal(hnsw_snapshot_tune(f->hard, &task, &ef, &err), HNSW_INTERRUPTED);
+		assert_int_equal(asked.times, at); /* and it does nothing more */
+		assert_string_not_equal(err.message, "");
+	}
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(hard_data_get_more_and_reach_the_recall),
+		cmocka_unit_test(easy_data_stay_at_the_least),
+		cmocka_unit_test(the_same_graph_gives_the_same_value),
+		cmocka_unit_test(there_is_an_upper_bound),
+		cmocka_unit_test(few_nodes_are_not_measured),
+		cmocka_unit_test(metrics_and_kinds_of_code_all_work),
+		cmocka_unit_test(it_can_be_stopped_at_any_time),
+	};
+
+	return cmocka_run_group_tests(tests, setup, teardown);
+}
