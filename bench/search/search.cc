@@ -11,7 +11,6 @@
 
 #include <algorithm>
 #include <cinttypes>
-#include <cmath>
 #include <cstdlib>
 #include <cstring>
 #include <sys/stat.h>
@@ -241,7 +240,7 @@ report_points(const Dataset &data, const std::vector<Contestant> &contestants, F
 					*std::max_element(p.rounds.begin(), p.rounds.end()));
 }
 
-/* How much faster the first contestant is, at equal recall: by the medians, and the range over the rounds. */
+/* How much faster the first contestant is, at equal recall: the median of the rounds, and their range. */
 static void
 report_ratios(const std::vector<Contestant> &contestants, FILE *tsv)
 {
@@ -250,35 +249,35 @@ report_ratios(const std::vector<Contestant> &contestants, FILE *tsv)
 
 	for (double recall : {0.90, 0.95, 0.99})
 	{
-		double we = micros_at(ours, recall);
-
 		printf("  recall %.2f:", recall);
 		for (const Contestant &c : contestants)
 		{
-			double they = micros_at(c.points, recall);
-			double low = INFINITY, high = 0;
+			double micros = micros_at(c.points, recall);
+			std::vector<double> ratios;
 
-			if (they < 0)
+			if (micros < 0)
+			{
 				printf("  %s not measured;", c.library->name());
-			else
-				printf("  %s %.1f us;", c.library->name(), they);
-			if (they > 0)
-				fprintf(tsv, "# us at recall %.2f\t%s\t%.2f\n", recall, c.library->name(), they);
-			if (&c == &contestants[0] || they < 0 || we < 0)
 				continue;
-			for (size_t round = 0; round < ours[0].rounds.size(); round++)
+			}
+			printf("  %s %.1f us;", c.library->name(), micros);
+			fprintf(tsv, "# us at recall %.2f\t%s\t%.2f\n", recall, c.library->name(), micros);
+			for (size_t round = 0; &c != &contestants[0] && round < ours[0].rounds.size(); round++)
 			{
 				double a = micros_at(ours, recall, (int) round), b = micros_at(c.points, recall, (int) round);
 
 				if (a > 0 && b > 0)
-				{
-					low = std::min(low, b / a);
-					high = std::max(high, b / a);
-				}
+					ratios.push_back(b / a);
 			}
-			printf(" %s is %.2f x as fast (%.2f - %.2f);", us, they / we, low, high);
+			if (ratios.empty())
+				continue;
+
+			double low = *std::min_element(ratios.begin(), ratios.end());
+			double high = *std::max_element(ratios.begin(), ratios.end());
+
+			printf(" %s is %.2f x as fast (%.2f - %.2f);", us, median(ratios), low, high);
 			fprintf(tsv, "# ratio at recall %.2f\t%s\t%.3f\t%.3f\t%.3f\n", recall, c.library->name(),
-					they / we, low, high);
+					median(ratios), low, high);
 		}
 		printf("\n");
 	}
@@ -309,8 +308,6 @@ run(const Options &options, Dataset data)
 	const std::string suffix = options.n > 0 ? "-" + std::to_string(options.n) : "";
 	const std::string table =
 		options.results + "/search-" + data.name + suffix + (options.quick ? "-quick" : "") + ".tsv";
-	const std::string truth = options.cache + "/" + data.name + "-" + std::to_string(data.n) + "-" +
-							  std::to_string(data.q) + ".truth";
 	const size_t rounds = options.rounds > 0 ? options.rounds : options.quick ? 3 : 5;
 	std::vector<uint32_t> efs = {4, 6, 8, 10, 14, 20, 28, 40, 56, 80, 112, 160, 224, 320, 450, 640, 900};
 	FILE *tsv;
@@ -325,6 +322,9 @@ run(const Options &options, Dataset data)
 		efs = {5, 10, 20, 40, 80, 160, 320, 640};
 	const std::string where = machine();
 	std::vector<Contestant> contestants = gather(options, data);
+
+	const std::string truth = options.cache + "/" + data.name + "-" + std::to_string(data.n) + "-" +
+							  std::to_string(data.q) + ".truth";
 
 	find_truth(data, K, truth, options.threads);
 	if (options.prepare)
