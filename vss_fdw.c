@@ -38,8 +38,9 @@ _PG_init(void)
 {
 	DefineCustomIntVariable("vss_fdw.ef_search",
 							"Candidates that a graph search keeps: more find better neighbours, slower.",
-							"0 takes the value that the index was created with.", &vssfdw_ef_search, 0, 0,
-							100000, PGC_USERSET, 0, NULL, NULL, NULL);
+							"0 takes the index's own: the value that it was created with, or that was "
+							"measured.",
+							&vssfdw_ef_search, 0, 0, 100000, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("vss_fdw.knn_strategy", "How nearest neighbours are searched.",
 							 "auto chooses by cost; the others are for tests and diagnosis.",
 							 &vssfdw_knn_strategy, VSS_STRATEGY_AUTO, strategy_options, PGC_USERSET, 0, NULL,

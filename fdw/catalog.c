@@ -45,6 +45,7 @@ typedef struct VssCatalog
 	List *tables;  /* of TableEntry * */
 	List *indexes; /* of VssIndexInfo * */
 	bool indexes_read;
+	int64 tuned_version;        /* data_version when their ef_search was read */
 	struct VssCatalog *retired; /* of earlier schema versions, until the transaction ends */
 } VssCatalog;
 
@@ -442,6 +443,31 @@ cached_indexes(VssConnection *conn, VssCatalog *catalog)
 	return catalog->indexes;
 }
 
+/*
+ * Merges of others measure the ef of an index anew, which no schema version
+ * tells: ask again when the database has changed.  What a plan says of it is for
+ * costs and EXPLAIN, each search takes what is current; so an index that cannot
+ * say is no error here, where its table may only be read.
+ */
+static void
+refresh_ef(VssConnection *conn, List *indexes)
+{
+	ListCell *lc;
+
+	foreach (lc, indexes)
+	{
+		VssIndexInfo *index = lfirst(lc);
+		sqlite3_stmt *stmt;
+
+		if (sqlite3_prepare_v2(conn->db, "SELECT hnsw_ef_search(?1)", -1, &stmt, NULL) != SQLITE_OK)
+			return;
+		if (sqlite3_bind_text(stmt, 1, index->name, -1, SQLITE_STATIC) == SQLITE_OK &&
+			sqlite3_step(stmt) == SQLITE_ROW)
+			index->ef_search = sqlite3_column_int(stmt, 0);
+		sqlite3_finalize(stmt);
+	}
+}
+
 /* ---------- the cache ---------- */
 
 static VssCatalog *
@@ -575,6 +601,8 @@ vssfdw_table_info(VssConnection *conn, const char *table)
 		catalog->tables = lappend(catalog->tables, entry);
 		MemoryContextSwitchTo(work);
 	}
+	if (entry->data_version != data_version)
+		refresh_ef(conn, entry->info.indexes);
 	if (entry->data_version != data_version || entry->own_changes != own_changes)
 	{
 		entry->info.rows = estimate_rows(conn, &entry->info);

@@ -46,13 +46,19 @@ explain_k(ForeignScan *plan, bool predicate, bool ordered, ExplainState *es)
 		ExplainPropertyInteger("K", NULL, DatumGetInt64(k->constvalue), es);
 }
 
+/* What the last search kept, if one has asked a graph; else what is known before. */
 static void
-explain_ef(ForeignScan *plan, List *knn, ExplainState *es)
+explain_ef(ForeignScan *plan, List *knn, int64 used, ExplainState *es)
 {
 	Const *given = list_nth(plan->fdw_exprs, 2);
 	int limit = intVal(list_nth(knn, VSS_KNN_LIMIT));
 	int64 ef = vssfdw_ef_search > 0 ? vssfdw_ef_search : intVal(list_nth(knn, VSS_KNN_EF));
 
+	if (used > 0)
+	{
+		ExplainPropertyInteger("ef_search", NULL, used, es);
+		return;
+	}
 	if (!IsA(given, Const))
 	{
 		ExplainPropertyText("ef_search", "parameter", es);
@@ -91,7 +97,7 @@ explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
 	ExplainPropertyText("Index", strVal(list_nth(knn, VSS_KNN_INDEX)), es);
 	ExplainPropertyText("Metric", metric_name(intVal(list_nth(knn, VSS_KNN_METRIC))), es);
 	explain_k(plan, boolVal(list_nth(knn, VSS_KNN_PREDICATE)), boolVal(list_nth(knn, VSS_KNN_ORDERED)), es);
-	explain_ef(plan, knn, es);
+	explain_ef(plan, knn, report.ef, es);
 	ExplainPropertyText("Strategy", report.strategy != NULL ? report.strategy : planned_strategy(knn), es);
 	if (!es->analyze)
 		return;

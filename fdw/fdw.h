@@ -283,7 +283,7 @@ typedef struct VssIndexInfo
 	int dim;
 	BridgeMetric metric;
 	int m;
-	int ef_search;
+	int ef_search; /* given, or as merges have found it so far */
 	char *content; /* NULL: only the index itself */
 	char *content_rowid;
 	char *content_vector;

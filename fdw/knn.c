@@ -78,7 +78,6 @@ struct VssKnnScan
 {
 	/* from the plan */
 	BridgeMetric metric;
-	int64 index_ef;
 	int limit;
 	int most; /* rows that are read at the very most, 0: unknown */
 	int rows;
@@ -153,7 +152,6 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	VssKnnScan *knn = palloc0(sizeof(VssKnnScan));
 
 	knn->metric = intVal(list_nth(private, VSS_KNN_METRIC));
-	knn->index_ef = intVal(list_nth(private, VSS_KNN_EF));
 	knn->limit = intVal(list_nth(private, VSS_KNN_LIMIT));
 	knn->most = intVal(list_nth(private, VSS_KNN_BOUND));
 	knn->rows = intVal(list_nth(private, VSS_KNN_ROWS));
@@ -221,21 +219,17 @@ integer_argument(ForeignScanState *node, const VssScanValue *argument, bool is_i
 
 /*
  * How many candidates a search keeps: the predicate's own argument, else the
- * setting, else the index's; at least as many as rows are wanted.  0 leaves it
- * to the index.
+ * setting, else the index's, which is 0 here; of the latter two *least at least,
+ * as many as rows are wanted.
  */
 static int64
-choose_ef(ForeignScanState *node, VssKnnScan *knn)
+choose_ef(ForeignScanState *node, VssKnnScan *knn, int64 *least)
 {
 	bool isnull;
 	int64 ef = integer_argument(node, &knn->ef, false, &isnull);
 
-	if (!isnull)
-		return ef;
-	ef = vssfdw_ef_search;
-	if (knn->limit > (ef > 0 ? ef : knn->index_ef))
-		ef = Min(knn->limit, VSS_MAX_EF);
-	return ef;
+	*least = isnull ? knn->limit : 0;
+	return isnull ? vssfdw_ef_search : ef;
 }
 
 static void
@@ -272,7 +266,8 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	VssKnnScan *knn = state->knn;
 	VssStatement *statement = phase == PHASE_STREAM ? state->statement : knn->prefilter;
 	sqlite3_stmt *stmt;
-	int64 ef = choose_ef(node, knn);
+	int64 least_ef;
+	int64 ef = choose_ef(node, knn, &least_ef);
 	bool no_k;
 	int64 k = integer_argument(node, &knn->k, true, &no_k);
 
@@ -280,6 +275,7 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	stmt = statement->stmt;
 	count(knn);
 	memset(&knn->stats, 0, sizeof(knn->stats));
+	knn->stats.least_ef = least_ef;
 	knn->counted = false;
 
 	bind_query(knn, statement);

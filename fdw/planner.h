@@ -494,7 +494,7 @@ enum VssKnnItem
 	VSS_KNN_INDEX,         /* String */
 	VSS_KNN_METRIC,        /* Integer, a BridgeMetric */
 	VSS_KNN_DIM,           /* Integer */
-	VSS_KNN_EF,            /* Integer: the index's ef_search */
+	VSS_KNN_EF,            /* Integer: the index's ef_search when this was planned */
 	VSS_KNN_LIMIT,         /* Integer: rows that the query probably wants, 0: unknown */
 	VSS_KNN_BOUND,         /* Integer: rows that it reads at the very most, 0: unknown */
 	VSS_KNN_ROWS,          /* Integer: rows of the table, for the switch to the prefilter */

@@ -296,7 +296,6 @@ bridge_params_parse(int argc, const char *const *argv, BridgeParams *out, Bridge
 	out->metric = HNSW_COSINE;
 	out->m = BRIDGE_DEFAULT_M;
 	out->ef_construction = BRIDGE_DEFAULT_EF;
-	out->ef_search = BRIDGE_DEFAULT_EF_SEARCH;
 	for (int i = 0; i < argc && rc == SQLITE_OK; i++)
 		rc = parse_one(argv[i], out, &seen, err);
 

@@ -10,7 +10,7 @@
  *	SELECT rowid, distance FROM "schema"."index"(q, k, ef, strategy, stats)
  *		q: vector (BLOB of little-endian float32, or JSON text).  k: NULL
  *		streams in order of distance until the reader stops.  ef: NULL takes
- *		the index's ef_search.  strategy: NULL or 'auto', 'graph',
+ *		the index's ef_search, given or found.  strategy: NULL or 'auto', 'graph',
  *		'prefilter', 'exact'.  stats: NULL or a BridgeStats bound with
  *		sqlite3_bind_pointer(stmt, i, stats, BRIDGE_STATS_POINTER, NULL).
  *		Trailing arguments may be left out.  `rowid IN (SELECT ...)` is used
@@ -23,7 +23,8 @@
  *		schema, name, dim, metric, m, ef_construction, ef_search,
  *		content, content_rowid, content_vector (NULL without a source table),
  *		declared (1: content=, 0: recognised from triggers),
- *		missing_sql (NULL, or the triggers a hand-written set lacks)
+ *		missing_sql (NULL, or the triggers a hand-written set lacks),
+ *		ef_search_given (1: with the table, 0: found by merges)
  *	SELECT hnsw_save(['index' [, when]]), hnsw_rebuild, hnsw_check, hnsw_info
  *		when: 'due' does nothing (NULL) where no merge is due or another one
  *		is running; 'damaged' likewise, but verifies the graph file first.
@@ -89,10 +90,11 @@ typedef struct BridgeStats
 {
 	/* asked */
 	int64_t pull_limit; /* kept: end the scan after so many rows; 0: no limit */
+	int64_t least_ef;   /* kept: candidates to keep at least, whatever ef says; 0: no such wish */
 	/* told */
 	const char *strategy; /* "graph", "prefilter", "exact"; static text */
 	int64_t k;            /* -1: stream */
-	int64_t ef;
+	int64_t ef;           /* 0: no graph was asked */
 	uint64_t nodes_visited;
 	uint64_t distances_computed;
 	uint64_t delta_rows;    /* changed rows scanned beside the graph */

@@ -40,7 +40,7 @@ SQLITE_EXTENSION_INIT3
 
 #define BRIDGE_DEFAULT_M 16
 #define BRIDGE_DEFAULT_EF 200
-#define BRIDGE_DEFAULT_EF_SEARCH 64
+#define BRIDGE_DEFAULT_EF_SEARCH 64 /* before the graph was measured */
 
 /* ---------- error.c ---------- */
 
@@ -77,7 +77,7 @@ typedef struct BridgeParams
 	HnswMetric metric;
 	int m;
 	int ef_construction;
-	int ef_search;
+	int ef_search;        /* 0: not given, searches take what merges find (tuning.c) */
 	char *path;           /* as typed; NULL: beside the database */
 	char *content;        /* table in the index's own schema, or NULL */
 	char *content_rowid;  /* set with content */
@@ -122,9 +122,17 @@ typedef struct BridgeSegment
 	int64_t seq; /* image of the truth as of this change */
 } BridgeSegment;
 
+/* The ef that a graph was found to need.  A hint: it decides on no row but through recall. */
+typedef struct BridgeTuned
+{
+	int ef;        /* 0: nothing was found yet */
+	int64_t nodes; /* of the graph that was measured */
+} BridgeTuned;
+
 /* What changes while an index lives, read in one snapshot of the database. */
 typedef struct BridgeState
 {
+	BridgeTuned tuned;
 	int64_t counter;   /* number of the last change */
 	int segment_count; /* 0: never merged */
 	BridgeSegment segments[BRIDGE_MAX_SEGMENTS];
@@ -137,6 +145,7 @@ enum
 	BRIDGE_STMT_CURRENT,
 	BRIDGE_STMT_HIDDEN,
 	BRIDGE_STMT_HIDDEN_PUT,
+	BRIDGE_STMT_TUNED_PUT,
 	BRIDGE_STMT_TRUTH_GET,
 	BRIDGE_STMT_TRUTH_EXISTS,
 	BRIDGE_STMT_TRUTH_PUT,
@@ -167,6 +176,7 @@ typedef struct BridgeStore
 	char *table;
 	uint64_t id; /* random, made with the table: tells a new one of the same name */
 	BridgeParams params;
+	BridgeTuned opened_tuned; /* as it was when the store was opened; searches go by BridgeState */
 	sqlite3_stmt *statements[BRIDGE_STMT_COUNT]; /* prepared at first use */
 	BridgeVector scratch;
 	BridgeSeen seen; /* query.c's */
@@ -203,6 +213,12 @@ int bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, 
  */
 int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int count,
 							 const int64_t *hidden, size_t hidden_count, BridgeError *err);
+
+/* The same of what a measurement found. */
+int bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError *err);
+
+/* The ef of searches that name none: given with the table, else found, else the default. */
+int bridge_store_ef(const BridgeStore *store, const BridgeTuned *tuned);
 
 /* That list, the caller's to sqlite3_free.  *sound is false where there is none or it is damaged. */
 int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *sound, BridgeError *err);
@@ -594,7 +610,8 @@ typedef struct BridgeQuery
 	int64_t need; /* rows to give at most, -1: until exhausted */
 	bool bounded, bound_inclusive;
 	double bound; /* only distances below (or equal) */
-	int ef;
+	int asked_ef; /* 0: the index's */
+	int ef;       /* kept; final once the state is read */
 	int strategy;
 	int64_t *only; /* the rowids of IN or =, sorted, owned */
 	size_t only_count, only_capacity;
@@ -649,6 +666,9 @@ const char *bridge_strategy_name(int strategy);
  */
 int bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_value **argv, bool *usable,
 						BridgeError *err);
+
+/* How many candidates its search keeps, by what the state says was found: query->ef. */
+void bridge_request_settle_ef(BridgeQuery *query, const BridgeStore *store, const BridgeTuned *tuned);
 
 /* ---------- measure.c: candidates measured one by one, into query->hits ---------- */
 
@@ -911,6 +931,20 @@ void bridge_publish_unlink(const BridgeFiles *files);
 
 /* Whether the file path + ending is a graph file of this database. */
 bool bridge_publish_owns(const BridgeFiles *files, const char *ending);
+
+/* ---------- tuning.c: the ef of indexes whose owner named none ---------- */
+
+/*
+ * Whether the graph that was built is to be measured: the first one, one made from
+ * the truth, or one half as large again as that which was measured last.
+ */
+bool bridge_tuning_is_due(const BridgeStore *store, const BridgeState *state, const BridgeBuilt *built);
+
+/* Measure it.  *tuned stays as it is where memory is out. */
+int bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, BridgeTuned *tuned, BridgeError *err);
+
+/* The same of the graph in a file. */
+int bridge_tune_file(BridgeMergeTask *task, const char *path, BridgeTuned *tuned, BridgeError *err);
 
 /* ---------- orphans.c ---------- */
 

@@ -15,7 +15,7 @@
 #define DECLARATION                                                                                          \
 	"CREATE TABLE x(schema TEXT, name TEXT, dim INTEGER, metric TEXT, m INTEGER, ef_construction INTEGER, "  \
 	"ef_search INTEGER, content TEXT, content_rowid TEXT, content_vector TEXT, declared INTEGER, "           \
-	"missing_sql TEXT)"
+	"missing_sql TEXT, ef_search_given INTEGER)"
 
 enum
 {
@@ -30,7 +30,8 @@ enum
 	COLUMN_CONTENT_ROWID,
 	COLUMN_CONTENT_VECTOR,
 	COLUMN_DECLARED,
-	COLUMN_MISSING_SQL
+	COLUMN_MISSING_SQL,
+	COLUMN_EF_SEARCH_GIVEN
 };
 
 typedef struct IndexRow
@@ -40,6 +41,7 @@ typedef struct IndexRow
 	int dim;
 	HnswMetric metric;
 	int m, ef_construction, ef_search;
+	bool ef_search_given;
 	BridgeSource source; /* all NULL where nothing feeds the index */
 	bool declared;
 } IndexRow;
@@ -100,7 +102,8 @@ list_add(IndexList *list, const BridgeStore *store, BridgeSource *source, bool d
 	row.metric = store->params.metric;
 	row.m = store->params.m;
 	row.ef_construction = store->params.ef_construction;
-	row.ef_search = store->params.ef_search;
+	row.ef_search = bridge_store_ef(store, &store->opened_tuned);
+	row.ef_search_given = store->params.ef_search > 0;
 	row.declared = declared;
 	if (rows != NULL)
 	{
@@ -366,6 +369,9 @@ indexes_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 			return SQLITE_OK;
 		case COLUMN_EF_SEARCH:
 			sqlite3_result_int(context, row->ef_search);
+			return SQLITE_OK;
+		case COLUMN_EF_SEARCH_GIVEN:
+			sqlite3_result_int(context, row->ef_search_given);
 			return SQLITE_OK;
 		case COLUMN_DECLARED:
 			sqlite3_result_int(context, row->declared);

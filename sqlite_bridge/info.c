@@ -370,7 +370,8 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	put_text(out, "metric", hnsw_metric_name(p->metric));
 	put_number(out, "m", p->m);
 	put_number(out, "ef_construction", p->ef_construction);
-	put_number(out, "ef_search", p->ef_search);
+	put_number(out, "ef_search", bridge_store_ef(store, &state.tuned));
+	put_truth(out, "ef_search_given", p->ef_search > 0);
 	put_text(out, "content", p->content);
 	put_number(out, "rows", rows);
 	put_number(out, "changes", state.counter);
@@ -417,6 +418,34 @@ info_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	bridge_error_result(context, &err);
 }
 
+/* hnsw_ef_search([index]): that of searches which name none, now; cheaper than all of hnsw_info. */
+static void
+ef_search_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	BridgeConnection *connection = sqlite3_user_data(context);
+	const char *name = argc > 0 ? (const char *) sqlite3_value_text(argv[0]) : NULL;
+	BridgeError err = {0};
+	BridgeState state;
+	BridgeIndex *index;
+	int rc = bridge_find_index(connection, name, &index, &err);
+
+	if (rc == SQLITE_OK)
+	{
+		BridgeTable *held = bridge_table_hold(index->connected);
+		BridgeStore *store = bridge_index_store(index);
+
+		rc = bridge_store_state(store, &state, 0, NULL, NULL, &err);
+		if (rc == SQLITE_OK)
+			sqlite3_result_int(context, bridge_store_ef(store, &state.tuned));
+		bridge_table_release(held);
+	}
+	if (rc != SQLITE_OK)
+	{
+		bridge_error_prefix(&err, "hnsw_ef_search");
+		bridge_error_result(context, &err);
+	}
+}
+
 #ifndef SQLITE_RESULT_SUBTYPE
 #define SQLITE_RESULT_SUBTYPE 0 /* before 3.45 nobody needs to be told */
 #endif
@@ -430,8 +459,13 @@ bridge_info_register(BridgeConnection *connection, BridgeError *err)
 			connection->db, "hnsw_info", arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY | SQLITE_RESULT_SUBTYPE,
 			bridge_connection_hold(connection), info_function, NULL, NULL, bridge_connection_release);
 
+		if (rc == SQLITE_OK)
+			rc = sqlite3_create_function_v2(connection->db, "hnsw_ef_search", arguments,
+											SQLITE_UTF8 | SQLITE_DIRECTONLY,
+											bridge_connection_hold(connection), ef_search_function, NULL,
+											NULL, bridge_connection_release);
 		if (rc != SQLITE_OK)
-			return bridge_error_db(err, connection->db, "registering hnsw_info");
+			return bridge_error_db(err, connection->db, "registering hnsw_info and hnsw_ef_search");
 	}
 	return SQLITE_OK;
 }

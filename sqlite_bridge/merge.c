@@ -380,6 +380,8 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	HnswError hnsw = {0};
 	BridgeSegment segment;
 	BridgeState state;
+	BridgeTuned tuned = {0};
+	bool tunes;
 	int64_t removed;
 	HnswStatus status;
 	int rc;
@@ -399,6 +401,7 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	options.identity.seq = segment.seq;
 	result->nodes = hnsw_builder_count(built.builder);
 	result->seq = segment.seq;
+	tunes = bridge_tuning_is_due(store, &state, &built);
 	status = hnsw_builder_snapshot(built.builder, &options, &graph, &hnsw);
 	bridge_built_free(&built);
 	if (status != HNSW_OK)
@@ -406,7 +409,12 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	snapshot = bridge_snapshot_single(graph, segment.token);
 	if (snapshot == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	rc = bridge_store_set_current(store, &segment, 1, NULL, 0, err);
+	if (tunes)
+		rc = bridge_tune(task, graph, &tuned, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_set_current(store, &segment, 1, NULL, 0, err);
+	if (rc == SQLITE_OK && tuned.ef > 0)
+		rc = bridge_store_set_tuned(store, &tuned, err);
 	if (rc != SQLITE_OK)
 	{
 		bridge_snapshot_release(snapshot);

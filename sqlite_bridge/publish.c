@@ -9,7 +9,8 @@
  *	1	"<path>-<token>" is written, synced, named, and its folder synced.
  *		A crash leaves a file that nothing names.
  *	2	One small write transaction makes it current: it names the new file, or base
- *		and new file, and the labels of the base that the latter hides.  A crash before
+ *		and new file, and the labels of the base that the latter hides; with it goes
+ *		the ef that the graph was found to need, if that was measured.  A crash before
  *		the commit leaves the old graph, after it the new one.
  *	3	<path> becomes a hard link to the base, for people and as a second name.  Readers
  *		trust a file for its token, so a crash costs nothing.
@@ -153,6 +154,8 @@ make_current(BridgeStore *store, BridgeMergeTask *task, const BridgeState *befor
 			if (rc == SQLITE_OK)
 				rc = bridge_store_set_current(store, after->segments, after->segment_count, built->hidden,
 											  built->hidden_count, err);
+			if (rc == SQLITE_OK && after->tuned.ef > 0)
+				rc = bridge_store_set_tuned(store, &after->tuned, err);
 			if (rc == SQLITE_OK)
 			{
 				task->impatient = true; /* a commit that waits keeps new readers out */
@@ -280,6 +283,12 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 	rc = status == HNSW_OK ? SQLITE_OK : bridge_error_hnsw(err, status, &hnsw, "writing the graph file");
 	at_step(1, true);
 
+	if (rc == SQLITE_OK && bridge_tuning_is_due(store, before, built))
+	{
+		rc = bridge_tune_file(task, new_file, &after.tuned, err);
+		if (rc != SQLITE_OK)
+			unlink(new_file);
+	}
 	if (rc == SQLITE_OK)
 	{
 		at_step(2, false);

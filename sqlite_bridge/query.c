@@ -138,6 +138,8 @@ start_sources(BridgeQuery *query, BridgeStore *store, BridgeError *err)
 		return rc;
 	if (query->snapshot == NULL)
 		return bridge_measure_truth(query, store, err);
+	bridge_request_settle_ef(query, store, &state.tuned);
+	query->stats->ef = query->ef;
 
 	query->stats->strategy = bridge_strategy_name(query->has_only ? BRIDGE_PREFILTER : BRIDGE_GRAPH);
 	rc = bridge_measure_delta(query, store, &state, err);

@@ -186,6 +186,16 @@ take_bound(BridgeQuery *query, sqlite3_value *value, bool inclusive, bool *usabl
 	query->bound = sqlite3_value_double(value);
 }
 
+void
+bridge_request_settle_ef(BridgeQuery *query, const BridgeStore *store, const BridgeTuned *tuned)
+{
+	int64_t least = query->need > query->stats->least_ef ? query->need : query->stats->least_ef;
+
+	query->ef = query->asked_ef > 0 ? query->asked_ef : bridge_store_ef(store, tuned);
+	if (least > query->ef)
+		query->ef = least < HNSW_MAX_EF ? (int) least : HNSW_MAX_EF;
+}
+
 /* k and LIMIT + OFFSET, whichever is less. */
 static int
 take_limits(BridgeQuery *query, const BridgeStore *store, int plan, sqlite3_value **argv, BridgeError *err)
@@ -197,8 +207,7 @@ take_limits(BridgeQuery *query, const BridgeStore *store, int plan, sqlite3_valu
 		take_integer(store, bridge_plan_value(plan, PLAN_K, argv), "k", 1, INT64_MAX, -1, &query->k, err);
 
 	if (rc == SQLITE_OK)
-		rc = take_integer(store, bridge_plan_value(plan, PLAN_EF, argv), "ef", 1, HNSW_MAX_EF,
-						  store->params.ef_search, &ef, err);
+		rc = take_integer(store, bridge_plan_value(plan, PLAN_EF, argv), "ef", 1, HNSW_MAX_EF, 0, &ef, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	query->need = query->k;
@@ -212,9 +221,8 @@ take_limits(BridgeQuery *query, const BridgeStore *store, int plan, sqlite3_valu
 		if (limit >= 0 && limit <= INT64_MAX - offset && (query->need < 0 || limit + offset < query->need))
 			query->need = limit + offset;
 	}
-	if (query->need > ef)
-		ef = query->need < HNSW_MAX_EF ? query->need : HNSW_MAX_EF;
-	query->ef = (int) ef;
+	query->asked_ef = (int) ef;
+	bridge_request_settle_ef(query, store, &store->opened_tuned);
 	return SQLITE_OK;
 }
 
@@ -226,6 +234,7 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_va
 	sqlite3_value *below = bridge_plan_value(plan, PLAN_BELOW, argv);
 	sqlite3_value *upto = bridge_plan_value(plan, PLAN_UPTO, argv);
 	int64_t pull_limit;
+	int64_t least_ef;
 	int rc;
 
 	query->stats = stats == NULL ? NULL : sqlite3_value_pointer(stats, BRIDGE_STATS_POINTER);
@@ -233,10 +242,13 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_va
 	{
 		query->stats = &query->own_stats;
 		query->own_stats.pull_limit = 0;
+		query->own_stats.least_ef = 0;
 	}
 	pull_limit = query->stats->pull_limit;
+	least_ef = query->stats->least_ef;
 	memset(query->stats, 0, sizeof(*query->stats));
 	query->stats->pull_limit = pull_limit;
+	query->stats->least_ef = least_ef;
 	query->stats->strategy = strategy_names[BRIDGE_EXACT];
 
 	rc = take_vector(query, store, bridge_plan_value(plan, PLAN_QUERY, argv), usable, err);
@@ -252,7 +264,6 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_va
 	query->one_row = (plan & PLAN_ROWID) != 0;
 	take_bound(query, below != NULL ? below : upto, below == NULL, usable);
 	query->stats->k = query->k;
-	query->stats->ef = query->ef;
 	if (query->need == 0 || (query->has_only && query->only_count == 0))
 		*usable = false;
 	return SQLITE_OK;

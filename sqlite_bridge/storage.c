@@ -13,6 +13,9 @@
  *						before the first merge
  *		hidden			labels of the base that no longer count, where there is a
  *						second segment: BLOB of int64, little-endian, ascending
+ *		tuned			"<ef> <nodes>": the ef that a graph of so many nodes was
+ *						found to need; absent where ef_search is given or nothing
+ *						was measured
  *	<t>_vectors(rowid INTEGER PRIMARY KEY, vector)
  *		the truth, unless content= names a table; BLOB of float32, or NULL
  *	<t>_delta(seq INTEGER PRIMARY KEY, tag, label, vector, UNIQUE(label, seq))
@@ -77,7 +80,6 @@ bridge_store_create(sqlite3 *db, const char *schema, const char *table, const Br
 		{"metric", hnsw_metric_name(params->metric), true, 0},
 		{"m", NULL, false, params->m},
 		{"ef", NULL, false, params->ef_construction},
-		{"ef_search", NULL, false, params->ef_search},
 		{"path", params->path, true, 0},
 		{"content", params->content, true, 0},
 		{"content_rowid", params->content_rowid, true, 0},
@@ -97,6 +99,8 @@ bridge_store_create(sqlite3 *db, const char *schema, const char *table, const Br
 		rc =
 			bridge_exec(db, err, "CREATE TABLE \"%w\".\"%w_vectors\"(rowid INTEGER PRIMARY KEY, vector BLOB)",
 						schema, table);
+	if (rc == SQLITE_OK && params->ef_search > 0)
+		rc = put_config(db, schema, table, "ef_search", NULL, params->ef_search, err);
 	sqlite3_randomness(sizeof(id), &id);
 	if (rc == SQLITE_OK)
 		rc = put_config(db, schema, table, "id", NULL, id, err);
@@ -156,6 +160,23 @@ read_text(sqlite3_stmt *stmt, char **out, BridgeError *err)
 	return *out == NULL ? bridge_error(err, SQLITE_NOMEM, "out of memory") : SQLITE_OK;
 }
 
+/* Anything but what bridge_store_set_tuned() writes counts as nothing found. */
+static void
+parse_tuned(const char *text, BridgeTuned *tuned)
+{
+	char *end;
+	long ef;
+
+	*tuned = (BridgeTuned){0};
+	if (text == NULL)
+		return;
+	ef = strtol(text, &end, 10);
+	if (end == text || *end != ' ' || ef < 1 || ef > HNSW_MAX_EF)
+		return;
+	tuned->ef = (int) ef;
+	tuned->nodes = strtoll(end + 1, NULL, 10);
+}
+
 static int
 read_config_row(BridgeStore *store, sqlite3_stmt *stmt, int *format, BridgeError *err)
 {
@@ -176,6 +197,8 @@ read_config_row(BridgeStore *store, sqlite3_stmt *stmt, int *format, BridgeError
 		return read_integer(store, stmt, 1, HNSW_MAX_EF, &p->ef_construction, err);
 	else if (strcmp(key, "ef_search") == 0)
 		return read_integer(store, stmt, 1, HNSW_MAX_EF, &p->ef_search, err);
+	else if (strcmp(key, "tuned") == 0)
+		parse_tuned((const char *) sqlite3_column_text(stmt, 1), &store->opened_tuned);
 	else if (strcmp(key, "path") == 0)
 		return read_text(stmt, &p->path, err);
 	else if (strcmp(key, "content") == 0)
@@ -230,7 +253,7 @@ read_config(BridgeStore *store, BridgeError *err)
 							"hnsw: table %s was made by a newer version (format %d, this one knows %d)",
 							store->table, format, BRIDGE_FORMAT);
 	if (format < 1 || store->params.dim == 0 || store->params.m == 0 || store->params.ef_construction == 0 ||
-		store->params.ef_search == 0 || store->params.metric == 0 ||
+		store->params.metric == 0 ||
 		(store->params.content != NULL &&
 		 (store->params.content_rowid == NULL || store->params.content_vector == NULL)))
 		return bridge_error(err, SQLITE_CORRUPT_VTAB, "hnsw: %s_config lacks parameters", store->table);
@@ -297,12 +320,14 @@ static const char *const statement_texts[BRIDGE_STMT_COUNT] = {
 	[BRIDGE_STMT_STATE] = "SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), "
 						  "(SELECT value FROM %1.%2_config% WHERE key = 'counter'), "
 						  "(SELECT value FROM %1.%2_config% WHERE key = 'current'), "
-						  "(SELECT tag FROM %1.%2_delta% WHERE seq = ?1)",
+						  "(SELECT tag FROM %1.%2_delta% WHERE seq = ?1), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'tuned')",
 	[BRIDGE_STMT_COUNTER] =
 		"UPDATE %1.%2_config% SET value = value + 1 WHERE key = 'counter' RETURNING value",
 	[BRIDGE_STMT_CURRENT] = "UPDATE %1.%2_config% SET value = ?1 WHERE key = 'current'",
 	[BRIDGE_STMT_HIDDEN] = "SELECT value FROM %1.%2_config% WHERE key = 'hidden'",
 	[BRIDGE_STMT_HIDDEN_PUT] = "INSERT OR REPLACE INTO %1.%2_config% VALUES('hidden', ?1)",
+	[BRIDGE_STMT_TUNED_PUT] = "INSERT OR REPLACE INTO %1.%2_config% VALUES('tuned', ?1)",
 	[BRIDGE_STMT_TRUTH_GET] = "SELECT t.%5 FROM %3 AS t WHERE t.%4 = ?1",
 	[BRIDGE_STMT_TRUTH_EXISTS] = "SELECT 1 FROM %3 AS t WHERE t.%4 = ?1",
 	[BRIDGE_STMT_TRUTH_PUT] = "INSERT OR REPLACE INTO %3(%4, %5) VALUES(?1, ?2)",
@@ -432,6 +457,30 @@ parse_segments(const char *text, BridgeState *state)
 }
 
 int
+bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError *err)
+{
+	sqlite3_stmt *stmt;
+	int rc = bridge_store_statement(store, BRIDGE_STMT_TUNED_PUT, &stmt, err);
+	char *value;
+
+	if (rc != SQLITE_OK)
+		return rc;
+	value = sqlite3_mprintf("%d %lld", tuned->ef, (sqlite3_int64) tuned->nodes);
+	if (value == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	sqlite3_bind_text(stmt, 1, value, -1, sqlite3_free);
+	return bridge_store_finish(store, stmt, err);
+}
+
+int
+bridge_store_ef(const BridgeStore *store, const BridgeTuned *tuned)
+{
+	if (store->params.ef_search > 0)
+		return store->params.ef_search;
+	return tuned->ef > 0 ? tuned->ef : BRIDGE_DEFAULT_EF_SEARCH;
+}
+
+int
 bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int64_t *tag, bool *found,
 				   BridgeError *err)
 {
@@ -452,6 +501,7 @@ bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int6
 
 		rc = SQLITE_OK;
 		state->counter = sqlite3_column_int64(stmt, 1);
+		parse_tuned((const char *) sqlite3_column_text(stmt, 4), &state->tuned);
 		if (sqlite3_column_type(stmt, 1) != SQLITE_INTEGER || current == NULL ||
 			!parse_segments(current, state))
 			rc = bridge_error(err, SQLITE_CORRUPT_VTAB, "hnsw: %s_config holds an impossible state",

@@ -1,0 +1,314 @@
+/*
+ * test_bridge_tuning.c
+ *		The ef of searches where the owner of an index named none: measured by
+ *		merges, kept beside the graph's token, and used.
+ */
+#define _GNU_SOURCE
+#include "bridge_support.h"
+
+#define DIM 32
+#define N 8000
+#define K 10
+
+/* Vectors without structure, which need far more than the default. */
+static void
+fill(sqlite3 *db, const char *table, int first, int count)
+{
+	Set *set = set_normal(count, DIM, 7 + first);
+	char *sql = sqlite3_mprintf("INSERT INTO %s(rowid, embedding) VALUES(?1, ?2)", table);
+	sqlite3_stmt *stmt;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	run_sql(db, "BEGIN");
+	for (int i = 0; i < count; i++)
+	{
+		sqlite3_bind_int(stmt, 1, first + i);
+		sqlite3_bind_blob(stmt, 2, set_vector(set, i), DIM * sizeof(float), SQLITE_STATIC);
+		assert_int_equal(sqlite3_step(stmt), SQLITE_DONE);
+		sqlite3_reset(stmt);
+	}
+	run_sql(db, "COMMIT");
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	set_free(set);
+}
+
+static const float *
+some_query(int i)
+{
+	static Set *queries;
+
+	if (queries == NULL)
+		queries = set_normal(60, DIM, 4711);
+	return set_vector(queries, i);
+}
+
+/* What one search says that it kept; extra: the arguments after k. */
+static int
+used(sqlite3 *db, const char *table, const char *extra)
+{
+	char *sql = sqlite3_mprintf("SELECT count(*) FROM %s(?1, %d%s)", table, K, extra);
+	BridgeStats stats = {0};
+	sqlite3_stmt *stmt;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	sqlite3_bind_blob(stmt, 1, some_query(0), DIM * sizeof(float), SQLITE_STATIC);
+	assert_int_equal(sqlite3_bind_pointer(stmt, 2, &stats, BRIDGE_STATS_POINTER, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	assert_int_equal(sqlite3_column_int(stmt, 0), K);
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	assert_string_equal(stats.strategy, "graph");
+	return (int) stats.ef;
+}
+
+#define SEARCHED(db, table) used(db, table, ", NULL, 'graph', ?2")
+
+/* The share of the nearest that searches without any ef find. */
+static double
+recall(sqlite3 *db, const char *table)
+{
+	char *sql = sqlite3_mprintf("SELECT sum(rowid IN (SELECT rowid FROM %s(?1, %d, NULL, 'exact'))) "
+								"FROM %s(?1, %d, NULL, 'graph')",
+								table, K, table, K);
+	sqlite3_stmt *stmt;
+	int right = 0;
+
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	for (int i = 0; i < 60; i++)
+	{
+		sqlite3_bind_blob(stmt, 1, some_query(i), DIM * sizeof(float), SQLITE_STATIC);
+		assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+		right += sqlite3_column_int(stmt, 0);
+		sqlite3_reset(stmt);
+	}
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	return (double) right / (60 * K);
+}
+
+/* All that tell of it say the same; 0: nothing was found. */
+static void
+assert_told(sqlite3 *db, const char *table, int ef, bool given)
+{
+	char *sql = sqlite3_mprintf(
+		"SELECT hnsw_info(%Q) ->> '$.ef_search' || ' ' || (hnsw_info(%Q) ->> '$.ef_search_given') "
+		"|| ' ' || (SELECT ef_search || ' ' || ef_search_given FROM hnsw_indexes WHERE name = %Q) "
+		"|| ' ' || hnsw_ef_search(%Q)",
+		table, table, table, table);
+	char *expected = sqlite3_mprintf("%d %d %d %d %d", ef, given, ef, given, ef);
+
+	assert_string_equal(get_text(db, sql), expected);
+	sqlite3_free(expected);
+	sqlite3_free(sql);
+}
+
+static int
+found(sqlite3 *db)
+{
+	return (int) get_number(db, "SELECT CAST(value AS INTEGER) FROM vss_config WHERE key = 'tuned'");
+}
+
+static int64_t
+measured_nodes(sqlite3 *db)
+{
+	return get_number(db, "SELECT CAST(substr(value, instr(value, ' ')) AS INTEGER) FROM vss_config "
+						  "WHERE key = 'tuned'");
+}
+
+static void
+a_merge_finds_it_and_searches_use_it(void **state)
+{
+	char *folder = make_folder();
+	BridgeHost host = {.file_mode = -1};
+	sqlite3 *db = open_database(folder, "a.db", &host);
+	sqlite3 *other;
+	int ef;
+
+	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
+	assert_told(db, "vss", BRIDGE_DEFAULT_EF_SEARCH, false);
+	fill(db, "vss", 1, N);
+	other = open_database(folder, "a.db", &host);
+	assert_told(other, "vss", BRIDGE_DEFAULT_EF_SEARCH, false);
+
+	run_sql(db, "SELECT hnsw_save()");
+	ef = found(db);
+	assert_in_range(ef, BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
+	assert_int_equal(measured_nodes(db), N);
+	assert_int_equal(SEARCHED(db, "vss"), ef);
+	assert_told(db, "vss", ef, false);
+	assert_true(recall(db, "vss") >= 0.95); /* 600 neighbours; at the default about 0.8 */
+
+	/* another connection, which was open before, and one that comes later */
+	assert_int_equal(SEARCHED(other, "vss"), ef);
+	assert_told(other, "vss", ef, false);
+	close_database(other);
+	close_database(db);
+	db = open_database(folder, "a.db", &host);
+	assert_int_equal(SEARCHED(db, "vss"), ef);
+	assert_told(db, "vss", ef, false);
+
+	/* whoever names one has it */
+	assert_int_equal(used(db, "vss", ", 33, 'graph', ?2"), 33);
+	close_database(db);
+	remove_folder(folder);
+}
+
+static void
+one_given_stays(void **state)
+{
+	char *folder = make_folder();
+	BridgeHost host = {.file_mode = -1};
+	sqlite3 *db = open_database(folder, "a.db", &host);
+
+	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40, ef_search = 64)",
+			DIM);
+	fill(db, "vss", 1, N);
+	run_sql(db, "SELECT hnsw_save()");
+	assert_int_equal(SEARCHED(db, "vss"), 64);
+	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_config WHERE key = 'tuned'"), 0);
+	assert_told(db, "vss", 64, true);
+	close_database(db);
+	remove_folder(folder);
+}
+
+/* What the database holds decides, and anything odd in it counts as nothing. */
+static void
+databases_without_it_search_with_the_default(void **state)
+{
+	static const char *const odd[] = {"''",   "'x'",   "'0 8000'", "'70000 8000'",
+									  "NULL", "x'00'", "'-5 1'",   "'99'"};
+	char *folder = make_folder();
+	BridgeHost host = {.file_mode = -1};
+	sqlite3 *db = open_database(folder, "a.db", &host);
+
+	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
+	fill(db, "vss", 1, N);
+	run_sql(db, "SELECT hnsw_save()");
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
+	{
+		run_sql(db, "UPDATE vss_config SET value = %s WHERE key = 'tuned'", odd[i]);
+		assert_int_equal(SEARCHED(db, "vss"), BRIDGE_DEFAULT_EF_SEARCH);
+	}
+	/* as written before there was any: ef_search always stood there */
+	run_sql(db, "DELETE FROM vss_config WHERE key = 'tuned'; INSERT INTO vss_config VALUES('ef_search', 64)");
+	close_database(db);
+	db = open_database(folder, "a.db", &host);
+	assert_int_equal(SEARCHED(db, "vss"), 64);
+	assert_told(db, "vss", 64, true);
+	close_database(db);
+	remove_folder(folder);
+}
+
+static void
+it_is_measured_again_when_it_is_worth_while(void **state)
+{
+	char *folder = make_folder();
+	BridgeHost host = {.file_mode = -1};
+	sqlite3 *db = open_database(folder, "a.db", &host);
+
+	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
+	fill(db, "vss", 1, N);
+	run_sql(db, "SELECT hnsw_save()");
+	assert_in_range(found(db), BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
+
+	/* a mark that a measurement would remove: it stays while the graph grows a little */
+	run_sql(db, "UPDATE vss_config SET value = '77 %d' WHERE key = 'tuned'", N);
+	fill(db, "vss", N + 1, N / 8);
+	run_sql(db, "SELECT hnsw_save()");
+	assert_int_equal(found(db), 77);
+	assert_int_equal(SEARCHED(db, "vss"), 77);
+
+	/* by half */
+	fill(db, "vss", N + N / 8 + 1, N * 3 / 8);
+	run_sql(db, "SELECT hnsw_save()");
+	assert_in_range(found(db), 100, HNSW_TUNED_MAX_EF);
+	assert_int_equal(measured_nodes(db), N + N / 2);
+
+	/* and when all is made anew */
+	run_sql(db, "UPDATE vss_config SET value = '77 %d' WHERE key = 'tuned'", N + N / 2);
+	run_sql(db, "SELECT hnsw_rebuild()");
+	assert_in_range(found(db), 100, HNSW_TUNED_MAX_EF);
+	close_database(db);
+	remove_folder(folder);
+}
+
+/* Two segments are searched with what the base needs. */
+static void
+a_second_segment_takes_the_bases(void **state)
+{
+	char *folder = make_folder();
+	BridgeHost host = {.file_mode = -1};
+	sqlite3 *db = open_database(folder, "a.db", &host);
+	int ef;
+
+	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 3, ef = 10)", DIM);
+	fill(db, "vss", 1, N);
+	run_sql(db, "SELECT hnsw_save()");
+	ef = found(db);
+	assert_in_range(ef, BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
+	fill(db, "vss", 30000, N / 20); /* too little to write the base anew */
+	run_sql(db, "SELECT hnsw_save()");
+	assert_int_equal(get_number(db, "SELECT json_array_length(hnsw_info(), '$.graph.segments')"), 2);
+	assert_int_equal(measured_nodes(db), N);
+	assert_int_equal(SEARCHED(db, "vss"), ef);
+	close_database(db);
+	remove_folder(folder);
+}
+
+static void
+databases_in_memory_have_it_too(void **state)
+{
+	BridgeHost host = {.file_mode = -1};
+	sqlite3 *db = open_database(NULL, ":memory:", &host);
+
+	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
+	fill(db, "vss", 1, N);
+	run_sql(db, "SELECT hnsw_save()");
+	assert_in_range(found(db), BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
+	assert_int_equal(SEARCHED(db, "vss"), found(db));
+	assert_told(db, "vss", found(db), false);
+	close_database(db);
+}
+
+/* The pair of token and ef is of one transaction: a reader's snapshot has both or neither. */
+static void
+it_comes_with_the_graph(void **state)
+{
+	char *folder = make_folder();
+	BridgeHost host = {.file_mode = -1};
+	sqlite3 *db = open_database(folder, "a.db", &host);
+	sqlite3 *reader;
+
+	run_sql(db, "PRAGMA journal_mode = wal");
+	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
+	fill(db, "vss", 1, N);
+	reader = open_database(folder, "a.db", &host);
+	run_sql(reader, "BEGIN");
+	assert_int_equal(get_number(reader, "SELECT count(*) FROM vss_config WHERE key = 'tuned'"), 0);
+	assert_int_equal(get_number(reader, "SELECT length(value) FROM vss_config WHERE key = 'current'"), 0);
+	run_sql(db, "SELECT hnsw_save()");
+	assert_told(reader, "vss", BRIDGE_DEFAULT_EF_SEARCH, false);
+	assert_int_equal(get_number(reader, "SELECT length(value) FROM vss_config WHERE key = 'current'"), 0);
+	run_sql(reader, "COMMIT");
+	assert_told(reader, "vss", found(db), false);
+	close_database(reader);
+	close_database(db);
+	remove_folder(folder);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_merge_finds_it_and_searches_use_it),
+		cmocka_unit_test(one_given_stays),
+		cmocka_unit_test(databases_without_it_search_with_the_default),
+		cmocka_unit_test(it_is_measured_again_when_it_is_worth_while),
+		cmocka_unit_test(a_second_segment_takes_the_bases),
+		cmocka_unit_test(databases_in_memory_have_it_too),
+		cmocka_unit_test(it_comes_with_the_graph),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
