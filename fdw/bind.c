@@ -82,8 +82,8 @@ bind_output(VssStatement *statement, int i, const VssColumn *column, Datum value
 	return bind_text(statement, i, text, (int) strlen(text));
 }
 
-static void
-pg_attribute_noreturn() unstorable(const VssColumn *column, Datum value, const char *form)
+pg_noreturn static void
+unstorable(const VssColumn *column, Datum value, const char *form)
 {
 	ereport(
 		ERROR,

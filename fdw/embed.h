@@ -25,7 +25,7 @@ bool vssfdw_embed_texts(const BridgeEmbedOptions *options, int count, const char
 						const size_t *lengths, VssVector **out, BridgeEmbedError *error);
 
 int vssfdw_embed_sqlstate(const BridgeEmbedError *error);
-void vssfdw_embed_report(const BridgeEmbedError *error) pg_attribute_noreturn();
+pg_noreturn void vssfdw_embed_report(const BridgeEmbedError *error);
 
 static inline AclResult
 vssfdw_server_aclcheck(Oid serverid, Oid userid)

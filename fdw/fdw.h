@@ -20,6 +20,11 @@
 
 #include "sqlite_bridge/bridge.h"
 
+/* PostgreSQL 18's word, which must come first in a declaration. */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
 /*
  * Declare a function that SQL calls.  Symbols are hidden unless exported, and
  * before PostgreSQL 16 PG_FUNCTION_INFO_V1 exports the record but not the

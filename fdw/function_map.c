@@ -23,6 +23,11 @@
 
 #include "fdw/planner.h"
 
+/* Its name before reverse(bytea) was added. */
+#if PG_VERSION_NUM < 180000
+#define F_REVERSE_TEXT F_REVERSE
+#endif
+
 static bool
 folds_ascii(Oid collation)
 {
@@ -196,7 +201,7 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 			return utf8 && set(out, "vss_left", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
 		case F_RIGHT:
 			return utf8 && set(out, "vss_right", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
-		case F_REVERSE:
+		case F_REVERSE_TEXT:
 			return utf8 && set(out, "vss_reverse", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
 
 		case F_BTRIM_TEXT:

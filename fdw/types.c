@@ -248,8 +248,8 @@ misfit_hint(const Place *place)
 	}
 }
 
-static void
-pg_attribute_noreturn() misfit(const Place *place, const char *reason)
+pg_noreturn static void
+misfit(const Place *place, const char *reason)
 {
 	char *where = describe_place(place);
 	char *value = shown_value(place);
@@ -395,11 +395,9 @@ numeric_value(const Place *place)
 	if (place->stored == SQLITE_BLOB)
 		misfit(place, NULL);
 	text = server_text(place);
-#if PG_VERSION_NUM >= 160000
-	/* other notations, which older versions refuse and decimal.c does not know */
+	/* newer versions read other notations, too, which decimal.c does not know */
 	if (!vssfdw_is_plain_number(text))
 		misfit(place, "a number is written in decimal digits");
-#endif
 	return call_input(place, text);
 }
 

@@ -81,8 +81,9 @@ hnsw_snapshot_is_corrupt(const HnswSnapshot *snapshot)
 	{
 		char text[8];
 		uint64_t word;
-	} magic = {HNSW_MAGIC};
+	} magic;
 
+	memcpy(magic.text, HNSW_MAGIC, sizeof(magic.text));
 	/* What the caller has read so far comes before the flag. */
 	atomic_thread_fence(memory_order_acquire);
 	if (*tail != magic.word || *sum != s->header.checksum)

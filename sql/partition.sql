@@ -30,7 +30,17 @@ SET enable_hashjoin = off;
 SET enable_mergejoin = off;
 SET enable_nestloop = off;
 EXPLAIN (COSTS OFF) SELECT a.k, b.w FROM a JOIN b USING (k) WHERE a.v = 5 ORDER BY a.k LIMIT 5;
-EXPLAIN (COSTS OFF) SELECT k, sum(v) FROM a GROUP BY k HAVING max(v) > 90;
+-- a grouped query has one more relation in PostgreSQL 18: the numbers do not count
+CREATE FUNCTION plan(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+		RETURN NEXT regexp_replace(line, '\mr\d+\M', 'r', 'g');
+	END LOOP;
+END $$;
+SELECT plan('SELECT k, sum(v) FROM a GROUP BY k HAVING max(v) > 90');
+DROP FUNCTION plan;
 RESET enable_hashagg;
 RESET enable_hashjoin;
 RESET enable_mergejoin;

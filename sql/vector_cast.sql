@@ -57,6 +57,7 @@ SELECT COALESCE(NULL, '[1]'::vss_vector), CASE WHEN true THEN '[2]' ELSE '[1]'::
 -- a type of pgvector's layout (int16 dimensions, int16 zero, float4 ...; stored
 -- external, aligned as int4) is made convertible as the manual says
 BEGIN;
+SET LOCAL client_min_messages = warning; -- each version words the notices of shell types its way
 CREATE SCHEMA standin;
 CREATE TYPE standin.vector;
 CREATE FUNCTION standin.vector_in(cstring, oid, integer) RETURNS standin.vector

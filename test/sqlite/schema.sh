@@ -105,11 +105,13 @@ chmod 0444 d.db
 sql 'file:d.db?mode=ro' "$near vss('[0]', 9)" "INSERT INTO vss(rowid, embedding) VALUES (9, '[9]')"
 
 echo "- damaged tables are reported, not believed"
-sql c.db "UPDATE vss_config SET value = 'nonsense' WHERE key = 'current'"
+# newer shells are defensive of themselves
+writable=".dbconfig defensive off"
+sql c.db "$writable" "UPDATE vss_config SET value = 'nonsense' WHERE key = 'current'"
 sql c.db "SELECT * FROM vss('[0]', 9)"
-sql c.db "UPDATE vss_config SET value = '' WHERE key = 'current'" "UPDATE vss_vectors SET vector = x'0000' WHERE rowid = 2"
+sql c.db "$writable" "UPDATE vss_config SET value = '' WHERE key = 'current'" "UPDATE vss_vectors SET vector = x'0000' WHERE rowid = 2"
 sql c.db "SELECT * FROM vss('[0]', 9)"
-sql c.db "UPDATE vss_config SET value = 'x' WHERE key = 'dim'"
+sql c.db "$writable" "UPDATE vss_config SET value = 'x' WHERE key = 'dim'"
 sql c.db "SELECT * FROM vss('[0]', 9)"
-sql c.db "UPDATE vss_config SET value = 99 WHERE key = 'format'" "UPDATE vss_config SET value = 1 WHERE key = 'dim'"
+sql c.db "$writable" "UPDATE vss_config SET value = 99 WHERE key = 'format'" "UPDATE vss_config SET value = 1 WHERE key = 'dim'"
 sql c.db "SELECT * FROM vss('[0]', 9)"

@@ -35,7 +35,7 @@ sub requests { return @{ tell_server('/log')->{requests} } }
 # ---- the database ----
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
+$node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
 $node->start;
 system_or_bail('sqlite3', '-cmd', ".load $here/../../hnsw", "$dir/docs.db", q{
 	CREATE TABLE documents(id INTEGER PRIMARY KEY, content TEXT, embedding BLOB);
