@@ -6,8 +6,8 @@
 
 #define K 10
 #define TARGET 0.97
-#define N 12000
-#define QUERIES 300
+#define N 8000
+#define QUERIES 200
 
 typedef struct Fixture
 {
@@ -103,8 +103,8 @@ the_same_graph_gives_the_same_value(void **state)
 static void
 there_is_an_upper_bound(void **state)
 {
-	Set *set = set_normal(N, 96, 5);
-	HnswBuilder *builder = set_graph(set, 0, N, HNSW_L2, 3, 10);
+	Set *set = set_normal(5000, 96, 5);
+	HnswBuilder *builder = set_graph(set, 0, 5000, HNSW_L2, 3, 10);
 	HnswSnapshot *snapshot = set_snapshot(builder);
 
 	assert_int_equal(tuned(snapshot), HNSW_TUNED_MAX_EF);
