@@ -43,7 +43,7 @@ open_sample(Sample *sample, VssConnection *conn, MemoryContext context)
 	{
 		VssColumn *column = &sample->columns[sample->ncolumns];
 
-		if (TupleDescAttr(desc, i)->attisdropped)
+		if (vssfdw_is_absent(TupleDescAttr(desc, i)))
 			continue;
 		vssfdw_column_init(column, sample->rel, i + 1);
 		appendStringInfo(&sql, "%sr1.%s", sample->ncolumns > 0 ? ", " : "",

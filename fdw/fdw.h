@@ -260,6 +260,20 @@ typedef struct VssColumn
 	void **domain_cache; /* domain_check()'s, or NULL without a domain */
 } VssColumn;
 
+/*
+ * Whether no column of SQLite stands behind an attribute: a dropped one, or one
+ * that PostgreSQL computes whenever it is read.
+ */
+static inline bool
+vssfdw_is_absent(Form_pg_attribute attribute)
+{
+#if PG_VERSION_NUM >= 180000
+	if (attribute->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
+		return true;
+#endif
+	return attribute->attisdropped;
+}
+
 /* The name is valid until the transaction ends. */
 void vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum);
 /* The same for a value that is no table column (an expression of a known type). */

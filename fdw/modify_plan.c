@@ -41,7 +41,7 @@ vssfdw_key_attributes(Relation rel, const VssTableInfo *info)
 		{
 			VssColumn column;
 
-			if (TupleDescAttr(RelationGetDescr(rel), a - 1)->attisdropped)
+			if (vssfdw_is_absent(TupleDescAttr(RelationGetDescr(rel), a - 1)))
 				continue;
 			vssfdw_column_init(&column, rel, a);
 			if (pg_strcasecmp(column.name, name) == 0)
@@ -139,26 +139,30 @@ vssfdw_is_generated(const VssTableInfo *info, const char *name)
 /*
  * The columns that get a value, in order of attribute number.  named: those
  * that the command names, offset as system columns demand; NULL for all.  A
- * column that SQLite computes takes none, and naming it is an error.
+ * column that SQLite computes takes none, and naming it is an error.  A stored
+ * column that PostgreSQL computes is written with every new row, and in an
+ * UPDATE among the named where one that it depends on is.
  */
 static List *
-target_attributes(Relation rel, const VssTableInfo *info, Bitmapset *named)
+target_attributes(Relation rel, const VssTableInfo *info, CmdType operation, Bitmapset *named)
 {
 	List *targets = NIL;
 
 	for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
 	{
 		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), a - 1);
+		bool computed = attribute->attgenerated != '\0';
 		VssColumn column;
 
-		if (attribute->attisdropped || attribute->attgenerated)
+		if (vssfdw_is_absent(attribute))
 			continue;
-		if (named != NULL && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, named))
+		if (named != NULL && !bms_is_member(a - FirstLowInvalidHeapAttributeNumber, named) &&
+			!(computed && operation == CMD_INSERT))
 			continue;
 		vssfdw_column_init(&column, rel, a);
 		if (!vssfdw_is_generated(info, column.name))
 			targets = lappend_int(targets, a);
-		else if (named != NULL)
+		else if (named != NULL && !computed)
 			ereport(ERROR, (errcode(ERRCODE_GENERATED_ALWAYS),
 							errmsg("cannot write column \"%s\" of foreign table \"%s\"",
 								   NameStr(attribute->attname), RelationGetRelationName(rel)),
@@ -184,7 +188,7 @@ vssfdw_returned_attributes(Relation rel, Index relid, CmdType operation, List *r
 		return NIL;
 	for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
 	{
-		if (!TupleDescAttr(RelationGetDescr(rel), a - 1)->attisdropped &&
+		if (!vssfdw_is_absent(TupleDescAttr(RelationGetDescr(rel), a - 1)) &&
 			(all || bms_is_member(a - FirstLowInvalidHeapAttributeNumber, used)))
 			attributes = lappend_int(attributes, a);
 	}
@@ -302,7 +306,7 @@ vssfdw_plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *name
 {
 	VssConnection *conn;
 	const VssTableInfo *info = vssfdw_written_table(rel, &conn);
-	List *targets = operation == CMD_DELETE ? NIL : target_attributes(rel, info, named);
+	List *targets = operation == CMD_DELETE ? NIL : target_attributes(rel, info, operation, named);
 	List *returned = vssfdw_returned_attributes(rel, relid, operation, returning, check_options);
 	int values_end = 0;
 	char *sql;

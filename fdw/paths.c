@@ -72,7 +72,7 @@ load_columns(VssRel *rel)
 		const VssColumnInfo *info;
 		VssColumn column = {0};
 
-		if (TupleDescAttr(RelationGetDescr(relation), i)->attisdropped)
+		if (vssfdw_is_absent(TupleDescAttr(RelationGetDescr(relation), i)))
 			continue;
 		vssfdw_column_init(&column, relation, i + 1);
 		info = find_column_info(rel->info, column.name);
