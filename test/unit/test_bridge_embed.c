@@ -22,7 +22,7 @@
 static BridgeEmbedClient *client;
 
 static int
-start(void **state)
+start_server(void **state)
 {
 	embed_server_start();
 	client = bridge_embed_client_new();
@@ -31,7 +31,7 @@ start(void **state)
 }
 
 static int
-stop(void **state)
+stop_server(void **state)
 {
 	bridge_embed_client_free(client);
 	embed_server_stop();
@@ -540,5 +540,5 @@ main(void)
 		cmocka_unit_test(vectors_remember_their_model),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start_server, stop_server);
 }

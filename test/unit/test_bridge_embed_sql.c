@@ -68,14 +68,14 @@ run(const char *format, ...)
 	} while (0)
 
 static int
-start(void **state)
+start_server(void **state)
 {
 	embed_server_start();
 	return 0;
 }
 
 static int
-stop(void **state)
+stop_server(void **state)
 {
 	embed_server_stop();
 	return 0;
@@ -274,5 +274,5 @@ main(void)
 		cmocka_unit_test_setup_teardown(vectors_of_another_model_are_refused, setup, teardown),
 	};
 
-	return cmocka_run_group_tests(tests, start, stop);
+	return cmocka_run_group_tests(tests, start_server, stop_server);
 }

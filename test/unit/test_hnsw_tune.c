@@ -163,7 +163,7 @@ typedef struct Asked
 } Asked;
 
 static bool
-stop(void *arg)
+stop_after(void *arg)
 {
 	Asked *asked = arg;
 
@@ -175,7 +175,7 @@ it_can_be_stopped_at_any_time(void **state)
 {
 	Fixture *f = *state;
 	Asked asked = {0, 0};
-	HnswTask task = {.cancelled = stop, .arg = &asked};
+	HnswTask task = {.cancelled = stop_after, .arg = &asked};
 	HnswError err;
 	uint32_t ef;
 	int all;
