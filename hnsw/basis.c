@@ -25,8 +25,14 @@
 #define SAMPLE_MIN 1024
 #define SAMPLE_MAX 4096
 
+/* Every so many-th of them judges what is learnt from the others. */
+#define JUDGES 4
+
 /* Rounds of the iteration; the spectrum of embeddings falls fast enough for few. */
 #define ROUNDS 3
+
+/* Vectors between two questions whether to go on. */
+#define POLL_EVERY 16
 
 /*
  * The share of the variance that may be left out.  On every data set tried, one
@@ -89,6 +95,27 @@ hnsw_basis_project_fast(const HnswBasis *basis, const float *vector, double unit
 
 /* ---------- learning ---------- */
 
+typedef struct Learning
+{
+	HnswMetric metric;
+	uint32_t dim;
+	const HnswTask *task;
+	uint64_t random;
+
+	uint32_t taken;
+	float *sample; /* taken x dim: of length one for cosine, less their mean */
+	float *mean;
+	float *rows;     /* room x dim */
+	float *next;     /* likewise */
+	float *rotation; /* room x room */
+} Learning;
+
+static bool
+cancelled(const Learning *l)
+{
+	return l->task != NULL && l->task->cancelled != NULL && l->task->cancelled(l->task->arg);
+}
+
 static void
 axpy(float a, const float *restrict x, float *restrict y, uint32_t n)
 {
@@ -130,40 +157,45 @@ orthonormalise(float *rows, uint32_t first, uint32_t count, uint32_t dim)
 	}
 }
 
-/* One round: rows become the orthonormal basis of (sum of x x') rows. */
-static void
-iterate(const float *sample, uint32_t n, uint32_t dim, float *rows, float *next, uint32_t rank)
+/* One round: rows from first on become the orthonormal basis of (sum of x x') rows. */
+static HnswStatus
+iterate(Learning *l, uint32_t first, uint32_t count)
 {
 	const HnswKernels *k = hnsw_kernels();
+	uint32_t dim = l->dim;
+	size_t bytes = (size_t) (count - first) * dim * sizeof *l->rows;
 
-	memset(next, 0, (size_t) rank * dim * sizeof *next);
-	for (uint32_t i = 0; i < n; i++)
+	memset(l->next, 0, bytes);
+	for (uint32_t i = 0; i < l->taken; i++)
 	{
-		const float *x = sample + (size_t) i * dim;
+		const float *x = l->sample + (size_t) i * dim;
 
-		for (uint32_t j = 0; j < rank; j++)
-			axpy(k->dot(rows + (size_t) j * dim, x, dim), x, next + (size_t) j * dim, dim);
+		if (i % POLL_EVERY == 0 && cancelled(l))
+			return HNSW_INTERRUPTED;
+		for (uint32_t j = first; j < count && i % JUDGES != 0; j++)
+			axpy(k->dot(l->rows + (size_t) j * dim, x, dim), x, l->next + (size_t) (j - first) * dim, dim);
 	}
-	orthonormalise(next, 0, rank, dim);
-	memcpy(rows, next, (size_t) rank * dim * sizeof *rows);
+	memcpy(l->rows + (size_t) first * dim, l->next, bytes);
+	orthonormalise(l->rows, first, count, dim);
+	return HNSW_OK;
 }
 
-/* The share of the sample's variance that the rows do not see. */
+/* The share of the judges' variance that the rows do not see. */
 static double
-left_out(const float *sample, uint32_t n, uint32_t dim, const float *rows, uint32_t rank)
+left_out(const Learning *l, uint32_t count)
 {
 	const HnswKernels *k = hnsw_kernels();
 	double all = 0;
 	double seen = 0;
 
-	for (uint32_t i = 0; i < n; i++)
+	for (uint32_t i = 0; i < l->taken; i += JUDGES)
 	{
-		const float *x = sample + (size_t) i * dim;
+		const float *x = l->sample + (size_t) i * l->dim;
 
-		all += k->exact_dot(x, x, dim);
-		for (uint32_t j = 0; j < rank; j++)
+		all += k->exact_dot(x, x, l->dim);
+		for (uint32_t j = 0; j < count; j++)
 		{
-			double along = k->dot(rows + (size_t) j * dim, x, dim);
+			double along = k->dot(l->rows + (size_t) j * l->dim, x, l->dim);
 
 			seen += along * along;
 		}
@@ -171,43 +203,79 @@ left_out(const float *sample, uint32_t n, uint32_t dim, const float *rows, uint3
 	return all > 0 ? 1 - seen / all : 0;
 }
 
-/* Turn the rows at random within their span. */
-static void
-turn(float *rows, float *next, uint32_t rank, uint32_t dim, float *rotation, uint64_t *state)
+/*
+ * Find the fewest lines of coordinates that leave out little; *rank, or 0.  The
+ * rows of a line are found when those before are done.  Each next line sees
+ * less than the last, so it is soon known when no number of them will do.
+ */
+static HnswStatus
+find_rows(Learning *l, uint32_t most, uint32_t *rank)
 {
-	for (size_t i = 0; i < (size_t) rank * rank; i++)
-		rotation[i] = normal(state);
-	orthonormalise(rotation, 0, rank, rank);
-	memset(next, 0, (size_t) rank * dim * sizeof *next);
-	for (uint32_t i = 0; i < rank; i++)
-		for (uint32_t j = 0; j < rank; j++)
-			axpy(rotation[(size_t) i * rank + j], rows + (size_t) j * dim, next + (size_t) i * dim, dim);
-	memcpy(rows, next, (size_t) rank * dim * sizeof *rows);
+	double left = 1;
+	uint32_t count = 0;
+
+	*rank = 0;
+	for (uint32_t lines = 1; lines <= most; lines++)
+	{
+		uint32_t wider = hnsw_sketch_room(lines);
+		double before = left;
+
+		for (size_t i = (size_t) count * l->dim; i < (size_t) wider * l->dim; i++)
+			l->rows[i] = normal(&l->random);
+		orthonormalise(l->rows, count, wider, l->dim);
+		for (int round = 0; round < ROUNDS; round++)
+			if (iterate(l, count, wider) != HNSW_OK)
+				return HNSW_INTERRUPTED;
+		left = left_out(l, wider);
+		if (left <= LEFT_OUT_MAX)
+		{
+			*rank = wider;
+			break;
+		}
+		if (left - (before - left) * (hnsw_sketch_room(most) - wider) / (wider - count) > LEFT_OUT_MAX)
+			break;
+		count = wider;
+	}
+	return HNSW_OK;
 }
 
-/*
- * The sample: every so many-th vector, of length one for cosine, less their mean.
- * One that cannot be in a graph counts as zero.
- */
+/* Turn the rows at random within their span. */
 static void
-take_sample(HnswMetric metric, uint32_t dim, uint32_t n, HnswVectorAt at, void *arg, uint32_t taken,
-			float *sample, float *mean)
+turn(Learning *l, uint32_t rank)
+{
+	size_t bytes = (size_t) rank * l->dim * sizeof *l->rows;
+
+	for (size_t i = 0; i < (size_t) rank * rank; i++)
+		l->rotation[i] = normal(&l->random);
+	orthonormalise(l->rotation, 0, rank, rank);
+	memset(l->next, 0, bytes);
+	for (uint32_t i = 0; i < rank; i++)
+		for (uint32_t j = 0; j < rank; j++)
+			axpy(l->rotation[(size_t) i * rank + j], l->rows + (size_t) j * l->dim,
+				 l->next + (size_t) i * l->dim, l->dim);
+	memcpy(l->rows, l->next, bytes);
+}
+
+/* Every so many-th of n vectors.  One that cannot be in a graph counts as zero. */
+static void
+take_sample(Learning *l, uint32_t n, HnswVectorAt at, void *arg)
 {
 	const HnswKernels *k = hnsw_kernels();
 
-	memset(mean, 0, dim * sizeof *mean);
-	for (uint32_t i = 0; i < taken; i++)
+	memset(l->mean, 0, l->dim * sizeof *l->mean);
+	for (uint32_t i = 0; i < l->taken; i++)
 	{
-		const float *vector = at(arg, (uint32_t) ((uint64_t) i * n / taken));
-		bool usable = hnsw_vector_usable(metric, vector, dim);
-		double length = metric == HNSW_COSINE ? sqrt(k->exact_dot(vector, vector, dim)) : 1;
+		const float *vector = at(arg, (uint32_t) ((uint64_t) i * n / l->taken));
+		float *x = l->sample + (size_t) i * l->dim;
+		bool usable = hnsw_vector_usable(l->metric, vector, l->dim);
+		double length = l->metric == HNSW_COSINE ? sqrt(k->exact_dot(vector, vector, l->dim)) : 1;
 
-		for (uint32_t j = 0; j < dim; j++)
-			sample[(size_t) i * dim + j] = usable ? (float) (vector[j] / length) : 0;
-		axpy(1 / (float) taken, sample + (size_t) i * dim, mean, dim);
+		for (uint32_t j = 0; j < l->dim; j++)
+			x[j] = usable ? (float) (vector[j] / length) : 0;
+		axpy(1 / (float) l->taken, x, l->mean, l->dim);
 	}
-	for (uint32_t i = 0; i < taken; i++)
-		axpy(-1, mean, sample + (size_t) i * dim, dim);
+	for (uint32_t i = 0; i < l->taken; i++)
+		axpy(-1, l->mean, l->sample + (size_t) i * l->dim, l->dim);
 }
 
 /*
@@ -215,37 +283,15 @@ take_sample(HnswMetric metric, uint32_t dim, uint32_t n, HnswVectorAt at, void *
  * when the vectors were too large for floats, and the rows are worthless.
  */
 static bool
-set_offsets(const float *mean, float *rows, uint32_t rank, uint32_t dim)
+set_offsets(Learning *l, uint32_t rank)
 {
 	const HnswKernels *k = hnsw_kernels();
-	float *offset = rows + (size_t) rank * dim;
+	float *offset = l->rows + (size_t) rank * l->dim;
 
 	for (uint32_t i = 0; i < rank; i++)
-		offset[i] = (float) k->exact_dot(rows + (size_t) i * dim, mean, dim);
-	offset[rank] = (float) k->exact_dot(mean, mean, dim);
+		offset[i] = (float) k->exact_dot(l->rows + (size_t) i * l->dim, l->mean, l->dim);
+	offset[rank] = (float) k->exact_dot(l->mean, l->mean, l->dim);
 	return isfinite(k->dot(offset, offset, rank + 1));
-}
-
-/* Find the fewest lines of coordinates that leave out little; the rank, or 0. */
-static uint32_t
-find_rows(const float *sample, uint32_t taken, uint32_t dim, uint32_t most, float *rows, float *next,
-		  uint64_t *state)
-{
-	uint32_t rank = 0;
-
-	for (uint32_t lines = 1; lines <= most; lines++)
-	{
-		uint32_t wider = hnsw_sketch_room(lines);
-
-		for (size_t i = (size_t) rank * dim; i < (size_t) wider * dim; i++)
-			rows[i] = normal(state);
-		rank = wider;
-		for (int round = 0; round < ROUNDS; round++)
-			iterate(sample, taken, dim, rows, next, rank);
-		if (left_out(sample, taken, dim, rows, rank) <= LEFT_OUT_MAX)
-			return rank;
-	}
-	return 0;
 }
 
 /*
@@ -266,51 +312,46 @@ lines_worth(uint32_t dim, uint32_t n)
 }
 
 HnswStatus
-hnsw_basis_learn(HnswMetric metric, uint32_t dim, uint32_t n, HnswVectorAt at, void *arg, float **data,
-				 uint32_t *rank)
+hnsw_basis_learn(HnswMetric metric, uint32_t dim, uint32_t n, HnswVectorAt at, void *arg,
+				 const HnswTask *task, float **data, uint32_t *rank, HnswError *err)
 {
+	Learning l = {.metric = metric, .dim = dim, .task = task, .taken = SAMPLE_FLOATS / dim};
 	uint32_t most = lines_worth(dim, n);
-	uint32_t taken = SAMPLE_FLOATS / dim;
-	uint64_t state = 1;
-	uint32_t room;
-	float *sample;
-	float *next;
-	float *rotation;
-	HnswStatus status = HNSW_NOMEM;
+	HnswStatus status = HNSW_OK;
+	size_t room;
 
 	*data = NULL;
 	*rank = 0;
 	if (n < SAMPLE_MIN || most == 0)
 		return HNSW_OK;
-	taken = taken < SAMPLE_MIN ? SAMPLE_MIN : taken > SAMPLE_MAX ? SAMPLE_MAX : taken;
-	taken = taken < n ? taken : n;
+	l.taken = l.taken < SAMPLE_MIN ? SAMPLE_MIN : l.taken > SAMPLE_MAX ? SAMPLE_MAX : l.taken;
+	l.taken = l.taken < n ? l.taken : n;
 	room = hnsw_sketch_room(most);
-	*data = malloc(hnsw_basis_floats(dim, room) * sizeof(float));
-	sample = malloc((size_t) taken * dim * sizeof *sample);
-	next = malloc((size_t) room * dim * sizeof *next);
-	rotation = malloc((size_t) room * room * sizeof *rotation);
-	if (*data != NULL && sample != NULL && next != NULL && rotation != NULL)
+	*data = malloc(hnsw_basis_floats(dim, (uint32_t) room) * sizeof(float));
+	l.sample = malloc((size_t) l.taken * dim * sizeof *l.sample);
+	l.next = malloc(room * dim * sizeof *l.next);
+	l.rotation = malloc(room * room * sizeof *l.rotation);
+	if (*data == NULL || l.sample == NULL || l.next == NULL || l.rotation == NULL)
+		status = hnsw_fail(err, HNSW_NOMEM, "out of memory for what %u vectors have in common", n);
+	else
 	{
-		float *mean = *data;
-		float *rows = mean + dim;
-
-		status = HNSW_OK;
-		take_sample(metric, dim, n, at, arg, taken, sample, mean);
-		*rank = find_rows(sample, taken, dim, most, rows, next, &state);
+		l.mean = *data;
+		l.rows = l.mean + dim;
+		take_sample(&l, n, at, arg);
+		if (find_rows(&l, most, rank) != HNSW_OK)
+			status = hnsw_fail(err, HNSW_INTERRUPTED, "interrupted");
 		if (*rank > 0)
-		{
-			turn(rows, next, *rank, dim, rotation, &state);
-			if (!set_offsets(mean, rows, *rank, dim))
-				*rank = 0;
-		}
+			turn(&l, *rank);
+		if (*rank > 0 && !set_offsets(&l, *rank))
+			*rank = 0;
 	}
 	if (*rank == 0)
 	{
 		free(*data);
 		*data = NULL;
 	}
-	free(sample);
-	free(next);
-	free(rotation);
+	free(l.sample);
+	free(l.next);
+	free(l.rotation);
 	return status;
 }

@@ -162,7 +162,7 @@ hnsw_builder_add_many(HnswBuilder *b, size_t n, const int64_t *labels, const flo
 	Batch batch = {
 		.b = b, .labels = labels, .vectors = vectors, .n = n, .any_order = rising(labels, n), .task = task};
 	HnswTask work = {.arg = &batch, .threads = task != NULL ? task->threads : 0};
-	HnswStatus status = hnsw_builder_learn(b, n, vectors, err);
+	HnswStatus status = hnsw_builder_learn(b, n, vectors, task, err);
 
 	if (task != NULL && task->cancelled != NULL)
 		work.cancelled = cancelled;

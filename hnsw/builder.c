@@ -14,8 +14,6 @@
 /* Below this many dimensions the vectors are no larger than a cache line or two: no codes. */
 #define CODE_MIN_DIM 32
 
-#define CACHE_LINE 64
-
 static HnswStatus
 check_params(const HnswParams *p, HnswError *err)
 {
@@ -41,7 +39,7 @@ list_room(uint32_t max, size_t before)
 {
 	size_t bytes = before + (1 + (size_t) max + max / 4) * sizeof(HnswList);
 
-	bytes = (bytes + CACHE_LINE - 1) & ~(size_t) (CACHE_LINE - 1);
+	bytes = (bytes + HNSW_LINE - 1) / HNSW_LINE * HNSW_LINE;
 	return (uint32_t) ((bytes - before) / sizeof(HnswList)) - 1;
 }
 
@@ -368,16 +366,19 @@ row_at(void *arg, uint32_t i)
 }
 
 HnswStatus
-hnsw_builder_learn(HnswBuilder *b, size_t n, const float *vectors, HnswError *err)
+hnsw_builder_learn(HnswBuilder *b, size_t n, const float *vectors, const HnswTask *task, HnswError *err)
 {
 	Rows rows = {vectors, b->params.dim};
 	uint32_t count = n < HNSW_MAX_NODES ? (uint32_t) n : HNSW_MAX_NODES;
 	uint32_t rank;
+	HnswStatus status;
 
 	if (hnsw_builder_slots(b) > 0 || b->code != HNSW_CODE_SQ8 || b->basis.rank > 0)
 		return HNSW_OK;
-	if (hnsw_basis_learn(b->params.metric, b->params.dim, count, row_at, &rows, &b->learnt, &rank) != HNSW_OK)
-		return hnsw_fail(err, HNSW_NOMEM, "out of memory for what %zu vectors have in common", n);
+	status =
+		hnsw_basis_learn(b->params.metric, b->params.dim, count, row_at, &rows, task, &b->learnt, &rank, err);
+	if (status != HNSW_OK)
+		return status;
 	b->basis_nodes = count;
 	if (rank == 0)
 		return HNSW_OK;

@@ -265,7 +265,8 @@ HnswStatus hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const fl
  * The first vectors of an empty builder decide how it sketches; of one that is
  * not empty nothing changes.  Those that cannot be in a graph do no harm.
  */
-HnswStatus hnsw_builder_learn(HnswBuilder *b, size_t n, const float *vectors, HnswError *err);
+HnswStatus hnsw_builder_learn(HnswBuilder *b, size_t n, const float *vectors, const HnswTask *task,
+							  HnswError *err);
 
 /* The code of new graphs. */
 HnswCode hnsw_choose_code(uint32_t dim);

@@ -141,8 +141,8 @@ uint64_t hnsw_builder_count(const HnswBuilder *builder);
 HnswStatus hnsw_builder_add(HnswBuilder *builder, int64_t label, const float *vector, HnswError *err);
 
 /*
- * Insert n vectors (n x dim float32, row-major) on several threads.  After an
- * error or an interrupt some of them are in.  Labels that rise make it faster:
+ * Insert n vectors (n x dim float32, row-major) on several threads; not beside
+ * other adds.  After an error or an interrupt some of them are in.  Labels that rise make it faster:
  * none comes twice, so the order is free.
  */
 HnswStatus hnsw_builder_add_many(HnswBuilder *builder, size_t n, const int64_t *labels, const float *vectors,

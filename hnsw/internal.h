@@ -364,11 +364,13 @@ HnswBasis hnsw_basis_at(const float *data, uint32_t dim, uint32_t rank);
 typedef const float *(*HnswVectorAt)(void *arg, uint32_t i);
 
 /*
- * Learn a basis from n vectors.  *data is malloced, or NULL with *rank 0 where
- * no basis helps: too few vectors, or too many directions.  HNSW_OK or HNSW_NOMEM.
+ * Learn a basis from n vectors, on the calling thread; of task, which may be
+ * NULL, only cancelled is used.  *data is malloced, or NULL with *rank 0 where no
+ * basis helps: too few vectors, or too many directions.  HNSW_OK, HNSW_NOMEM,
+ * HNSW_INTERRUPTED.
  */
 HnswStatus hnsw_basis_learn(HnswMetric metric, uint32_t dim, uint32_t n, HnswVectorAt at, void *arg,
-							float **data, uint32_t *rank);
+							const HnswTask *task, float **data, uint32_t *rank, HnswError *err);
 
 /*
  * The coordinates of unit * vector; the result is its product with the mean.

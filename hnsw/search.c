@@ -116,7 +116,7 @@ batch_keys(const HnswCursor *c, HnswBatch *batch)
 	return true;
 }
 
-/* Put a node into the pool, or the rest; there is room for two more.  True: into the pool. */
+/* Put a node into the pool, or the rest, which has room for one more.  True: into the pool. */
 static inline bool
 found(HnswCursor *c, float key, uint32_t node)
 {

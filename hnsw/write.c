@@ -156,17 +156,19 @@ vector_of_node(void *arg, uint32_t node)
  * anew, until there are many more vectors than those that it was learnt from.
  */
 static HnswStatus
-choose_basis(Image *image, HnswError *err)
+choose_basis(Image *image, const HnswTask *task, HnswError *err)
 {
 	uint32_t n = image->numbering.count;
 	uint32_t rank;
+	HnswStatus status;
 
 	image->basis = *hnsw_builder_basis(image->builder, &image->basis_nodes);
 	if (hnsw_builder_code(image->builder) != HNSW_CODE_SQ8 || n / BASIS_GROWTH < image->basis_nodes)
 		return HNSW_OK;
-	if (hnsw_basis_learn(image->params->metric, image->params->dim, n, vector_of_node, image, &image->learnt,
-						 &rank) != HNSW_OK)
-		return hnsw_fail(err, HNSW_NOMEM, "out of memory for what %u vectors have in common", n);
+	status = hnsw_basis_learn(image->params->metric, image->params->dim, n, vector_of_node, image, task,
+							  &image->learnt, &rank, err);
+	if (status != HNSW_OK)
+		return status;
 	image->basis = hnsw_basis_at(image->learnt, image->params->dim, rank);
 	image->basis_nodes = n;
 	return HNSW_OK;
@@ -340,7 +342,7 @@ hnsw_write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWrite
 	if (status == HNSW_OK)
 		status = hnsw_number(builder, task, &image.numbering, err);
 	if (status == HNSW_OK)
-		status = choose_basis(&image, err);
+		status = choose_basis(&image, task, err);
 	if (status == HNSW_OK)
 		status = make_header(&image, options, err);
 	if (status != HNSW_OK)

@@ -28,7 +28,8 @@ learn(const Set *set, HnswMetric metric, float **data)
 {
 	uint32_t rank;
 
-	assert_ok(hnsw_basis_learn(metric, set->dim, (uint32_t) set->count, row, (void *) set, data, &rank));
+	assert_ok(hnsw_basis_learn(metric, set->dim, (uint32_t) set->count, row, (void *) set, NULL, data, &rank,
+							   NULL));
 	assert_true((*data == NULL) == (rank == 0));
 	return hnsw_basis_at(*data, set->dim, rank);
 }
@@ -100,7 +101,7 @@ no_basis_where_none_helps(void **state)
 	{
 		size_t count;
 		uint32_t dim;
-	} normal[] = {{1000, DIM}, {6000, DIM}, {N, 100}, {N, 32}};
+	} normal[] = {{1000, DIM}, {6000, DIM}, {N, 100}, {N, 32}, {11000, 1536}};
 	float *data;
 	Set *set;
 
@@ -125,6 +126,48 @@ no_basis_where_none_helps(void **state)
 	}
 	assert_int_equal(learn(set, HNSW_COSINE, &data).rank, hnsw_sketch_room(1));
 	free(data);
+	set_free(set);
+}
+
+/* True from the so many-th question on. */
+static bool
+enough(void *arg)
+{
+	int *left = arg;
+
+	return --*left <= 0;
+}
+
+/* Whenever it is told to, it stops, and the builder can be used as before. */
+static void
+learning_stops(void **state)
+{
+	Set *set = set_clustered(N, DIM, 1, 2);
+	HnswParams params = {.dim = DIM, .metric = HNSW_COSINE, .m = 8, .ef_construction = 60, .seed = 7};
+
+	(void) state;
+	for (int asked = 1; asked < 300; asked += 60)
+	{
+		int left = asked;
+		HnswTask task = {.cancelled = enough, .arg = &left, .threads = 1};
+		HnswError err = {0};
+		HnswBuilder *builder;
+		float *data;
+		uint32_t rank;
+
+		assert_int_equal(hnsw_basis_learn(HNSW_L2, DIM, N, row, set, &task, &data, &rank, &err),
+						 HNSW_INTERRUPTED);
+		assert_null(data);
+		assert_int_equal(rank, 0);
+
+		left = asked;
+		assert_ok(hnsw_builder_create(&params, 0, &builder, NULL));
+		assert_int_equal(hnsw_builder_add_many(builder, N, set->labels, set->vectors, &task, &err),
+						 HNSW_INTERRUPTED);
+		assert_int_equal(hnsw_builder_count(builder), 0);
+		assert_ok(hnsw_builder_add(builder, 1, set->vectors, &err));
+		hnsw_builder_free(builder);
+	}
 	set_free(set);
 }
 
@@ -313,11 +356,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(few_directions_are_found),
-		cmocka_unit_test(no_basis_where_none_helps),
-		cmocka_unit_test_teardown(keys_are_near, restore_kernel),
-		cmocka_unit_test(graphs_have_one),
-		cmocka_unit_test(damage_is_noticed),
+		cmocka_unit_test(few_directions_are_found), cmocka_unit_test(no_basis_where_none_helps),
+		cmocka_unit_test(learning_stops),           cmocka_unit_test_teardown(keys_are_near, restore_kernel),
+		cmocka_unit_test(graphs_have_one),          cmocka_unit_test(damage_is_noticed),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
