@@ -8,7 +8,7 @@
  * indexes on expressions.  A constant argument given as text is parsed once per
  * statement.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <string.h>
 

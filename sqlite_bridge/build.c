@@ -17,7 +17,7 @@
  * on, so no lock of SQLite is held while distances are computed, and the WAL
  * can be checkpointed.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -16,7 +16,8 @@
  * hnsw_rebuild() mends all but the last, and rows that are no vectors, which are
  * the user's to mend: only he knows what is right.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/content_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -23,7 +23,8 @@
  * All names are quoted.  Everything here runs inside the user's CREATE, ALTER
  * or DROP and leaves undoing to its transaction.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/content_int.h"
+#include "sqlite_bridge/store_int.h"
 
 #include <string.h>
 

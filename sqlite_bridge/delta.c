@@ -8,7 +8,7 @@
  * it are unchanged, and what is new comes after it.  If the row is gone, it or
  * a predecessor was rolled back, and everything is read anew.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/index_int.h"
 
 #include <string.h>
 

@@ -7,6 +7,7 @@
  * server, say) leaves BridgeHost.embedding false: then none of them exists.
  */
 #include "embed_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -6,7 +6,7 @@
 #ifndef EMBED_INT_H
 #define EMBED_INT_H
 
-#include "bridge_int.h"
+#include "sqlite_bridge/index_int.h"
 
 /* ---------- embed_json.c ---------- */
 

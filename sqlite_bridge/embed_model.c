@@ -6,7 +6,7 @@
  * embedding function has filled the index, and refuses vectors that are known
  * (embed_provenance.c) to come from another one.
  */
-#include "embed_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <string.h>
 

@@ -4,7 +4,7 @@
  *		for hosts that link against us.
  */
 #define BRIDGE_ENTRY
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <string.h>
 

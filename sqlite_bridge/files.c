@@ -6,7 +6,7 @@
  * itself is only looked at with stat(): opening and closing it would drop the
  * locks that SQLite holds on it for the whole process.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/store_int.h"
 
 #include <errno.h>
 #include <stdio.h>

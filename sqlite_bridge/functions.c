@@ -10,7 +10,7 @@
  * They are not DIRECTONLY, since triggers call them, and they are innocuous:
  * they reach nothing but hnsw tables of the connection's own databases.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/module_int.h"
 
 /* The id argument as an integer; false after raising an error. */
 static bool

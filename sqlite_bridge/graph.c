@@ -6,7 +6,7 @@
  * a segment is kept with the index and used again while graph and ef are the same.  Its
  * callbacks reach the scan they work for through the searcher.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #include <string.h>
 

@@ -7,7 +7,7 @@
  * end.  Without one everything is kept and becomes a heap with the nearest on
  * top, which costs no more order than the reader takes.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #include <string.h>
 

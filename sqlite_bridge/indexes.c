@@ -8,7 +8,8 @@
  * reader who changes the schema meanwhile is not disturbed.  A table whose
  * shadow tables are damaged is left out: using it says what is wrong with it.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/content_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <string.h>
 

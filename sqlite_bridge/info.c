@@ -21,7 +21,8 @@
  *
  * Everything is read in one snapshot of the database.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <string.h>
 #include <sys/stat.h>

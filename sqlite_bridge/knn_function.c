@@ -9,7 +9,8 @@
  * makes SQLite connect the table, notice changes of the schema, and keep the
  * table object alive.  A guard that is free waits for the next cursor.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/module_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #include <string.h>
 

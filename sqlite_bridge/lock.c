@@ -15,7 +15,7 @@
 #define _GNU_SOURCE
 #endif
 
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
 
 #include <errno.h>
 #include <fcntl.h>

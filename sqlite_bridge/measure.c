@@ -5,7 +5,8 @@
  * The truth can be read from the tables (slow where vectors are JSON text, but it
  * needs no graph) or, the same rows, from snapshot and delta.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #include <stdlib.h>
 

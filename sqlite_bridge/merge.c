@@ -7,7 +7,8 @@
  * to publish.c.  Changes up to S stay in the delta meanwhile, because only a
  * merger removes them and there is only one (lock.c).
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -11,7 +11,10 @@
  * do at commit or rollback except to drop what was remembered for the
  * transaction.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/content_int.h"
+#include "sqlite_bridge/merge_int.h"
+#include "sqlite_bridge/module_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #include <string.h>
 

@@ -8,7 +8,7 @@
  * its status counter tells.  DETACH expires every statement, and so does a
  * change of the temp schema; ATTACH makes the number of databases grow.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/index_int.h"
 
 #include <string.h>
 

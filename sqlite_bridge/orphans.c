@@ -11,7 +11,7 @@
  * Should a rename be under way in another process, its file may go: searches
  * are then exact until the next merge.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
 
 #include <dirent.h>
 #include <string.h>

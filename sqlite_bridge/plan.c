@@ -14,7 +14,7 @@
  *	  bounds the search only if nothing is left for SQLite to filter or sort.
  *	  Neither LIMIT nor OFFSET is omitted: SQLite itself counts and skips.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #define COST_KNN 300.0
 #define COST_STREAM 100.0 /* the reader stops when it has enough */

@@ -31,7 +31,7 @@
 #define _GNU_SOURCE
 #endif
 
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
 
 #include <dirent.h>
 #include <errno.h>

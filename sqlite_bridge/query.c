@@ -16,7 +16,8 @@
  * Rows whose distance does not exist (no vector; length zero under cosine) are
  * never returned, and a query without direction returns nothing.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #include <math.h>
 #include <string.h>

@@ -14,7 +14,7 @@
  *
  * Everything happens in one snapshot of the database.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <math.h>
 #include <string.h>

@@ -9,7 +9,9 @@
  * table's random id.  Whether they are still right is decided by each query
  * from what it reads in its own snapshot, never by the registry.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
+#include "sqlite_bridge/module_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #include <stdio.h>
 #include <string.h>

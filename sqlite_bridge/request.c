@@ -5,7 +5,7 @@
  * Values come as the plan hands them over: from positional arguments, from
  * WHERE and from LIMIT, with any type a user may bind.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/query_int.h"
 
 #include <math.h>
 #include <stdlib.h>

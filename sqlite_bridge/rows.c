@@ -5,7 +5,7 @@
  * storage.c specifies the tables.  Vectors are checked as they are read: of
  * the index's dimension and finite, or the row is an error that is named.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/store_int.h"
 
 #include <string.h>
 

@@ -12,7 +12,9 @@
  * that this one would wait for.  They are DIRECTONLY: nothing in a schema may
  * start such work.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/content_int.h"
+#include "sqlite_bridge/merge_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <pthread.h>
 #include <stdatomic.h>

@@ -17,7 +17,7 @@
  *
  * With a single segment the list is empty, and nothing here is special to it.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/index_int.h"
 
 #include <stdio.h>
 #include <string.h>

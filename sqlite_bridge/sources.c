@@ -6,7 +6,7 @@
  * (trigger_text.c) under its INTEGER PRIMARY KEY.  Whether the other triggers
  * follow is looked at here too; what lacks is spelled out as SQL.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/content_int.h"
 
 #include <string.h>
 

@@ -25,7 +25,7 @@
  * after a rollback: the tag, 64 random bits, tells two rows of one seq apart.
  * Nothing here knows of graphs or of virtual tables.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/store_int.h"
 
 #include <stdarg.h>
 #include <stdlib.h>

@@ -14,7 +14,7 @@
  * join it nor use the mutex, which the thread may have held.  So it forgets the
  * structure, leaking a few hundred bytes.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
 
 #include <pthread.h>
 #include <signal.h>

@@ -12,7 +12,7 @@
  * for one of all.  The text comes from sqlite_schema, so SQLite has parsed it;
  * still every step checks what it reads.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/content_int.h"
 
 #include <ctype.h>
 #include <string.h>

@@ -9,7 +9,7 @@
  * in the transaction that makes it so (storage.c, key "tuned").  A second segment
  * is searched with what its base needs, being smaller.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/merge_int.h"
 
 /* Measured again when there are so many more nodes: by this share of those before. */
 #define GROWTH_SHARE 2

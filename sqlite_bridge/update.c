@@ -11,7 +11,7 @@
  * recursive_triggers is on).  The BEFORE triggers therefore name the rows that
  * may go, and the next change records those that have gone.
  */
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/module_int.h"
 
 #include <string.h>
 

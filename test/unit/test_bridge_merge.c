@@ -8,6 +8,7 @@
  */
 #define _GNU_SOURCE
 #include "bridge_support.h"
+#include "sqlite_bridge/merge_int.h"
 
 #include <dirent.h>
 #include <fcntl.h>

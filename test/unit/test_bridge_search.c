@@ -5,6 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "bridge_support.h"
+#include "sqlite_bridge/index_int.h"
 
 #include <dirent.h>
 #include <fcntl.h>
