@@ -5,32 +5,11 @@
  *		them when a file or the list of hidden labels is damaged or a merge is killed.
  */
 #define _GNU_SOURCE
-#include "bridge_support.h"
-
-#include <dirent.h>
-#include <signal.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
+#include "merge_support.h"
 
 #define ROWS 3200 /* the base stays for 200 of them */
 
-static char *folder;
 static uint64_t seed;
-
-static int
-setup(void **state)
-{
-	folder = make_folder();
-	seed = 20240229;
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	remove_folder(folder);
-	return 0;
-}
 
 static int
 draw(int below)
@@ -50,8 +29,9 @@ vector_of(int id, int version)
 	return text;
 }
 
+/* With vectors of version 0, and merged. */
 static sqlite3 *
-make_database(int rows)
+make_merged(int rows)
 {
 	sqlite3 *db = open_database(folder, "a.db", NULL);
 
@@ -63,7 +43,7 @@ make_database(int rows)
 	for (int i = 1; i <= rows; i++)
 		run_sql(db, "INSERT INTO documents VALUES(%d, '%s')", i, vector_of(i, 0));
 	run_sql(db, "COMMIT");
-	assert_int_equal(get_number(db, "SELECT hnsw_save()"), rows);
+	assert_int_equal(save(db), rows);
 	return db;
 }
 
@@ -82,25 +62,11 @@ segments(sqlite3 *db)
 	return get_number(db, "SELECT json_array_length(hnsw_info(), '$.graph.segments')");
 }
 
-static void
-check_answers(sqlite3 *db)
-{
-	assert_true(index_equals(db, "vss", "l2_distance", "[10,500,300,7]", "documents", "id", "embedding"));
-}
-
-/* Right, sound, and from the graph: the three numbers of rows agree as well. */
-static void
-check_graph(sqlite3 *db)
-{
-	check_answers(db);
-	assert_string_equal(get_text(db, "SELECT hnsw_check()"), "ok");
-	assert_string_equal(get_info(db, "$.graph.state"), "used");
-}
-
+/* And nothing is left beside the graph; the three numbers of rows agree as well. */
 static void
 check_merged(sqlite3 *db)
 {
-	check_graph(db);
+	check_graph_used(db);
 	assert_string_equal(get_info(db, "$.delta_rows"), "0");
 	assert_string_equal(get_info(db, "$.delta_stored"), "0");
 	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_delta"), 0);
@@ -145,7 +111,7 @@ base_token(sqlite3 *db)
 static void
 base_stays(void **unused)
 {
-	sqlite3 *db = make_database(ROWS);
+	sqlite3 *db = make_merged(ROWS);
 	char *token = base_token(db);
 	struct stat before;
 	struct stat after;
@@ -155,7 +121,7 @@ base_stays(void **unused)
 	update_rows(db, 101, 140, 1);
 	run_sql(db, "DELETE FROM documents WHERE id BETWEEN 1 AND 40");
 	update_rows(db, 5001, 5040, 1);
-	assert_int_equal(get_number(db, "SELECT hnsw_save()"), ROWS);
+	assert_int_equal(save(db), ROWS);
 	assert_int_equal(segments(db), 2);
 	assert_string_equal(get_info(db, "$.graph.hidden"), "80");
 	assert_string_equal(get_info(db, "$.graph.segments[1].nodes"), "80");
@@ -167,8 +133,8 @@ base_stays(void **unused)
 	run_sql(db, "DELETE FROM documents WHERE id IN (111, 112, 5001)"); /* recent: gone */
 	update_rows(db, 1, 5, 2);                                          /* gone: back */
 	update_rows(db, 201, 220, 2);
-	check_graph(db);
-	assert_int_equal(get_number(db, "SELECT hnsw_save()"), ROWS + 5 - 3);
+	check_graph_used(db);
+	assert_int_equal(save(db), ROWS + 5 - 3);
 	assert_int_equal(segments(db), 2);
 	assert_string_equal(get_info(db, "$.graph.hidden"), "100");
 	assert_string_equal(get_info(db, "$.graph.token"), token);
@@ -177,14 +143,14 @@ base_stays(void **unused)
 	assert_int_equal(before.st_ino, after.st_ino);
 	/* what differs passes a sixteenth: one file again, and no list */
 	update_rows(db, 1001, 1100, 3);
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	assert_int_equal(segments(db), 1);
 	assert_string_not_equal(get_info(db, "$.graph.token"), token);
 	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_config WHERE key = 'hidden'"), 0);
 	check_merged(db);
 	/* a rebuild makes one of two */
 	update_rows(db, 7, 9, 4);
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	assert_int_equal(segments(db), 2);
 	get_number(db, "SELECT hnsw_rebuild()");
 	assert_int_equal(segments(db), 1);
@@ -239,10 +205,11 @@ check_queries(sqlite3 *db)
 static void
 random_changes(void **unused)
 {
-	sqlite3 *db = make_database(ROWS);
+	sqlite3 *db = make_merged(ROWS);
 	int two = 0;
 	int one = 0;
 
+	seed = 20240229;
 	for (int step = 0; step < 60; step++)
 	{
 		int n = 1 + draw(60);
@@ -261,10 +228,10 @@ random_changes(void **unused)
 		}
 		run_sql(db, draw(5) == 0 ? "ROLLBACK" : "COMMIT");
 		if (draw(2) == 0)
-			get_number(db, "SELECT hnsw_save()");
+			save(db);
 		if (draw(6) == 0)
 			reopen(&db);
-		check_graph(db);
+		check_graph_used(db);
 		if (step % 6 == 0)
 			check_queries(db);
 		two += segments(db) == 2;
@@ -279,27 +246,27 @@ random_changes(void **unused)
 static void
 older_view(void **unused)
 {
-	sqlite3 *db = make_database(ROWS);
+	sqlite3 *db = make_merged(ROWS);
 	sqlite3 *reader;
 	char *before;
 
 	update_rows(db, 1, 50, 1);
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	reader = open_database(folder, "a.db", NULL);
 	run_sql(reader, "BEGIN");
 	before = strdup(get_text(reader, "SELECT group_concat(rowid || ':' || distance) FROM (SELECT * FROM"
 									 " vss('[1,2,3,4]', 400, 4000))"));
 	update_rows(db, 30, 90, 2);
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	assert_int_equal(segments(db), 2);
-	check_graph(reader);
+	check_graph_used(reader);
 	assert_string_equal(get_text(reader, "SELECT group_concat(rowid || ':' || distance) FROM (SELECT * FROM"
 										 " vss('[1,2,3,4]', 400, 4000))"),
 						before);
 	update_rows(db, 300, 700, 3);
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	assert_int_equal(segments(db), 1);
-	check_graph(reader);
+	check_graph_used(reader);
 	run_sql(reader, "COMMIT");
 	check_merged(reader);
 	check_merged(db);
@@ -308,22 +275,11 @@ older_view(void **unused)
 	free(before);
 }
 
-static void
-overwrite(const char *path, long at)
-{
-	FILE *file = fopen(path, "r+");
-
-	assert_non_null(file);
-	assert_int_equal(fseek(file, at, SEEK_SET), 0);
-	assert_int_equal(fwrite("damaged!", 1, 8, file), 8);
-	assert_int_equal(fclose(file), 0);
-}
-
 /* Two segments, of which one is then lost; exact until the next merge. */
 static void
 file_lost(void **unused)
 {
-	sqlite3 *db = make_database(ROWS);
+	sqlite3 *db = make_merged(ROWS);
 
 	for (int damage = 0; damage < 6; damage++)
 	{
@@ -331,7 +287,7 @@ file_lost(void **unused)
 
 		update_rows(db, 1, 60, damage + 1);
 		run_sql(db, "DELETE FROM documents WHERE id = %d", 3000 + damage);
-		get_number(db, "SELECT hnsw_save()");
+		save(db);
 		assert_int_equal(segments(db), 2);
 		file = segment_file(db, damage < 4 ? 1 : 0);
 		if (damage == 0)
@@ -339,14 +295,14 @@ file_lost(void **unused)
 		else if (damage == 1)
 			assert_int_equal(truncate(file, 4096), 0);
 		else
-			overwrite(file, damage == 2 ? 20 : 4096 + 100);
+			damage_file(file, damage == 2 ? 20 : 4096 + 100);
 		update_rows(db, 70, 75, damage + 1);
 		reopen(&db);
 		check_answers(db);
 		check_answers(db);
 		if (damage != 5) /* here the merge itself comes across it first */
 			assert_string_not_equal(get_text(db, "SELECT hnsw_check()"), "ok");
-		assert_int_equal(get_number(db, "SELECT hnsw_save()"), ROWS - damage - 1);
+		assert_int_equal(save(db), ROWS - damage - 1);
 		assert_int_equal(segments(db), 1);
 		check_merged(db);
 	}
@@ -363,24 +319,24 @@ list_damaged(void **unused)
 		"UPDATE vss_config SET value = x'02000000000000000100000000000000' WHERE key = 'hidden'",
 		"UPDATE vss_config SET value = 'text' WHERE key = 'hidden'",
 	};
-	sqlite3 *db = make_database(ROWS);
+	sqlite3 *db = make_merged(ROWS);
 
 	for (size_t i = 0; i < sizeof(damages) / sizeof(damages[0]); i++)
 	{
 		update_rows(db, 1, 60, (int) i + 1);
-		get_number(db, "SELECT hnsw_save()");
+		save(db);
 		assert_int_equal(segments(db), 2);
 		run_sql(db, "%s", damages[i]);
 		reopen(&db);
 		check_answers(db);
 		assert_string_equal(get_info(db, "$.graph.state"), "corrupt");
 		assert_non_null(strstr(get_text(db, "SELECT hnsw_check()"), "hidden rows is damaged"));
-		assert_int_equal(get_number(db, "SELECT hnsw_save()"), ROWS);
+		assert_int_equal(save(db), ROWS);
 		check_merged(db);
 	}
 	/* row 2 no more hidden: it would come twice */
 	update_rows(db, 1, 2, 9);
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	run_sql(db, "UPDATE vss_config SET value = x'0100000000000000' WHERE key = 'hidden'");
 	reopen(&db);
 	assert_string_equal(get_text(db, "SELECT hnsw_check()"), "row 2: twice in the index");
@@ -400,49 +356,12 @@ list_damaged(void **unused)
 	close_database(db);
 }
 
-/* Merge in a child that dies at a step of publish.c. */
-static bool
-merge_and_die(const char *step)
-{
-	int status;
-	pid_t child = fork();
-
-	assert_true(child >= 0);
-	if (child == 0)
-	{
-		sqlite3 *db;
-		char *path = sqlite3_mprintf("%s/a.db", folder);
-
-		setenv("HNSW_PUBLISH_STOP", step, 1);
-		if (sqlite3_open(path, &db) != SQLITE_OK || bridge_attach(db, NULL, NULL) != SQLITE_OK)
-			_exit(2);
-		sqlite3_exec(db, "SELECT hnsw_save()", NULL, NULL, NULL);
-		_exit(1);
-	}
-	assert_int_equal(waitpid(child, &status, 0), child);
-	return WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-}
-
-static int
-count_files(void)
-{
-	DIR *dir = opendir(folder);
-	const struct dirent *entry;
-	int n = 0;
-
-	assert_non_null(dir);
-	while ((entry = readdir(dir)) != NULL)
-		n += strncmp(entry->d_name, "a.idx", 5) == 0;
-	closedir(dir);
-	return n;
-}
-
 /* A merge behind the base, of one behind it, and of both into a new base. */
 static void
 killed_at_each_step(void **unused)
 {
 	static const char *const steps[] = {"1", "1+", "2", "2+", "3", "3+", "4", "4+"};
-	sqlite3 *db = make_database(ROWS);
+	sqlite3 *db = make_merged(ROWS);
 
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		for (int round = 0; round < 3; round++)
@@ -456,40 +375,40 @@ killed_at_each_step(void **unused)
 			if (!merge_and_die(steps[i]))
 				fail_msg("a merge came past step %s", steps[i]);
 			db = open_database(folder, "a.db", NULL);
-			check_graph(db);
+			check_graph_used(db);
 			if (done)
 			{
 				assert_string_equal(get_info(db, "$.delta_rows"), "0");
 				assert_int_equal(segments(db), round < 2 ? 2 : 1);
 			}
 			assert_true((strcmp(get_info(db, "$.graph.token"), token) == 0) == (round < 2 || !done));
-			get_number(db, "SELECT hnsw_save()");
+			save(db);
 			check_merged(db);
 			assert_int_equal(segments(db), round < 2 ? 2 : 1);
 			free(token);
 		}
 	/* <path>, base and recent, what was current before, and the lock */
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	update_rows(db, 1, 1, 99);
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	update_rows(db, 1, 1, 100);
-	get_number(db, "SELECT hnsw_save()");
-	assert_int_equal(count_files(), 5);
+	save(db);
+	assert_int_equal(count_files("a.idx"), 5);
 	close_database(db);
 }
 
 static void
 renamed_and_dropped(void **unused)
 {
-	sqlite3 *db = make_database(ROWS);
+	sqlite3 *db = make_merged(ROWS);
 
 	run_sql(db, "DROP TABLE vss");
-	assert_int_equal(count_files(), 1); /* the lock's */
+	assert_int_equal(count_files("a.idx"), 1); /* the lock's */
 	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = 4, metric = l2, content = documents,"
 				" content_vector = embedding)");
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	update_rows(db, 1, 60, 1);
-	get_number(db, "SELECT hnsw_save()");
+	save(db);
 	assert_int_equal(segments(db), 2);
 	run_sql(db, "ALTER TABLE vss RENAME TO other");
 	reopen(&db);
@@ -500,14 +419,13 @@ renamed_and_dropped(void **unused)
 	close_database(db);
 }
 
-#define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
-
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		TEST(base_stays),   TEST(random_changes),      TEST(older_view),          TEST(file_lost),
-		TEST(list_damaged), TEST(killed_at_each_step), TEST(renamed_and_dropped),
+		FOLDER_TEST(base_stays),          FOLDER_TEST(random_changes), FOLDER_TEST(older_view),
+		FOLDER_TEST(file_lost),           FOLDER_TEST(list_damaged),   FOLDER_TEST(killed_at_each_step),
+		FOLDER_TEST(renamed_and_dropped),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

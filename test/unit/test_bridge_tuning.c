@@ -4,7 +4,7 @@
  *		merges, kept beside the graph's token, and used.
  */
 #define _GNU_SOURCE
-#include "bridge_support.h"
+#include "bridge_folder.h"
 
 #define DIM 32
 #define N 8000
@@ -31,6 +31,16 @@ fill(sqlite3 *db, const char *table, int first, int count)
 	sqlite3_finalize(stmt);
 	sqlite3_free(sql);
 	set_free(set);
+}
+
+/* An empty index vss, in memory where there is no folder. */
+static sqlite3 *
+make_index(const char *where, const char *options)
+{
+	sqlite3 *db = open_database(where, where != NULL ? "a.db" : ":memory:", NULL);
+
+	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, %s)", DIM, options);
+	return db;
 }
 
 static const float *
@@ -119,16 +129,13 @@ measured_nodes(sqlite3 *db)
 static void
 a_merge_finds_it_and_searches_use_it(void **state)
 {
-	char *folder = make_folder();
-	BridgeHost host = {.file_mode = -1};
-	sqlite3 *db = open_database(folder, "a.db", &host);
+	sqlite3 *db = make_index(folder, "m = 6, ef = 40");
 	sqlite3 *other;
 	int ef;
 
-	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
 	assert_told(db, "vss", BRIDGE_DEFAULT_EF_SEARCH, false);
 	fill(db, "vss", 1, N);
-	other = open_database(folder, "a.db", &host);
+	other = open_database(folder, "a.db", NULL);
 	assert_told(other, "vss", BRIDGE_DEFAULT_EF_SEARCH, false);
 
 	run_sql(db, "SELECT hnsw_save()");
@@ -144,32 +151,26 @@ a_merge_finds_it_and_searches_use_it(void **state)
 	assert_told(other, "vss", ef, false);
 	close_database(other);
 	close_database(db);
-	db = open_database(folder, "a.db", &host);
+	db = open_database(folder, "a.db", NULL);
 	assert_int_equal(SEARCHED(db, "vss"), ef);
 	assert_told(db, "vss", ef, false);
 
 	/* whoever names one has it */
 	assert_int_equal(used(db, "vss", ", 33, 'graph', ?2"), 33);
 	close_database(db);
-	remove_folder(folder);
 }
 
 static void
 one_given_stays(void **state)
 {
-	char *folder = make_folder();
-	BridgeHost host = {.file_mode = -1};
-	sqlite3 *db = open_database(folder, "a.db", &host);
+	sqlite3 *db = make_index(folder, "m = 6, ef = 40, ef_search = 64");
 
-	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40, ef_search = 64)",
-			DIM);
 	fill(db, "vss", 1, N);
 	run_sql(db, "SELECT hnsw_save()");
 	assert_int_equal(SEARCHED(db, "vss"), 64);
 	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_config WHERE key = 'tuned'"), 0);
 	assert_told(db, "vss", 64, true);
 	close_database(db);
-	remove_folder(folder);
 }
 
 /* What the database holds decides, and anything odd in it counts as nothing. */
@@ -178,11 +179,8 @@ databases_without_it_search_with_the_default(void **state)
 {
 	static const char *const odd[] = {"''",   "'x'",   "'0 8000'", "'70000 8000'",
 									  "NULL", "x'00'", "'-5 1'",   "'99'"};
-	char *folder = make_folder();
-	BridgeHost host = {.file_mode = -1};
-	sqlite3 *db = open_database(folder, "a.db", &host);
+	sqlite3 *db = make_index(folder, "m = 6, ef = 40");
 
-	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
 	fill(db, "vss", 1, N);
 	run_sql(db, "SELECT hnsw_save()");
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
@@ -193,21 +191,17 @@ databases_without_it_search_with_the_default(void **state)
 	/* as written before there was any: ef_search always stood there */
 	run_sql(db, "DELETE FROM vss_config WHERE key = 'tuned'; INSERT INTO vss_config VALUES('ef_search', 64)");
 	close_database(db);
-	db = open_database(folder, "a.db", &host);
+	db = open_database(folder, "a.db", NULL);
 	assert_int_equal(SEARCHED(db, "vss"), 64);
 	assert_told(db, "vss", 64, true);
 	close_database(db);
-	remove_folder(folder);
 }
 
 static void
 it_is_measured_again_when_it_is_worth_while(void **state)
 {
-	char *folder = make_folder();
-	BridgeHost host = {.file_mode = -1};
-	sqlite3 *db = open_database(folder, "a.db", &host);
+	sqlite3 *db = make_index(folder, "m = 6, ef = 40");
 
-	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
 	fill(db, "vss", 1, N);
 	run_sql(db, "SELECT hnsw_save()");
 	assert_in_range(found(db), BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
@@ -230,19 +224,15 @@ it_is_measured_again_when_it_is_worth_while(void **state)
 	run_sql(db, "SELECT hnsw_rebuild()");
 	assert_in_range(found(db), 100, HNSW_TUNED_MAX_EF);
 	close_database(db);
-	remove_folder(folder);
 }
 
 /* Two segments are searched with what the base needs. */
 static void
 a_second_segment_takes_the_bases(void **state)
 {
-	char *folder = make_folder();
-	BridgeHost host = {.file_mode = -1};
-	sqlite3 *db = open_database(folder, "a.db", &host);
+	sqlite3 *db = make_index(folder, "m = 3, ef = 10");
 	int ef;
 
-	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 3, ef = 10)", DIM);
 	fill(db, "vss", 1, N);
 	run_sql(db, "SELECT hnsw_save()");
 	ef = found(db);
@@ -253,16 +243,13 @@ a_second_segment_takes_the_bases(void **state)
 	assert_int_equal(measured_nodes(db), N);
 	assert_int_equal(SEARCHED(db, "vss"), ef);
 	close_database(db);
-	remove_folder(folder);
 }
 
 static void
 databases_in_memory_have_it_too(void **state)
 {
-	BridgeHost host = {.file_mode = -1};
-	sqlite3 *db = open_database(NULL, ":memory:", &host);
+	sqlite3 *db = make_index(NULL, "m = 6, ef = 40");
 
-	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
 	fill(db, "vss", 1, N);
 	run_sql(db, "SELECT hnsw_save()");
 	assert_in_range(found(db), BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
@@ -275,15 +262,12 @@ databases_in_memory_have_it_too(void **state)
 static void
 it_comes_with_the_graph(void **state)
 {
-	char *folder = make_folder();
-	BridgeHost host = {.file_mode = -1};
-	sqlite3 *db = open_database(folder, "a.db", &host);
+	sqlite3 *db = make_index(folder, "m = 6, ef = 40");
 	sqlite3 *reader;
 
 	run_sql(db, "PRAGMA journal_mode = wal");
-	run_sql(db, "CREATE VIRTUAL TABLE vss USING hnsw(dim = %d, metric = l2, m = 6, ef = 40)", DIM);
 	fill(db, "vss", 1, N);
-	reader = open_database(folder, "a.db", &host);
+	reader = open_database(folder, "a.db", NULL);
 	run_sql(reader, "BEGIN");
 	assert_int_equal(get_number(reader, "SELECT count(*) FROM vss_config WHERE key = 'tuned'"), 0);
 	assert_int_equal(get_number(reader, "SELECT length(value) FROM vss_config WHERE key = 'current'"), 0);
@@ -294,20 +278,19 @@ it_comes_with_the_graph(void **state)
 	assert_told(reader, "vss", found(db), false);
 	close_database(reader);
 	close_database(db);
-	remove_folder(folder);
 }
 
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(a_merge_finds_it_and_searches_use_it),
-		cmocka_unit_test(one_given_stays),
-		cmocka_unit_test(databases_without_it_search_with_the_default),
-		cmocka_unit_test(it_is_measured_again_when_it_is_worth_while),
-		cmocka_unit_test(a_second_segment_takes_the_bases),
-		cmocka_unit_test(databases_in_memory_have_it_too),
-		cmocka_unit_test(it_comes_with_the_graph),
+		FOLDER_TEST(a_merge_finds_it_and_searches_use_it),
+		FOLDER_TEST(one_given_stays),
+		FOLDER_TEST(databases_without_it_search_with_the_default),
+		FOLDER_TEST(it_is_measured_again_when_it_is_worth_while),
+		FOLDER_TEST(a_second_segment_takes_the_bases),
+		FOLDER_TEST(databases_in_memory_have_it_too),
+		FOLDER_TEST(it_comes_with_the_graph),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,129 @@
+/*
+ * test_bridge_automatic.c
+ *		Merges that nobody asked for: the thread that a host lets a connection have,
+ *		when it merges, and how it ends.
+ */
+#define _GNU_SOURCE
+#include "merge_support.h"
+
+#include <time.h>
+
+#define ROWS 3000
+
+static void
+wait_for_state(sqlite3 *db, const char *state)
+{
+	for (int i = 0; i < 1000; i++)
+	{
+		run_sql(db, "SELECT * FROM vss_knn('[1,2,3,4]', 1)");
+		if (strcmp(get_info(db, "$.graph.state"), state) == 0)
+			return;
+		usleep(20000);
+	}
+	fail_msg("the graph is %s, not %s; %s", get_info(db, "$.graph.state"), state, get_info(db, "$.merge"));
+}
+
+static void
+merges_by_itself(void **unused)
+{
+	BridgeHost host = {.merge_thread = true, .file_mode = -1};
+	sqlite3 *db;
+
+	close_database(make_database("a.db", 100));
+	db = open_database(folder, "a.db", &host);
+	run_sql(db, "PRAGMA synchronous = OFF");
+	/* Too few rows for a graph to help. */
+	run_sql(db, "SELECT * FROM vss_knn('[1,2,3,4]', 1)");
+	usleep(50000);
+	check_state(db, "none");
+	add_rows(db, 1, ROWS);
+	wait_for_state(db, "used");
+	check_graph_used(db);
+	assert_string_equal(get_info(db, "$.merge.error"), "");
+	close_database(db);
+
+	/* A load without a search is merged, too. */
+	db = open_database(folder, "a.db", &host);
+	run_sql(db, "PRAGMA synchronous = OFF");
+	add_rows(db, 10001, 10001 + ROWS);
+	for (int i = 0; i < 500 && get_number(db, "SELECT json_extract(hnsw_info('vss'), '$.merge.merges')") == 0;
+		 i++)
+		usleep(20000);
+	assert_string_equal(get_info(db, "$.delta_rows"), "0");
+	check_graph_used(db);
+	close_database(db);
+
+	/* A damaged file comes back by itself once somebody has come across the damage. */
+	damage_file(in_folder("a.db.idx"), file_size(in_folder("a.db.idx")) / 2);
+	db = open_database(folder, "a.db", &host);
+	check_answers(db);
+	assert_string_not_equal(get_text(db, "SELECT hnsw_check()"), "ok");
+	check_state(db, "corrupt");
+	wait_for_state(db, "used");
+	check_graph_used(db);
+	close_database(db);
+}
+
+/* Closing does not wait for a merge that has just begun. */
+static void
+closing_cancels(void **unused)
+{
+	BridgeHost host = {.merge_thread = true, .build_threads = 1, .file_mode = -1};
+	struct timespec begin;
+	struct timespec end;
+	sqlite3 *db;
+
+	close_database(make_database("a.db", 60000));
+	db = open_database(folder, "a.db", &host);
+	run_sql(db, "SELECT * FROM vss_knn('[1,2,3,4]', 1)");
+	usleep(100000);
+	clock_gettime(CLOCK_MONOTONIC, &begin);
+	close_database(db);
+	clock_gettime(CLOCK_MONOTONIC, &end);
+	assert_true((end.tv_sec - begin.tv_sec) * 1000 + (end.tv_nsec - begin.tv_nsec) / 1000000 < 2000);
+	assert_int_equal(count_files(".tmp"), 0);
+}
+
+/*
+ * A child of fork() has no thread to join and must not hang.  The fork comes
+ * while the thread builds: SQLite's own locks are no safer than ever if it comes
+ * while another thread is within SQLite.
+ */
+static void
+forked_child_closes(void **unused)
+{
+	BridgeHost host = {.merge_thread = true, .build_threads = 1, .file_mode = -1};
+	sqlite3 *db;
+	pid_t child;
+	int status;
+
+	close_database(make_database("a.db", 60000));
+	db = open_database(folder, "a.db", &host);
+	run_sql(db, "SELECT * FROM vss_knn('[1,2,3,4]', 1)");
+	usleep(400000);
+	assert_string_equal(get_info(db, "$.merge.running"), "1");
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+	{
+		alarm(20); /* a hang ends as a signal */
+		sqlite3_close(db);
+		_exit(0);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	if (!WIFEXITED(status) || WEXITSTATUS(status) != 0)
+		fail_msg("the child ended with status %x", (unsigned) status);
+	close_database(db);
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		FOLDER_TEST(merges_by_itself),
+		FOLDER_TEST(closing_cancels),
+		FOLDER_TEST(forked_child_closes),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
