@@ -10,7 +10,7 @@
  * error of the midpoint between two floats, rounding the double gives the float
  * that rounding the exact value would give.  (Clinger 1990, "How to read
  * floating point numbers accurately", with the midpoint test in place of exact
- * powers.)  The few others go through strtof_l() in the C locale.
+ * powers.)  The few others go through strtof(), as digits without a decimal point.
  *
  * Text is written by Schubfach (Giulietti 2020, "The Schubfach way to render
  * doubles"): the shortest digits that round back to the same float32 and, among
@@ -18,16 +18,10 @@
  *
  * Parsing and formatting allocate nothing, and nothing depends on the process's locale.
  */
-#if !defined(_GNU_SOURCE)
-#define _GNU_SOURCE
-#endif
-
 #include "sqlite_bridge/bridge_int.h"
 
 #include <float.h>
-#include <locale.h>
 #include <math.h>
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -106,28 +100,18 @@ fail(Reader *r, const char *at, const char *reason)
 	return -1;
 }
 
-static locale_t c_locale;
-
-static void
-make_c_locale(void)
-{
-	c_locale = newlocale(LC_ALL_MASK, "C", (locale_t) 0);
-}
-
 /*
  * The exact way: rebuild the number from its significant digits and let the C
- * library round.  first..end is the mantissa as written (digits and at most one
- * point), exponent belongs to its last digit.  Returns an infinity on overflow.
+ * library round; no locale reads a number without a decimal point otherwise.
+ * first..end is the mantissa as written (digits and at most one point),
+ * exponent belongs to its last digit.  Returns an infinity on overflow.
  */
 static float
 parse_slowly(const char *first, const char *end, long exponent, bool negative)
 {
-	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	char text[KEPT_DIGITS + 40];
 	size_t n = 0;
-	float value;
 
-	pthread_once(&once, make_c_locale);
 	text[n++] = negative ? '-' : '+';
 	for (const char *p = first; p < end; p++)
 	{
@@ -145,8 +129,7 @@ parse_slowly(const char *first, const char *end, long exponent, bool negative)
 	if (n == 1)
 		text[n++] = '0';
 	snprintf(text + n, sizeof(text) - n, "e%ld", exponent);
-	value = c_locale ? strtof_l(text, NULL, c_locale) : strtof(text, NULL);
-	return value;
+	return strtof(text, NULL);
 }
 
 static const double powers_of_ten[] = {1e0,  1e1,  1e2,  1e3,  1e4,  1e5,  1e6,  1e7,  1e8,  1e9,  1e10, 1e11,
