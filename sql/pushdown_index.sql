@@ -17,31 +17,19 @@ CREATE FOREIGN TABLE t(id bigint, d date, ts timestamp, tz timestamptz, u uuid, 
 ANALYZE t;
 CREATE TABLE local_t AS SELECT * FROM t;
 
-CREATE FUNCTION sql_of_index(condition text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	plan json;
-BEGIN
-	EXECUTE 'EXPLAIN (FORMAT JSON) SELECT id FROM t WHERE ' || condition INTO plan;
-	RETURN plan->0->'Plan'->>'SQLite SQL';
-END $$;
+\getenv top PG_ABS_SRCDIR
+\set include :top '/sql/include/pushed.psql'
+\i :include
 -- whether bounds are written, whether rows agree, and how many there are
-CREATE FUNCTION compare_index(condition text, OUT bounds boolean, OUT same boolean, OUT rows bigint)
-LANGUAGE plpgsql AS $$
-DECLARE
-	ids bigint[];
-	local_ids bigint[];
-BEGIN
-	bounds := sql_of_index(condition) ~ 'vss_low|vss_since|''\{~''|vss_uuid_low|''!''';
-	EXECUTE 'SELECT array_agg(id ORDER BY id), count(*) FROM t WHERE ' || condition INTO ids, rows;
-	EXECUTE 'SELECT array_agg(id ORDER BY id) FROM local_t AS t WHERE ' || condition INTO local_ids;
-	same := ids IS NOT DISTINCT FROM local_ids;
-END $$;
+CREATE FUNCTION compare_index(condition text, OUT bounds boolean, OUT same boolean, OUT rows bigint) LANGUAGE sql AS $$
+	SELECT sql_of('SELECT id FROM t WHERE ' || condition) ~ 'vss_low|vss_since|''\{~''|vss_uuid_low|''!''', c.same, c.rows FROM compare(condition) AS c
+$$;
 
-SELECT sql_of_index('d = ''2010-06-06''');
-SELECT sql_of_index('ts >= ''2010-06-01'' AND ts < date ''2010-06-08''');
-SELECT sql_of_index('tz >= ''2026-06-01''');
-SELECT sql_of_index('u = ''a0b01234-0000-4000-8000-000000000001''');
-SELECT sql_of_index('vc = ''v17''');
+SELECT sql_of('SELECT id FROM t WHERE d = ''2010-06-06''');
+SELECT sql_of('SELECT id FROM t WHERE ts >= ''2010-06-01'' AND ts < date ''2010-06-08''');
+SELECT sql_of('SELECT id FROM t WHERE tz >= ''2026-06-01''');
+SELECT sql_of('SELECT id FROM t WHERE u = ''a0b01234-0000-4000-8000-000000000001''');
+SELECT sql_of('SELECT id FROM t WHERE vc = ''v17''');
 
 CREATE TABLE index_conditions(id serial, condition text);
 INSERT INTO index_conditions(condition) VALUES
@@ -89,4 +77,4 @@ ROLLBACK;
 
 DROP SERVER pushdown_index CASCADE;
 DROP TABLE local_t, wanted, index_conditions;
-DROP FUNCTION compare_index, sql_of_index;
+DROP FUNCTION compare_index, compare, sql_of;

@@ -15,18 +15,9 @@ CREATE FOREIGN TABLE bad(id bigint, n numeric, p numeric(4,2)) SERVER pushdown_n
 CREATE TABLE local_t AS SELECT * FROM t;
 SELECT * FROM t ORDER BY id;
 
-CREATE FUNCTION compare_numeric(condition text, OUT pushed boolean, OUT same boolean, OUT ids text)
-LANGUAGE plpgsql AS $$
-DECLARE
-	plan json;
-	local_ids text;
-BEGIN
-	EXECUTE 'EXPLAIN (FORMAT JSON) SELECT id FROM t WHERE ' || condition INTO plan;
-	pushed := plan->0->'Plan'->>'Node Type' = 'Foreign Scan' AND plan->0->'Plan'->'Filter' IS NULL;
-	EXECUTE 'SELECT string_agg(id::text, '','' ORDER BY id) FROM t WHERE ' || condition INTO ids;
-	EXECUTE 'SELECT string_agg(id::text, '','' ORDER BY id) FROM local_t AS t WHERE ' || condition INTO local_ids;
-	same := ids IS NOT DISTINCT FROM local_ids;
-END $$;
+\getenv top PG_ABS_SRCDIR
+\set include :top '/sql/include/pushed.psql'
+\i :include
 CREATE TABLE numeric_conditions(id serial, condition text);
 INSERT INTO numeric_conditions(condition) VALUES
 	('n = 1'), ('n = 1.000'), ('n <> 0.1'), ('n < 0.3'), ('n >= 0.30000000000000004'), ('n > 1e19'), ('n = 9007199254740993'), ('n = 0'), ('n = ''NaN'''), ('n > ''Infinity'''),
@@ -35,19 +26,12 @@ INSERT INTO numeric_conditions(condition) VALUES
 	('x = 1'), ('x > 12345678901234567890.123456788'), ('x = -12345678901234567890.123456788'), ('x = 5'), ('x < 1e-29'), ('x = 0'), ('x = ''-infinity'''),
 	('i < 2.5'), ('i = 9223372036854775807.0'), ('n = i'), ('x = n'), ('coalesce(n, 7) = 7'), ('nullif(p, 3) IS NULL'), ('CASE WHEN i > 1 THEN n ELSE x END > 1'),
 	('n + 1 = 2'), ('n > 0.5::float8'), ('n::int = 1 AND id < 3');
-SELECT condition, c.* FROM numeric_conditions, compare_numeric(condition) AS c ORDER BY id;
+SELECT condition, pushed, same, ids FROM numeric_conditions, compare(condition) ORDER BY id;
 
-CREATE FUNCTION sql_of_numeric(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	plan json;
-BEGIN
-	EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
-	RETURN plan->0->'Plan'->>'SQLite SQL';
-END $$;
-SELECT sql_of_numeric('SELECT id FROM t WHERE n > 1.50 AND p = 3 AND i < 2.5');
-SELECT sql_of_numeric('SELECT sum(n), avg(p), min(p), max(n), sum(i) FROM t');
-SELECT sql_of_numeric('SELECT g, sum(p) FROM t GROUP BY g HAVING sum(p) > 2.5 ORDER BY sum(p) DESC LIMIT 2');
-SELECT sql_of_numeric('SELECT DISTINCT p FROM t');
+SELECT sql_of('SELECT id FROM t WHERE n > 1.50 AND p = 3 AND i < 2.5');
+SELECT sql_of('SELECT sum(n), avg(p), min(p), max(n), sum(i) FROM t');
+SELECT sql_of('SELECT g, sum(p) FROM t GROUP BY g HAVING sum(p) > 2.5 ORDER BY sum(p) DESC LIMIT 2');
+SELECT sql_of('SELECT DISTINCT p FROM t');
 
 -- sums, and what they show
 SELECT g, sum(n), sum(p), avg(p), sum(x), avg(x), min(p), max(p), sum(i), avg(i), count(DISTINCT x) FROM t GROUP BY g ORDER BY g;
@@ -76,8 +60,8 @@ RESET plan_cache_mode;
 
 -- an index on a column of numeric affinity
 SELECT vss_exec('pushdown_numeric', 'CREATE INDEX t_n ON t(n)');
-SELECT sql_of_numeric('SELECT id FROM t WHERE n = 9007199254740993');
-SELECT sql_of_numeric('SELECT id FROM t WHERE n BETWEEN 0.1 AND 1.00');
+SELECT sql_of('SELECT id FROM t WHERE n = 9007199254740993');
+SELECT sql_of('SELECT id FROM t WHERE n BETWEEN 0.1 AND 1.00');
 SELECT left(v.n::text, 22) AS n, (SELECT string_agg(id::text, ',' ORDER BY id) FROM t WHERE t.n = v.n) AS equal, (SELECT string_agg(id::text, ',' ORDER BY id) FROM t WHERE t.n BETWEEN v.n AND v.n + 1) AS between,
 	(SELECT string_agg(id::text, ',' ORDER BY id) FROM local_t AS t WHERE t.n = v.n) AS local_equal, (SELECT string_agg(id::text, ',' ORDER BY id) FROM local_t AS t WHERE t.n BETWEEN v.n AND v.n + 1) AS local_between
 	FROM (VALUES (1), (0.1), (0.30000000000000004), (1e20), (9007199254740993), (9007199254740992), (0), ('NaN'), ('-Infinity'), ('Infinity'), (1e400), (-1e400), (NULL)) AS v(n);
@@ -110,4 +94,4 @@ SELECT c FROM nested WHERE c = '5';
 
 DROP SERVER pushdown_numeric CASCADE;
 DROP TABLE local_t, local_many, numeric_conditions;
-DROP FUNCTION compare_numeric, sql_of_numeric;
+DROP FUNCTION compare, sql_of;

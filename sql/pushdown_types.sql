@@ -23,19 +23,9 @@ CREATE FOREIGN TABLE bad(id bigint, d date, ts timestamp, u uuid, vc varchar(5),
 CREATE TABLE local_t AS SELECT * FROM t;
 SELECT * FROM t ORDER BY id;
 
--- Whether SQLite evaluates the condition whole, and whether both agree on it.
-CREATE FUNCTION compare_types(condition text, OUT pushed boolean, OUT same boolean, OUT ids text)
-LANGUAGE plpgsql AS $$
-DECLARE
-	plan json;
-	local_ids text;
-BEGIN
-	EXECUTE 'EXPLAIN (FORMAT JSON) SELECT id FROM t WHERE ' || condition INTO plan;
-	pushed := plan->0->'Plan'->>'Node Type' = 'Foreign Scan' AND plan->0->'Plan'->'Filter' IS NULL;
-	EXECUTE 'SELECT string_agg(id::text, '','' ORDER BY id) FROM t WHERE ' || condition INTO ids;
-	EXECUTE 'SELECT string_agg(id::text, '','' ORDER BY id) FROM local_t AS t WHERE ' || condition INTO local_ids;
-	same := ids IS NOT DISTINCT FROM local_ids;
-END $$;
+\getenv top PG_ABS_SRCDIR
+\set include :top '/sql/include/pushed.psql'
+\i :include
 
 CREATE TABLE type_conditions(id serial, condition text);
 INSERT INTO type_conditions(condition) VALUES
@@ -53,20 +43,13 @@ INSERT INTO type_conditions(condition) VALUES
 	('vc = ''abc'''), ('vc = ''abc  '''), ('vc = ''abcde'''), ('vc IN (''äöüßé'', '''')'), ('length(vc) = 5'), ('vc = ''12'''), ('vc LIKE ''ab%'''), ('vc < ''b'' COLLATE "C"'),
 	('c = ''abc'''), ('c = ''abc  '''), ('c = '''''), ('c <> ''abcde'''), ('c IN (''abc'', ''12'')'), ('c < ''b'' COLLATE "C"'), ('c = vc'), ('c || ''x'' = ''abcx'''),
 	('r = 0.1::real'), ('r = 0.1'), ('r > 16777215'), ('r = 16777216'), ('r = ''infinity'''), ('r < ''nan'''), ('r = 0'), ('r IN (1.5, 2)');
-SELECT condition, c.* FROM type_conditions, compare_types(condition) AS c ORDER BY id;
+SELECT condition, pushed, same, ids FROM type_conditions, compare(condition) ORDER BY id;
 
 -- the statements
-CREATE FUNCTION sql_of_types(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	plan json;
-BEGIN
-	EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
-	RETURN plan->0->'Plan'->>'SQLite SQL';
-END $$;
-SELECT sql_of_types('SELECT id FROM t WHERE d >= ''2024-02-29'' AND ts < ''2024-03-01'' AND tz <> ''2024-02-29 07:34:56''');
-SELECT sql_of_types('SELECT id FROM t WHERE d < ''5874897-12-31'' AND d <> ''infinity'' AND ts >= d');
-SELECT sql_of_types('SELECT id FROM t WHERE u = ''A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'' AND vc = ''abc'' AND c = ''abc  '' AND r = 2');
-SELECT sql_of_types('SELECT id FROM t0 WHERE ts = ''2024-02-29'' AND tm IN (''10:00'', ''11:00'')');
+SELECT sql_of('SELECT id FROM t WHERE d >= ''2024-02-29'' AND ts < ''2024-03-01'' AND tz <> ''2024-02-29 07:34:56''');
+SELECT sql_of('SELECT id FROM t WHERE d < ''5874897-12-31'' AND d <> ''infinity'' AND ts >= d');
+SELECT sql_of('SELECT id FROM t WHERE u = ''A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11'' AND vc = ''abc'' AND c = ''abc  '' AND r = 2');
+SELECT sql_of('SELECT id FROM t0 WHERE ts = ''2024-02-29'' AND tm IN (''10:00'', ''11:00'')');
 
 -- precision: the value is rounded before it is compared
 SELECT id, ts, tm FROM t0 WHERE ts = '1970-01-01' OR tm = '12:34:56' ORDER BY id;
@@ -81,17 +64,17 @@ EXECUTE types('2024-02-29', '2024-02-29', 'infinity', '01:00', 'a0eebc99-9c0b-4e
 RESET plan_cache_mode;
 
 -- aggregates, groups, distinct rows and order
-SELECT sql_of_types('SELECT min(d), max(ts), count(DISTINCT u), max(tm) FROM t');
+SELECT sql_of('SELECT min(d), max(ts), count(DISTINCT u), max(tm) FROM t');
 SELECT min(d), max(d), min(ts), max(ts), max(tz), min(tm), count(DISTINCT u), count(DISTINCT vc), max(r) FROM t;
 SELECT min(d), max(d), min(ts), max(ts), max(tz), min(tm), count(DISTINCT u), count(DISTINCT vc), max(r) FROM local_t;
-SELECT sql_of_types('SELECT d, count(*) FROM t GROUP BY d HAVING max(ts) > ''2000-01-01''');
+SELECT sql_of('SELECT d, count(*) FROM t GROUP BY d HAVING max(ts) > ''2000-01-01''');
 SELECT d, count(*) FROM t GROUP BY d HAVING max(ts) > '2000-01-01' ORDER BY d;
-SELECT sql_of_types('SELECT date_trunc(''month'', ts), count(*) FROM t GROUP BY 1');
+SELECT sql_of('SELECT date_trunc(''month'', ts), count(*) FROM t GROUP BY 1');
 SELECT date_trunc('month', ts), count(*) FROM t GROUP BY 1 ORDER BY 1;
 SELECT u, count(*) FROM t GROUP BY u ORDER BY u;
-SELECT sql_of_types('SELECT DISTINCT d, c FROM t');
+SELECT sql_of('SELECT DISTINCT d, c FROM t');
 SELECT DISTINCT d, c FROM t ORDER BY d;
-SELECT sql_of_types('SELECT id FROM t ORDER BY ts DESC, id LIMIT 3');
+SELECT sql_of('SELECT id FROM t ORDER BY ts DESC, id LIMIT 3');
 SELECT id, ts FROM t ORDER BY ts DESC, id LIMIT 3;
 SELECT id FROM t ORDER BY d NULLS FIRST, tm, id;
 SELECT id FROM local_t ORDER BY d NULLS FIRST, tm, id;
@@ -146,4 +129,4 @@ SELECT r FROM digits WHERE r = '0.1' OR r = '1e+30' OR id = 3;
 
 DROP SERVER pushdown_types CASCADE;
 DROP TABLE local_t, type_conditions;
-DROP FUNCTION compare_types, sql_of_types;
+DROP FUNCTION compare, sql_of;
