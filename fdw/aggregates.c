@@ -14,8 +14,6 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
 #include "fdw/fdw.h"
 
 typedef struct IntegerSum
@@ -24,28 +22,15 @@ typedef struct IntegerSum
 	int64 count;
 } IntegerSum;
 
-/* An integer, or a REAL that is one: what a column of integers may hold. */
-static bool
-is_integer(sqlite3_value *value)
-{
-	double real;
-
-	if (sqlite3_value_type(value) == SQLITE_INTEGER)
-		return true;
-	if (sqlite3_value_type(value) != SQLITE_FLOAT)
-		return false;
-	real = sqlite3_value_double(value);
-	return real == rint(real) && FLOAT8_FITS_IN_INT64(real);
-}
-
 static void
 sum_step(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	IntegerSum *state;
+	int64 value;
 
 	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
 		return;
-	if (!is_integer(argv[0]))
+	if (!vssfdw_value_integer(argv[0], &value))
 	{
 		sqlite3_result_error(context, "a value among those to be summed is not an integer", -1);
 		return;
@@ -56,7 +41,7 @@ sum_step(sqlite3_context *context, int argc, sqlite3_value **argv)
 		sqlite3_result_error_nomem(context);
 		return;
 	}
-	state->sum += sqlite3_value_int64(argv[0]);
+	state->sum += value;
 	state->count++;
 }
 

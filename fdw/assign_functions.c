@@ -50,26 +50,6 @@ type_name(sqlite3_value *value)
 	return name != NULL ? name : "";
 }
 
-/* An integer, also one that SQLite keeps as a REAL. */
-static bool
-get_integer(sqlite3_value *value, int64 *out)
-{
-	double real;
-
-	switch (sqlite3_value_type(value))
-	{
-		case SQLITE_INTEGER:
-			*out = sqlite3_value_int64(value);
-			return true;
-		case SQLITE_FLOAT:
-			real = sqlite3_value_double(value);
-			*out = sqlite3_value_int64(value);
-			return real == rint(real) && FLOAT8_FITS_IN_INT64(real);
-		default:
-			return false;
-	}
-}
-
 /* The result, when the type holds it. */
 static void
 set_integer(sqlite3_context *context, int64 value, bool overflow, const char *type)
@@ -107,7 +87,7 @@ integer_arithmetic(sqlite3_context *context, Operation operation, sqlite3_value 
 
 	for (int i = 0; i < 2; i++)
 	{
-		if (!get_integer(argv[i], &operands[i]))
+		if (!vssfdw_value_integer(argv[i], &operands[i]))
 		{
 			fail_unfit(context, argv[i], type);
 			return;
@@ -238,14 +218,14 @@ fit_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		return;
 	if (strcmp(type, "smallint") == 0 || strcmp(type, "integer") == 0 || strcmp(type, "bigint") == 0)
 	{
-		if (get_integer(argv[0], &integer))
+		if (vssfdw_value_integer(argv[0], &integer))
 			set_integer(context, integer, false, type);
 		else
 			fail_unfit(context, argv[0], type);
 		return;
 	}
 	if (strcmp(type, "boolean") == 0)
-		fits = get_integer(argv[0], &integer) && (integer == 0 || integer == 1);
+		fits = vssfdw_value_integer(argv[0], &integer) && (integer == 0 || integer == 1);
 	else if (strcmp(type, "double precision") == 0)
 		fits = stored == SQLITE_FLOAT || stored == SQLITE_INTEGER;
 	else if (strcmp(type, "bytea") == 0)

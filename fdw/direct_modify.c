@@ -34,20 +34,6 @@ typedef struct DirectState
 	bool counts;
 } DirectState;
 
-static VssColumn *
-make_columns(Relation rel, List *attributes)
-{
-	VssColumn *columns = palloc0(sizeof(VssColumn) * (list_length(attributes) + 1));
-	ListCell *lc;
-
-	foreach (lc, attributes)
-	{
-		if (lfirst_int(lc) > 0)
-			vssfdw_column_init(&columns[foreach_current_index(lc)], rel, lfirst_int(lc));
-	}
-	return columns;
-}
-
 static void
 vssBeginDirectModify(ForeignScanState *node, int eflags)
 {
@@ -70,10 +56,10 @@ vssBeginDirectModify(ForeignScanState *node, int eflags)
 	scan->sql = strVal(list_nth(plan->fdw_private, VSS_DIRECT_SQL));
 
 	state->target_count = list_length(targets);
-	state->targets = make_columns(rel, targets);
+	state->targets = vssfdw_modified_columns(rel, targets);
 	state->values = palloc0(sizeof(ExprState *) * (state->target_count + 1));
 	state->returned_count = list_length(returned);
-	state->returned = make_columns(rel, returned);
+	state->returned = vssfdw_modified_columns(rel, returned);
 	if (returned != NIL)
 		state->row = plan->scan.scanrelid > 0 ? node->ss.ss_ScanTupleSlot
 											  : ExecAllocTableSlot(&node->ss.ps.state->es_tupleTable,

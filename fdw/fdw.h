@@ -431,6 +431,9 @@ bool vssfdw_is_trunc_unit(const char *name);
 
 /* ---------- functions.c, assign_functions.c ---------- */
 
+/* An integer, also one that SQLite keeps as a REAL: what a column of integers may hold; false for all else. */
+bool vssfdw_value_integer(sqlite3_value *value, int64 *out);
+
 /* Register all functions of the wrapper's; returns SQLite's result code. */
 int vssfdw_register_functions(sqlite3 *db);
 int vssfdw_register_assign_functions(sqlite3 *db);

@@ -114,6 +114,71 @@ set(VssFunction *out, const char *name, VssClass result, VssClass first, VssClas
 	return true;
 }
 
+/* Those that are the same whatever their arguments are; "" is the argument itself. */
+static const struct
+{
+	Oid function;
+	bool utf8; /* only where the database's encoding is UTF-8 */
+	const char *name;
+	VssClass result;
+	VssClass args[2];
+} same_functions[] = {
+	{F_TEXTCAT, false, "||", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
+	{F_LENGTH_TEXT, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
+	{F_CHAR_LENGTH_TEXT, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
+	{F_CHARACTER_LENGTH_TEXT, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
+	{F_LENGTH_BPCHAR, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
+	{F_CHAR_LENGTH_BPCHAR, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
+	{F_CHARACTER_LENGTH_BPCHAR, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
+	{F_OCTET_LENGTH_TEXT, true, "vss_octet_length", VSS_CLASS_INTEGER, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
+	{F_OCTET_LENGTH_BYTEA, false, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BYTES, VSS_CLASS_NONE}},
+	{F_LENGTH_BYTEA, false, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BYTES, VSS_CLASS_NONE}},
+	{F_LEFT, true, "vss_left", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_INTEGER}},
+	{F_RIGHT, true, "vss_right", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_INTEGER}},
+	{F_REVERSE_TEXT, true, "vss_reverse", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
+	{F_BTRIM_TEXT, true, "trim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
+	{F_BTRIM_TEXT_TEXT, true, "trim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
+	{F_LTRIM_TEXT, true, "ltrim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
+	{F_LTRIM_TEXT_TEXT, true, "ltrim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
+	{F_RTRIM_TEXT, true, "rtrim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
+	{F_RTRIM_TEXT_TEXT, true, "rtrim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
+	{F_INT2AND, false, "vss_bit_and", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT4AND, false, "vss_bit_and", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT8AND, false, "vss_bit_and", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT2OR, false, "vss_bit_or", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT4OR, false, "vss_bit_or", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT8OR, false, "vss_bit_or", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT2XOR, false, "vss_bit_xor", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT4XOR, false, "vss_bit_xor", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT8XOR, false, "vss_bit_xor", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
+	{F_INT4_BOOL, false, "", VSS_CLASS_INTEGER, {VSS_CLASS_BOOLEAN, VSS_CLASS_NONE}},
+	{F_FLOAT8_INT2, false, "vss_float8", VSS_CLASS_FLOAT, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
+	{F_FLOAT8_INT4, false, "vss_float8", VSS_CLASS_FLOAT, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
+	{F_FLOAT8_INT8, false, "vss_float8", VSS_CLASS_FLOAT, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
+	/* a real is read as the double that it is */
+	{F_FLOAT8_FLOAT4, false, "", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_FLOAT8ABS, false, "vss_abs", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_ABS_FLOAT8, false, "vss_abs", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_FLOAT4ABS, false, "vss_abs", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_ABS_FLOAT4, false, "vss_abs", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_FLOAT8UM, false, "vss_negative", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_FLOAT4UM, false, "vss_negative", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_SIGN_FLOAT8, false, "vss_sign", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_FLOOR_FLOAT8, false, "vss_floor", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_CEIL_FLOAT8, false, "vss_ceil", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_CEILING_FLOAT8, false, "vss_ceil", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_DTRUNC, false, "vss_trunc_float", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_TRUNC_FLOAT8, false, "vss_trunc_float", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_DROUND, false, "vss_round", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_ROUND_FLOAT8, false, "vss_round", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
+	{F_NUMERIC_INT2, false, "vss_numeric", VSS_CLASS_NUMERIC, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
+	{F_NUMERIC_INT4, false, "vss_numeric", VSS_CLASS_NUMERIC, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
+	{F_NUMERIC_INT8, false, "vss_numeric", VSS_CLASS_NUMERIC, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
+	{F_DATE_TIMESTAMP, false, "vss_to_date", VSS_CLASS_DATE, {VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE}},
+	/* char(n) compares without the blanks at its end, which is what it is as text */
+	{F_TEXT_BPCHAR, false, "", VSS_CLASS_TEXT, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
+};
+
 bool
 vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 {
@@ -144,29 +209,10 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 																							   : "vss_div",
 					   VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
 
-		case F_TEXTCAT:
-			return set(out, "||", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-
-		case F_LENGTH_TEXT:
-		case F_CHAR_LENGTH_TEXT:
-		case F_CHARACTER_LENGTH_TEXT:
-			return utf8 && set(out, "length", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_NONE);
-
-		case F_LENGTH_BPCHAR:
-		case F_CHAR_LENGTH_BPCHAR:
-		case F_CHARACTER_LENGTH_BPCHAR:
-			return utf8 && set(out, "length", VSS_CLASS_INTEGER, VSS_CLASS_BPCHAR, VSS_CLASS_NONE);
-
-		case F_OCTET_LENGTH_TEXT:
-			return utf8 && set(out, "vss_octet_length", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_NONE);
-
-		case F_OCTET_LENGTH_BYTEA:
-		case F_LENGTH_BYTEA:
-			return set(out, "length", VSS_CLASS_INTEGER, VSS_CLASS_BYTES, VSS_CLASS_NONE);
-
 		case F_LOWER_TEXT:
 			return utf8 && folds_ascii(collation) &&
 				   set(out, "vss_lower", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
+
 		case F_UPPER_TEXT:
 			return utf8 && folds_ascii(collation) &&
 				   set(out, "vss_upper", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
@@ -197,98 +243,35 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 			out->negated = function == F_TEXTICNLIKE;
 			return set(out, "vss_ilike", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 
-		case F_LEFT:
-			return utf8 && set(out, "vss_left", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
-		case F_RIGHT:
-			return utf8 && set(out, "vss_right", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
-		case F_REVERSE_TEXT:
-			return utf8 && set(out, "vss_reverse", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
-
-		case F_BTRIM_TEXT:
-		case F_BTRIM_TEXT_TEXT:
-			return utf8 && set(out, "trim", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-		case F_LTRIM_TEXT:
-		case F_LTRIM_TEXT_TEXT:
-			return utf8 && set(out, "ltrim", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-		case F_RTRIM_TEXT:
-		case F_RTRIM_TEXT_TEXT:
-			return utf8 && set(out, "rtrim", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-
 		case F_STRPOS:
 		case F_POSITION_TEXT_TEXT:
 			return utf8 && is_deterministic(collation) &&
 				   set(out, "instr", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+
 		case F_REPLACE:
 			if (!utf8 || !is_deterministic(collation))
 				return false;
 			set(out, "replace", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 			out->args[2] = VSS_CLASS_TEXT;
 			return true;
+
 		case F_STARTS_WITH:
 			return is_deterministic(collation) &&
 				   set(out, "vss_starts_with", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-
-		case F_INT2AND:
-		case F_INT4AND:
-		case F_INT8AND:
-			return set(out, "vss_bit_and", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
-		case F_INT2OR:
-		case F_INT4OR:
-		case F_INT8OR:
-			return set(out, "vss_bit_or", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
-		case F_INT2XOR:
-		case F_INT4XOR:
-		case F_INT8XOR:
-			return set(out, "vss_bit_xor", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
-		case F_INT4_BOOL:
-			return set(out, "", VSS_CLASS_INTEGER, VSS_CLASS_BOOLEAN, VSS_CLASS_NONE);
-
-		case F_FLOAT8_INT2:
-		case F_FLOAT8_INT4:
-		case F_FLOAT8_INT8:
-			return set(out, "vss_float8", VSS_CLASS_FLOAT, VSS_CLASS_INTEGER, VSS_CLASS_NONE);
-		case F_FLOAT8_FLOAT4:
-			/* a real is read as the double that it is */
-			return set(out, "", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
-		case F_FLOAT8ABS:
-		case F_ABS_FLOAT8:
-		case F_FLOAT4ABS:
-		case F_ABS_FLOAT4:
-			return set(out, "vss_abs", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
-		case F_FLOAT8UM:
-		case F_FLOAT4UM:
-			return set(out, "vss_negative", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
-		case F_SIGN_FLOAT8:
-			return set(out, "vss_sign", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
-		case F_FLOOR_FLOAT8:
-			return set(out, "vss_floor", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
-		case F_CEIL_FLOAT8:
-		case F_CEILING_FLOAT8:
-			return set(out, "vss_ceil", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
-		case F_DTRUNC:
-		case F_TRUNC_FLOAT8:
-			return set(out, "vss_trunc_float", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
-		case F_DROUND:
-		case F_ROUND_FLOAT8:
-			return set(out, "vss_round", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, VSS_CLASS_NONE);
-
-		case F_NUMERIC_INT2:
-		case F_NUMERIC_INT4:
-		case F_NUMERIC_INT8:
-			return set(out, "vss_numeric", VSS_CLASS_NUMERIC, VSS_CLASS_INTEGER, VSS_CLASS_NONE);
-
-		case F_DATE_TIMESTAMP:
-			return set(out, "vss_to_date", VSS_CLASS_DATE, VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE);
 
 		case F_DATE_TRUNC_TEXT_TIMESTAMP:
 			return is_trunc_unit(linitial(args)) &&
 				   set(out, "vss_trunc", VSS_CLASS_TIMESTAMP, VSS_CLASS_TEXT, VSS_CLASS_TIMESTAMP);
 
-		case F_TEXT_BPCHAR:
-			/* char(n) compares without the blanks at its end, which is what it is as text */
-			return set(out, "", VSS_CLASS_TEXT, VSS_CLASS_BPCHAR, VSS_CLASS_NONE);
-
 		default:
-			return false;
+			break;
 	}
+	for (int i = 0; i < lengthof(same_functions); i++)
+	{
+		if (same_functions[i].function == function)
+			return (utf8 || !same_functions[i].utf8) &&
+				   set(out, same_functions[i].name, same_functions[i].result, same_functions[i].args[0],
+					   same_functions[i].args[1]);
+	}
+	return false;
 }

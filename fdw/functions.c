@@ -5,7 +5,6 @@
  * vss_like(x, pattern), vss_ilike(x, pattern): LIKE with the escape character
  * backslash.  SQLite's own folds case, has no escape and can be replaced.
  * vss_ilike, vss_lower(x) and vss_upper(x) fold A to Z alone, as collation C.
- * vss_div(x, y), vss_mod(x, y): of integers; a REAL that is whole counts as one.
  *
  * Called by SQLite: nothing of PostgreSQL may be used below.  A value of
  * another kind than the column's is an error, as it is where rows are fetched.
@@ -155,40 +154,23 @@ case_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	sqlite3_result_text(context, (char *) out, length, sqlite3_free);
 }
 
-/* An integer argument; false when the result is NULL or an error, which is set. */
-static bool
-get_integer(sqlite3_context *context, sqlite3_value *value, int64 *out)
+bool
+vssfdw_value_integer(sqlite3_value *value, int64 *out)
 {
-	int type = sqlite3_value_type(value);
+	double real;
 
-	if (type == SQLITE_NULL)
-		return false;
-	if (type == SQLITE_INTEGER ||
-		(type == SQLITE_FLOAT && sqlite3_value_double(value) == rint(sqlite3_value_double(value)) &&
-		 FLOAT8_FITS_IN_INT64(sqlite3_value_double(value))))
+	switch (sqlite3_value_type(value))
 	{
-		*out = sqlite3_value_int64(value);
-		return true;
+		case SQLITE_INTEGER:
+			*out = sqlite3_value_int64(value);
+			return true;
+		case SQLITE_FLOAT:
+			real = sqlite3_value_double(value);
+			*out = sqlite3_value_int64(value);
+			return real == rint(real) && FLOAT8_FITS_IN_INT64(real);
+		default:
+			return false;
 	}
-	sqlite3_result_error(context, "a value of an integer column is not an integer", -1);
-	sqlite3_result_error_code(context, SQLITE_MISMATCH);
-	return false;
-}
-
-/* user data: whether the remainder is wanted */
-static void
-divide_function(sqlite3_context *context, int argc, sqlite3_value **argv)
-{
-	int64 x;
-	int64 y;
-
-	if (!get_integer(context, argv[0], &x) || !get_integer(context, argv[1], &y))
-		return;
-	/* the planner sends neither */
-	if (y == 0 || y == -1)
-		sqlite3_result_error(context, "division by 0 or -1", -1);
-	else
-		sqlite3_result_int64(context, sqlite3_user_data(context) != NULL ? x % y : x / y);
 }
 
 int
@@ -200,9 +182,10 @@ vssfdw_register_functions(sqlite3 *db)
 		int nargs;
 		bool flag;
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
-	} functions[] = {{"vss_like", 2, false, like_function},  {"vss_ilike", 2, true, like_function},
-					 {"vss_lower", 1, false, case_function}, {"vss_upper", 1, true, case_function},
-					 {"vss_div", 2, false, divide_function}, {"vss_mod", 2, true, divide_function}};
+	} functions[] = {{"vss_like", 2, false, like_function},
+					 {"vss_ilike", 2, true, like_function},
+					 {"vss_lower", 1, false, case_function},
+					 {"vss_upper", 1, true, case_function}};
 	int rc = vssfdw_register_aggregates(db);
 
 	if (rc == SQLITE_OK)

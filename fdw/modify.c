@@ -51,14 +51,17 @@ typedef struct VssModify
 	MemoryContext row_context; /* reset for every row */
 } VssModify;
 
-static VssColumn *
-make_columns(Relation rel, List *attributes)
+VssColumn *
+vssfdw_modified_columns(Relation rel, List *attributes)
 {
 	VssColumn *columns = palloc0(sizeof(VssColumn) * (list_length(attributes) + 1));
 	ListCell *lc;
 
 	foreach (lc, attributes)
-		vssfdw_column_init(&columns[foreach_current_index(lc)], rel, lfirst_int(lc));
+	{
+		if (lfirst_int(lc) > 0)
+			vssfdw_column_init(&columns[foreach_current_index(lc)], rel, lfirst_int(lc));
+	}
 	return columns;
 }
 
@@ -77,7 +80,7 @@ find_address(VssModify *modify, Relation rel, const VssTableInfo *info, Plan *su
 	}
 	keys = vssfdw_key_attributes(rel, info);
 	modify->key_count = list_length(keys);
-	modify->keys = make_columns(rel, keys);
+	modify->keys = vssfdw_modified_columns(rel, keys);
 	modify->key_attnos = palloc(sizeof(AttrNumber) * modify->key_count);
 	foreach (lc, keys)
 	{
@@ -120,9 +123,9 @@ begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *sub
 	modify->operation = operation;
 	modify->is_view = info->is_view;
 	modify->param_count = list_length(params);
-	modify->params = make_columns(rel, params);
+	modify->params = vssfdw_modified_columns(rel, params);
 	modify->returned_count = list_length(returned);
-	modify->returned = make_columns(rel, returned);
+	modify->returned = vssfdw_modified_columns(rel, returned);
 	modify->values_end = intVal(list_nth(private, VSS_MODIFY_VALUES_END));
 	if (operation != CMD_INSERT)
 		find_address(modify, rel, info, subplan);

@@ -79,6 +79,9 @@ List *vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_re
 
 /* ---------- modify.c, direct_plan.c, direct_modify.c, truncate.c ---------- */
 
+/* How values of the attributes (IntList; 0: of none) are bound and read, in their order. */
+VssColumn *vssfdw_modified_columns(Relation rel, List *attributes);
+
 void vssfdw_modify_routine(FdwRoutine *routine);
 void vssfdw_direct_modify_routine(FdwRoutine *routine);
 bool vssPlanDirectModify(PlannerInfo *root, ModifyTable *plan, Index result_relation, int subplan_index);

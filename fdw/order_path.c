@@ -373,12 +373,8 @@ is_shippable_target(PlannerInfo *root, RelOptInfo *core, PathTarget *target)
 static VssRel *
 wrap(RelOptInfo *core)
 {
-	VssRel *below = VSS_REL(core);
-	VssRel *state = palloc0(sizeof(VssRel));
+	VssRel *state = vssfdw_rel_above(core);
 
-	state->conn = below->conn;
-	state->server = below->server;
-	state->relids = below->relids;
 	state->core = core;
 	return state;
 }
@@ -389,15 +385,7 @@ add_last_path(PlannerInfo *root, RelOptInfo *output, PathTarget *target, List *p
 {
 	startup += target->cost.startup;
 	total += target->cost.startup + rows * target->cost.per_tuple;
-	add_path(output, (Path *) create_foreign_upper_path(root, output, target, rows,
-#if PG_VERSION_NUM >= 180000
-														0,
-#endif
-														startup, total, pathkeys, NULL,
-#if PG_VERSION_NUM >= 170000
-														NIL,
-#endif
-														NIL));
+	vssfdw_add_upper_path(root, output, target, rows, startup, total, pathkeys);
 }
 
 void

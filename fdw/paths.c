@@ -269,6 +269,16 @@ member_matches(PlannerInfo *root, RelOptInfo *baserel, EquivalenceClass *ec, Equ
 	return true;
 }
 
+/* The result, and the clause's outer relations with those of LATERAL. */
+static List *
+add_parameters(PlannerInfo *root, RelOptInfo *baserel, RestrictInfo *restrict_info, List *result)
+{
+	Relids outer = bms_difference(restrict_info->clause_relids, baserel->relids);
+
+	return list_append_unique_ptr(
+		result, get_baserel_parampathinfo(root, baserel, bms_union(outer, baserel->lateral_relids)));
+}
+
 /* The sets of outer relations whose rows would let SQLite look rows up. */
 static List *
 lookup_parameters(PlannerInfo *root, RelOptInfo *baserel)
@@ -281,11 +291,7 @@ lookup_parameters(PlannerInfo *root, RelOptInfo *baserel)
 		RestrictInfo *restrict_info = lfirst(cell);
 
 		if (is_lookup_clause(root, baserel, restrict_info))
-			result = list_append_unique_ptr(
-				result, get_baserel_parampathinfo(
-							root, baserel,
-							bms_union(bms_difference(restrict_info->clause_relids, baserel->relids),
-									  baserel->lateral_relids)));
+			result = add_parameters(root, baserel, restrict_info, result);
 	}
 
 	if (baserel->has_eclass_joins)
@@ -306,11 +312,7 @@ lookup_parameters(PlannerInfo *root, RelOptInfo *baserel)
 				RestrictInfo *restrict_info = lfirst(cell);
 
 				if (is_lookup_clause(root, baserel, restrict_info))
-					result = list_append_unique_ptr(
-						result, get_baserel_parampathinfo(
-									root, baserel,
-									bms_union(bms_difference(restrict_info->clause_relids, baserel->relids),
-											  baserel->lateral_relids)));
+					result = add_parameters(root, baserel, restrict_info, result);
 			}
 			arg.done = lappend(arg.done, arg.current);
 		}

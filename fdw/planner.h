@@ -203,6 +203,12 @@ char *vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel);
 void vssGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
 							 RelOptInfo *output_rel, void *extra);
 
+/* What is known of a relation made of input's rows, before it is said how. */
+VssRel *vssfdw_rel_above(RelOptInfo *input);
+
+void vssfdw_add_upper_path(PlannerInfo *root, RelOptInfo *output, PathTarget *target, double rows,
+						   Cost startup, Cost total, List *pathkeys);
+
 /* ---------- order_path.c ---------- */
 
 /* A path in the order that the query wants, where SQLite can give it. */

@@ -152,20 +152,6 @@ try_integers(sqlite3_context *context, const char *operation, const char *type, 
 		sqlite3_result_int64(context, result);
 }
 
-/* An integer, also one that SQLite keeps as a REAL. */
-static bool
-is_integer(sqlite3_value *value)
-{
-	double real;
-
-	if (sqlite3_value_type(value) == SQLITE_INTEGER)
-		return true;
-	if (sqlite3_value_type(value) != SQLITE_FLOAT)
-		return false;
-	real = sqlite3_value_double(value);
-	return real == rint(real) && FLOAT8_FITS_IN_INT64(real);
-}
-
 static bool
 is_number(sqlite3_value *value)
 {
@@ -178,6 +164,8 @@ try_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	const char *operation = (const char *) sqlite3_value_text(argv[0]);
 	const char *type = (const char *) sqlite3_value_text(argv[1]);
+	int64 x;
+	int64 y;
 
 	if (operation == NULL || type == NULL)
 		sqlite3_result_error_nomem(context);
@@ -186,8 +174,8 @@ try_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		if (is_number(argv[2]) && is_number(argv[3]))
 			try_floats(context, operation[0], sqlite3_value_double(argv[2]), sqlite3_value_double(argv[3]));
 	}
-	else if (is_integer(argv[2]) && is_integer(argv[3]))
-		try_integers(context, operation, type, sqlite3_value_int64(argv[2]), sqlite3_value_int64(argv[3]));
+	else if (vssfdw_value_integer(argv[2], &x) && vssfdw_value_integer(argv[3], &y))
+		try_integers(context, operation, type, x, y);
 }
 
 int

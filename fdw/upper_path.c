@@ -27,6 +27,33 @@
 
 #include "fdw/planner.h"
 
+VssRel *
+vssfdw_rel_above(RelOptInfo *input)
+{
+	VssRel *below = VSS_REL(input);
+	VssRel *state = palloc0(sizeof(VssRel));
+
+	state->conn = below->conn;
+	state->server = below->server;
+	state->relids = below->relids;
+	return state;
+}
+
+void
+vssfdw_add_upper_path(PlannerInfo *root, RelOptInfo *output, PathTarget *target, double rows, Cost startup,
+					  Cost total, List *pathkeys)
+{
+	add_path(output, (Path *) create_foreign_upper_path(root, output, target, rows,
+#if PG_VERSION_NUM >= 180000
+														0,
+#endif
+														startup, total, pathkeys, NULL,
+#if PG_VERSION_NUM >= 170000
+														NIL,
+#endif
+														NIL));
+}
+
 /* ---------- grouping ---------- */
 
 /* Whether an index of SQLite, or the rowid, begins with this column of a base relation. */
@@ -198,21 +225,12 @@ add_path_of_groups(PlannerInfo *root, RelOptInfo *grouped, PathTarget *target, L
 	state->rows = rows;
 	state->startup_cost = startup;
 	state->total_cost = total;
-	add_path(grouped, (Path *) create_foreign_upper_path(root, grouped, target, rows,
-#if PG_VERSION_NUM >= 180000
-														 0,
-#endif
-														 startup, total, NIL, NULL,
-#if PG_VERSION_NUM >= 170000
-														 NIL,
-#endif
-														 NIL));
+	vssfdw_add_upper_path(root, grouped, target, rows, startup, total, NIL);
 }
 
 static void
 add_grouping_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped, GroupPathExtraData *extra)
 {
-	VssRel *below = VSS_REL(input);
 	VssRel *state;
 	Query *parse = root->parse;
 	List *tlist = NIL;
@@ -226,11 +244,8 @@ add_grouping_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped, Gro
 		extra->patype == PARTITIONWISE_AGGREGATE_PARTIAL || has_any_volatile(root, grouped))
 		return;
 
-	state = palloc0(sizeof(VssRel));
+	state = vssfdw_rel_above(input);
 	grouped->fdw_private = state;
-	state->conn = below->conn;
-	state->server = below->server;
-	state->relids = below->relids;
 	state->input = input;
 	if (!group_tlist(root, grouped, &tlist) ||
 		!split_having(root, grouped, (List *) extra->havingQual, &tlist) ||
@@ -276,7 +291,6 @@ distinct_tlist(PlannerInfo *root, RelOptInfo *distinct, PathTarget *target, List
 static void
 add_distinct_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *distinct)
 {
-	VssRel *below = VSS_REL(input);
 	PathTarget *target = root->upper_targets[UPPERREL_DISTINCT];
 #if PG_VERSION_NUM >= 160000
 	List *clauses = root->processed_distinctClause;
@@ -287,11 +301,8 @@ add_distinct_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *distinct)
 
 	if (root->parse->hasDistinctOn || root->parse->hasTargetSRFs)
 		return;
-	state = palloc0(sizeof(VssRel));
+	state = vssfdw_rel_above(input);
 	distinct->fdw_private = state;
-	state->conn = below->conn;
-	state->server = below->server;
-	state->relids = below->relids;
 	state->input = input;
 	state->distinct = true;
 	if (!distinct_tlist(root, distinct, target, clauses, &state->grouped_tlist))

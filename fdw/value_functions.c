@@ -8,6 +8,7 @@
  * negative n all but as many at the other end.
  * vss_reverse(x), vss_starts_with(x, prefix), vss_octet_length(x).
  * vss_integer_text(x): an integer's digits.  vss_bit_and(x, y), vss_bit_or, vss_bit_xor.
+ * vss_div(x, y), vss_mod(x, y): of integers, by what is neither 0 nor -1.
  * vss_abs(x), vss_negative(x), vss_sign(x), vss_floor(x), vss_ceil(x),
  * vss_trunc_float(x), vss_round(x): of double precision.
  *
@@ -209,22 +210,10 @@ octet_length_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 static bool
 get_integer(sqlite3_context *context, sqlite3_value *value, int64 *out)
 {
-	double real;
-
-	switch (sqlite3_value_type(value))
-	{
-		case SQLITE_NULL:
-			return false;
-		case SQLITE_INTEGER:
-			*out = sqlite3_value_int64(value);
-			return true;
-		case SQLITE_FLOAT:
-			real = sqlite3_value_double(value);
-			*out = sqlite3_value_int64(value);
-			if (real == rint(real) && FLOAT8_FITS_IN_INT64(real))
-				return true;
-			break;
-	}
+	if (sqlite3_value_type(value) == SQLITE_NULL)
+		return false;
+	if (vssfdw_value_integer(value, out))
+		return true;
 	vssfdw_result_misfit(context, value, "bigint", NULL);
 	return false;
 }
@@ -243,14 +232,15 @@ integer_text_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 
 /* user data: the operator's sign */
 static void
-bit_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+integer_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
+	const char *sign = sqlite3_user_data(context);
 	int64 x;
 	int64 y;
 
 	if (!get_integer(context, argv[0], &x) || !get_integer(context, argv[1], &y))
 		return;
-	switch (*(const char *) sqlite3_user_data(context))
+	switch (*sign)
 	{
 		case '&':
 			sqlite3_result_int64(context, x & y);
@@ -258,8 +248,15 @@ bit_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		case '|':
 			sqlite3_result_int64(context, x | y);
 			break;
-		default:
+		case '#':
 			sqlite3_result_int64(context, x ^ y);
+			break;
+		default:
+			/* the planner sends neither */
+			if (y == 0 || y == -1)
+				sqlite3_result_error(context, "division by 0 or -1", -1);
+			else
+				sqlite3_result_int64(context, *sign == '/' ? x / y : x % y);
 			break;
 	}
 }
@@ -338,7 +335,8 @@ vssfdw_register_value_functions(sqlite3 *db)
 	{
 		const char *name;
 		const char *sign;
-	} bit_functions[] = {{"vss_bit_and", "&"}, {"vss_bit_or", "|"}, {"vss_bit_xor", "#"}};
+	} integer_functions[] = {
+		{"vss_bit_and", "&"}, {"vss_bit_or", "|"}, {"vss_bit_xor", "#"}, {"vss_div", "/"}, {"vss_mod", "%"}};
 	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
 	int rc = SQLITE_OK;
 
@@ -346,9 +344,10 @@ vssfdw_register_value_functions(sqlite3 *db)
 		rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].nargs, flags,
 										functions[i].flag ? (void *) db : NULL, functions[i].function, NULL,
 										NULL, NULL);
-	for (int i = 0; i < lengthof(bit_functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, bit_functions[i].name, 2, flags, (void *) bit_functions[i].sign,
-										bit_function, NULL, NULL, NULL);
+	for (int i = 0; i < lengthof(integer_functions) && rc == SQLITE_OK; i++)
+		rc = sqlite3_create_function_v2(db, integer_functions[i].name, 2, flags,
+										(void *) integer_functions[i].sign, integer_function, NULL, NULL,
+										NULL);
 	for (int i = 0; i < lengthof(float_functions) && rc == SQLITE_OK; i++)
 		rc = sqlite3_create_function_v2(db, float_functions[i].name, 1, flags, (void *) &float_functions[i],
 										float_function, NULL, NULL, NULL);
