@@ -147,10 +147,8 @@ read_primary_key(VssConnection *conn, const char *table)
 static bool
 read_kind(VssConnection *conn, const char *table, VssTableInfo *info)
 {
-	VssStatement *statement = prepare_with_name(conn,
-												"SELECT name, type, wr, strict FROM pragma_table_list "
-												"WHERE schema = 'main' AND name = ?1 COLLATE NOCASE",
-												table);
+	VssStatement *statement = prepare_with_name(
+		conn, "SELECT name, type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'", table);
 	bool found = vssfdw_step(statement);
 
 	if (found)

@@ -37,9 +37,17 @@ typedef struct ImportState
 	bool generated;
 	bool views;
 	bool pgvector;  /* vector columns get pgvector's type */
+	List *shadowed; /* of ShadowedTable */
 	List *names;    /* local table names used so far */
 	List *commands; /* the result */
 } ImportState;
+
+/* A virtual table with shadow tables of its module's. */
+typedef struct ShadowedTable
+{
+	char *name;
+	const char *suffixes;
+} ShadowedTable;
 
 /* A column on its way; strings are palloc'd. */
 typedef struct ImportColumn
@@ -275,28 +283,49 @@ module_of(const char *sql)
 	return pstrdup("");
 }
 
-static bool
-is_foreign_shadow(const ImportState *state, const char *table)
+/* The virtual tables whose shadow tables are known, and the suffixes of these. */
+static void
+read_shadowed(ImportState *state)
 {
 	static const char sql[] =
-		"SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 AND "
-		"length(name) < length(?1) AND substr(?1, 1, length(name) + 1) = name || '_' COLLATE NOCASE";
+		"SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name";
 	VssStatement *statement = vssfdw_prepare(state->conn, sql, CurrentMemoryContext);
-	bool shadow = false;
 
-	sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(table), -1, SQLITE_TRANSIENT);
-	while (!shadow && vssfdw_step(statement))
+	while (vssfdw_step(statement))
 	{
-		const char *suffix = table + strlen(column_string(statement, 0)) + 1;
 		const char *create = (const char *) sqlite3_column_text(statement->stmt, 1);
 		char *module = module_of(create != NULL ? create : "");
 
 		for (int i = 0; i < lengthof(foreign_shadows); i++)
-			if (pg_strcasecmp(module, foreign_shadows[i].module) == 0)
-				shadow = shadow || suffix_matches(foreign_shadows[i].suffixes, suffix);
+		{
+			ShadowedTable *table;
+
+			if (pg_strcasecmp(module, foreign_shadows[i].module) != 0)
+				continue;
+			table = palloc(sizeof(ShadowedTable));
+			table->name = column_string(statement, 0);
+			table->suffixes = foreign_shadows[i].suffixes;
+			state->shadowed = lappend(state->shadowed, table);
+		}
 	}
 	vssfdw_done(statement);
-	return shadow;
+}
+
+static bool
+is_foreign_shadow(const ImportState *state, const char *table)
+{
+	ListCell *lc;
+
+	foreach (lc, state->shadowed)
+	{
+		const ShadowedTable *owner = lfirst(lc);
+		size_t length = strlen(owner->name);
+
+		if (pg_strncasecmp(table, owner->name, length) == 0 && table[length] == '_' &&
+			suffix_matches(owner->suffixes, table + length + 1))
+			return true;
+	}
+	return false;
 }
 
 /* ---------- columns ---------- */
@@ -637,6 +666,7 @@ vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 	read_options(&state);
 	state.conn = vssfdw_connect(serverOid);
 	hold = vssfdw_hold(state.conn, CurrentMemoryContext);
+	read_shadowed(&state);
 
 	/* Names and types, alternating; the list is closed before tables are opened. */
 	statement = vssfdw_prepare(state.conn, sql, CurrentMemoryContext);
