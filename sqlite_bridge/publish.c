@@ -129,57 +129,82 @@ may_replace(const BridgeFiles *files, const BridgeState *before)
 /* ---------- the steps ---------- */
 
 /*
+ * How long the transactions of a step have waited for other connections.  The
+ * waiting is done between them, without the busy handler (task->impatient): one that
+ * waits within a transaction, for its commit, keeps new readers out, and the
+ * handler begins its time anew with each.
+ */
+typedef struct Patience
+{
+	int pause;
+	int waited;
+} Patience;
+
+/* Wait before the next try; false where it is enough, or the merge is cancelled. */
+static bool
+wait_again(const BridgeMergeTask *task, Patience *patience)
+{
+	if (patience->waited >= task->busy_ms || bridge_merge_cancelled(task))
+		return false;
+	sqlite3_sleep(patience->pause);
+	patience->waited += patience->pause;
+	patience->pause = patience->pause * 2 < LAST_PAUSE_MS ? patience->pause * 2 : LAST_PAUSE_MS;
+	return true;
+}
+
+static int
+try_make_current(BridgeStore *store, const BridgeState *before, const BridgeState *after,
+				 const BridgeBuilt *built, BridgeError *err)
+{
+	BridgeState now;
+	int rc = bridge_exec(store->db, err, "BEGIN IMMEDIATE");
+
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = bridge_store_state(store, &now, 0, NULL, NULL, err);
+	if (rc == SQLITE_OK &&
+		(now.segment_count != before->segment_count ||
+		 memcmp(now.segments, before->segments, sizeof(now.segments[0]) * (size_t) now.segment_count) != 0))
+		rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT, "another merge has published meanwhile");
+	if (rc == SQLITE_OK)
+		rc = bridge_store_set_current(store, after->segments, after->segment_count, built->hidden,
+									  built->hidden_count, err);
+	if (rc == SQLITE_OK && after->tuned.ef > 0)
+		rc = bridge_store_set_tuned(store, &after->tuned, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_exec(store->db, err, "COMMIT");
+	if (!sqlite3_get_autocommit(store->db))
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
+
+/*
  * 2. The database names the new graph.  SQLITE_BUSY never leaves a transaction
- * open: a waiting writer would keep readers out.
+ * open.
  */
 static int
 make_current(BridgeStore *store, BridgeMergeTask *task, const BridgeState *before, const BridgeState *after,
 			 const BridgeBuilt *built, BridgeError *err)
 {
-	int pause = FIRST_PAUSE_MS;
-	int waited = 0;
+	Patience patience = {FIRST_PAUSE_MS, 0};
 
 	for (;;)
 	{
-		BridgeState now;
-		int rc = bridge_exec(store->db, err, "BEGIN IMMEDIATE");
+		int rc;
 
-		if (rc == SQLITE_OK)
-		{
-			rc = bridge_store_state(store, &now, 0, NULL, NULL, err);
-			if (rc == SQLITE_OK && (now.segment_count != before->segment_count ||
-									memcmp(now.segments, before->segments,
-										   sizeof(now.segments[0]) * (size_t) now.segment_count) != 0))
-				rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT, "another merge has published meanwhile");
-			if (rc == SQLITE_OK)
-				rc = bridge_store_set_current(store, after->segments, after->segment_count, built->hidden,
-											  built->hidden_count, err);
-			if (rc == SQLITE_OK && after->tuned.ef > 0)
-				rc = bridge_store_set_tuned(store, &after->tuned, err);
-			if (rc == SQLITE_OK)
-			{
-				task->impatient = true; /* a commit that waits keeps new readers out */
-				rc = bridge_exec(store->db, err, "COMMIT");
-				task->impatient = false;
-			}
-			if (rc == SQLITE_OK)
-				return SQLITE_OK;
-			if (!sqlite3_get_autocommit(store->db))
-				sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
-		}
-		if (rc == SQLITE_BUSY_SNAPSHOT || (rc & 0xff) != SQLITE_BUSY)
+		task->impatient = true;
+		rc = try_make_current(store, before, after, built, err);
+		task->impatient = false;
+		if (rc == SQLITE_OK || rc == SQLITE_BUSY_SNAPSHOT || (rc & 0xff) != SQLITE_BUSY)
 			return rc;
-		if (waited >= task->busy_ms)
-			return bridge_error_prefix(err, "the database stays locked by others");
-		if (bridge_merge_cancelled(task))
+		if (!wait_again(task, &patience))
 		{
+			if (!bridge_merge_cancelled(task))
+				return bridge_error_prefix(err, "the database stays locked by others");
 			bridge_error_clear(err);
 			return bridge_error(err, SQLITE_INTERRUPT, "interrupted");
 		}
 		bridge_error_clear(err);
-		sqlite3_sleep(pause);
-		waited += pause;
-		pause = pause * 2 < LAST_PAUSE_MS ? pause * 2 : LAST_PAUSE_MS;
 	}
 }
 
@@ -217,28 +242,24 @@ link_path(const BridgeFiles *files, const char *base_file, const BridgeState *be
 static void
 trim(BridgeStore *store, BridgeMergeTask *task, int64_t seq)
 {
-	int pause = FIRST_PAUSE_MS;
-	int waited = 0;
+	Patience patience = {FIRST_PAUSE_MS, 0};
 
 	while (!bridge_merge_cancelled(task))
 	{
 		BridgeError err = {0};
 		int64_t removed = 0;
-		int rc = bridge_store_delta_trim(store, seq, TRIM_BATCH, &removed, &err);
+		int rc;
 
+		task->impatient = true;
+		rc = bridge_store_delta_trim(store, seq, TRIM_BATCH, &removed, &err);
+		task->impatient = false;
 		bridge_error_clear(&err);
 		if (rc == SQLITE_OK && removed < TRIM_BATCH)
 			return;
 		if (rc == SQLITE_OK)
-		{
-			pause = FIRST_PAUSE_MS;
-			continue;
-		}
-		if ((rc & 0xff) != SQLITE_BUSY || waited >= task->busy_ms)
+			patience.pause = FIRST_PAUSE_MS;
+		else if ((rc & 0xff) != SQLITE_BUSY || !wait_again(task, &patience))
 			return;
-		sqlite3_sleep(pause);
-		waited += pause;
-		pause = pause * 2 < LAST_PAUSE_MS ? pause * 2 : LAST_PAUSE_MS;
 	}
 }
 

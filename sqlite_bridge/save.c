@@ -7,10 +7,9 @@
  * NULL, where no merge is due or where somebody is at it already; 'damaged'
  * is the same after somebody found the graph file damaged, and so verifies it.
  *
- * They
- * run it on a second connection, so the caller's must not hold a transaction
- * that this one would wait for.  They are DIRECTONLY: nothing in a schema may
- * start such work.
+ * They run it on a second connection, so the caller's must not hold a
+ * transaction that this one would wait for.  They are DIRECTONLY: nothing in a
+ * schema may start such work.
  */
 #include "sqlite_bridge/content_int.h"
 #include "sqlite_bridge/merge_int.h"
