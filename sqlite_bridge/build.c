@@ -241,7 +241,6 @@ typedef struct Changes
 	Stage *stage;
 	size_t count, capacity;
 	Change *list; /* one entry a rowid after keep_last() */
-	uint64_t removed;
 } Changes;
 
 static int
@@ -304,8 +303,7 @@ visit_apply(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vec
 		return SQLITE_OK; /* a later change of this row follows */
 	if (vector != NULL)
 		return stage_push(changes->stage, rowid, vector, err);
-	if (hnsw_builder_remove(changes->stage->builder, rowid) == HNSW_OK)
-		changes->removed++;
+	(void) hnsw_builder_remove(changes->stage->builder, rowid); /* it may have come and gone since */
 	return SQLITE_OK;
 }
 
@@ -556,7 +554,7 @@ bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *cu
 			 int64_t upto, BridgeBuilt *out, BridgeError *err)
 {
 	Stage stage = {.task = task, .store = store, .dim = (size_t) store->params.dim};
-	Changes changes = {&stage, 0, 0, NULL, 0};
+	Changes changes = {&stage, 0, 0, NULL};
 	Way way;
 	int rc;
 

@@ -178,7 +178,8 @@ HnswStatus bridge_snapshot_vector(const BridgeSnapshot *snapshot, int64_t label,
 /* The first file that proved corrupt, or NULL. */
 const BridgeGraph *bridge_snapshot_damaged(const BridgeSnapshot *snapshot);
 
-/* Whether label is among sorted ones. */
+/* Sort labels, and whether one is among sorted ones. */
+void bridge_labels_sort(int64_t *labels, size_t count);
 bool bridge_labels_have(const int64_t *sorted, size_t count, int64_t label);
 
 /* ---------- names.c ---------- */

@@ -8,8 +8,6 @@
 #include "sqlite_bridge/merge_int.h"
 #include "sqlite_bridge/query_int.h"
 
-#include <stdlib.h>
-
 bool
 bridge_query_within(const BridgeQuery *query, double distance)
 {
@@ -20,14 +18,6 @@ bool
 bridge_query_wants(const BridgeQuery *query, int64_t rowid)
 {
 	return !query->has_only || bridge_labels_have(query->only, query->only_count, rowid);
-}
-
-static int
-compare_rowids(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
-
-	return (x > y) - (x < y);
 }
 
 static int
@@ -79,8 +69,7 @@ begin_exact(BridgeQuery *query)
 {
 	query->exact = true;
 	query->stats->strategy = bridge_strategy_name(BRIDGE_EXACT);
-	if (query->given_count > 0)
-		qsort(query->given, query->given_count, sizeof(*query->given), compare_rowids);
+	bridge_labels_sort(query->given, query->given_count);
 	bridge_hits_reset(&query->hits, rows_to_come(query));
 }
 

@@ -87,11 +87,8 @@ open_current(const BridgeMergeTask *task, BridgeStore *store, const BridgeState 
 	char reason[240];
 
 	*out = NULL;
-	if (task->rebuild)
+	if (task->rebuild || (task->distrusts && bridge_state_names(state, task->distrusted)))
 		return SQLITE_OK;
-	for (int i = 0; i < state->segment_count && task->distrusts; i++)
-		if (memcmp(task->distrusted, state->segments[i].token, HNSW_TOKEN_BYTES) == 0)
-			return SQLITE_OK;
 	return bridge_snapshot_open(task->files, store, state, NULL, reason, sizeof(reason), out, err);
 }
 

@@ -61,15 +61,6 @@ at_step(int step, bool done)
 
 /* ---------- whose file is it ---------- */
 
-static bool
-is_current(const BridgeState *state, const uint8_t token[HNSW_TOKEN_BYTES])
-{
-	for (int i = 0; i < state->segment_count; i++)
-		if (memcmp(state->segments[i].token, token, HNSW_TOKEN_BYTES) == 0)
-			return true;
-	return false;
-}
-
 /* Whether the header of a graph file bears this database's identity. */
 static bool
 bears_identity(const char *path, const BridgeFiles *files, HnswStatus *status)
@@ -401,7 +392,7 @@ sweep(const BridgeFiles *files, const BridgeState *keep, bool temporary)
 
 		if (kind == OTHER_FILE || (kind == TEMPORARY_FILE && !temporary))
 			continue;
-		if (kind == TOKEN_FILE && keep != NULL && is_current(keep, token))
+		if (kind == TOKEN_FILE && keep != NULL && bridge_state_names(keep, token))
 			continue;
 		name = sqlite3_mprintf("%s/%s", folder, entry->d_name);
 		if (name != NULL && (kind == TEMPORARY_FILE || bears_identity(name, files, &status)))

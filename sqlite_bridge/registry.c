@@ -281,15 +281,6 @@ bridge_index_adopt(BridgeIndex *index, BridgeSnapshot *snapshot)
 	index->rejected_reason[0] = '\0';
 }
 
-static bool
-is_rejected(const BridgeIndex *index, const BridgeState *state)
-{
-	for (int i = 0; index->rejected && i < state->segment_count; i++)
-		if (memcmp(index->rejected_token, state->segments[i].token, HNSW_TOKEN_BYTES) == 0)
-			return true;
-	return false;
-}
-
 int
 bridge_index_snapshot(BridgeIndex *index, const BridgeState *state, BridgeSnapshot **out, BridgeError *err)
 {
@@ -302,7 +293,8 @@ bridge_index_snapshot(BridgeIndex *index, const BridgeState *state, BridgeSnapsh
 		return SQLITE_OK;
 	if (!bridge_snapshot_is_of(index->snapshot, state))
 	{
-		if (index->files.path == NULL || is_rejected(index, state))
+		if (index->files.path == NULL ||
+			(index->rejected && bridge_state_names(state, index->rejected_token)))
 			return SQLITE_OK;
 		/* The file may have been replaced since the table connected. */
 		if (stat(index->files.database, &st) == 0)

@@ -8,7 +8,6 @@
 #include "sqlite_bridge/query_int.h"
 
 #include <math.h>
-#include <stdlib.h>
 #include <string.h>
 
 static const char *const strategy_names[] = {"auto", "graph", "prefilter", "exact"};
@@ -131,14 +130,6 @@ add_only(BridgeQuery *query, int64_t rowid, BridgeError *err)
 }
 
 static int
-compare_rowids(const void *a, const void *b)
-{
-	int64_t x = *(const int64_t *) a, y = *(const int64_t *) b;
-
-	return (x > y) - (x < y);
-}
-
-static int
 take_rowids(BridgeQuery *query, sqlite3_value *one, sqlite3_value *list, BridgeError *err)
 {
 	sqlite3_value *value;
@@ -158,8 +149,7 @@ take_rowids(BridgeQuery *query, sqlite3_value *one, sqlite3_value *list, BridgeE
 			return err->code;
 	if (rc != SQLITE_OK && rc != SQLITE_DONE)
 		return bridge_error(err, rc, "hnsw: reading the list of rowids: %s", sqlite3_errstr(rc));
-	if (query->only_count > 0)
-		qsort(query->only, query->only_count, sizeof(*query->only), compare_rowids);
+	bridge_labels_sort(query->only, query->only_count);
 	for (size_t i = 0; i < query->only_count; i++)
 		if (i == 0 || query->only[i] != query->only[kept - 1])
 			query->only[kept++] = query->only[i];

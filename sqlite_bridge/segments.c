@@ -20,12 +20,19 @@
 #include "sqlite_bridge/index_int.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* ---------- life ---------- */
 
-static void
-graph_release(BridgeGraph *graph)
+void
+bridge_graph_hold(BridgeGraph *graph)
+{
+	graph->references++;
+}
+
+void
+bridge_graph_release(BridgeGraph *graph)
 {
 	if (graph == NULL || --graph->references > 0)
 		return;
@@ -84,24 +91,12 @@ bridge_snapshot_single(HnswSnapshot *map, const uint8_t token[HNSW_TOKEN_BYTES])
 }
 
 void
-bridge_graph_hold(BridgeGraph *graph)
-{
-	graph->references++;
-}
-
-void
-bridge_graph_release(BridgeGraph *graph)
-{
-	graph_release(graph);
-}
-
-void
 bridge_snapshot_release(BridgeSnapshot *snapshot)
 {
 	if (snapshot == NULL || --snapshot->references > 0)
 		return;
 	for (int i = 0; i < BRIDGE_MAX_SEGMENTS; i++)
-		graph_release(snapshot->graphs[i]);
+		bridge_graph_release(snapshot->graphs[i]);
 	sqlite3_free(snapshot->hidden);
 	sqlite3_free(snapshot);
 }
@@ -137,6 +132,22 @@ bridge_snapshot_recent(const BridgeSnapshot *snapshot)
 	for (int i = 1; i < snapshot->count; i++)
 		rows += hnsw_snapshot_info(snapshot->graphs[i]->map)->count;
 	return rows;
+}
+
+static int
+compare_labels(const void *a, const void *b)
+{
+	int64_t x = *(const int64_t *) a;
+	int64_t y = *(const int64_t *) b;
+
+	return (x > y) - (x < y);
+}
+
+void
+bridge_labels_sort(int64_t *labels, size_t count)
+{
+	if (count > 1) /* without any there may be no array */
+		qsort(labels, count, sizeof(*labels), compare_labels);
 }
 
 bool
@@ -283,7 +294,7 @@ bridge_snapshot_open(const BridgeFiles *files, BridgeStore *store, const BridgeS
 
 		if (known != NULL && memcmp(known->token, state->segments[i].token, HNSW_TOKEN_BYTES) == 0)
 		{
-			known->references++;
+			bridge_graph_hold(known);
 			snapshot->graphs[i] = known;
 		}
 		else

@@ -456,6 +456,15 @@ parse_segments(const char *text, BridgeState *state)
 	return true;
 }
 
+bool
+bridge_state_names(const BridgeState *state, const uint8_t token[HNSW_TOKEN_BYTES])
+{
+	for (int i = 0; i < state->segment_count; i++)
+		if (memcmp(state->segments[i].token, token, HNSW_TOKEN_BYTES) == 0)
+			return true;
+	return false;
+}
+
 int
 bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError *err)
 {

@@ -105,6 +105,9 @@ void bridge_store_release(BridgeStore *store);
 int bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int64_t *tag, bool *found,
 					   BridgeError *err);
 
+/* Whether the file of this token is one of the current segments. */
+bool bridge_state_names(const BridgeState *state, const uint8_t token[HNSW_TOKEN_BYTES]);
+
 /*
  * Write the current segments, and the sorted labels of the base that a second one
  * hides; within a write transaction of the caller's.
