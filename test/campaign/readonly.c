@@ -8,13 +8,12 @@
  * Root is above permissions, so these cases run as another user then.
  */
 #define _GNU_SOURCE
+#include "../own_mounts.h"
 #include "campaign.h"
 
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -68,8 +67,7 @@ visit(const Case *c, const char *folder, bool wal, Told *told)
 	int rc;
 
 	snprintf(path, sizeof(path), "%s/main.db", folder);
-	if (c->mount && (unshare(CLONE_NEWNS) != 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0 ||
-					 mount("none", folder, "tmpfs", 0, "mode=0777") != 0))
+	if (c->mount && (!own_mounts() || mount("none", folder, "tmpfs", 0, "mode=0777") != 0))
 	{
 		told->skipped = true;
 		return;
@@ -111,7 +109,7 @@ visit(const Case *c, const char *folder, bool wal, Told *told)
 			report(r, "UPDATE: %d %s", rc, sqlite3_errmsg(db));
 		/* query_only speaks of this connection, and a merge has its own */
 		else if (c->sql[0] == '\0' && !is_refusal(rc = run(db, "SELECT hnsw_rebuild('plain')")))
-			report(r, "hnsw_save: %d %s", rc, sqlite3_errmsg(db));
+			report(r, "hnsw_rebuild: %d %s", rc, sqlite3_errmsg(db));
 	}
 	else
 	{

@@ -113,6 +113,8 @@ every_step(const Operation *o, bool wal, long most, long *deaths, long *points)
 			continue;
 		ok = die_once(o, wal, SHIM_COUNT, 0, told, &r) && told->survived;
 		calls = told->calls;
+		if (ok && calls == 0 && o->kind != STEP_READ)
+			ok = report(&r, "no call was seen");
 		/* a stride without common factors with what repeats in a protocol */
 		stride = calls / most + 1;
 		at = 1 + k % stride;

@@ -11,19 +11,17 @@
 #include <cmocka.h>
 
 #include <errno.h>
-#include <fcntl.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mount.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "support_file.h"
+#include "test/own_mounts.h"
 
 static const HnswMetric metrics[] = {HNSW_COSINE, HNSW_L2, HNSW_IP};
 
@@ -495,43 +493,12 @@ test_file_size_limit(void **state)
 	free(after);
 }
 
-static bool
-write_text(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY);
-	bool written = fd >= 0 && write(fd, text, strlen(text)) == (ssize_t) strlen(text);
-
-	if (fd >= 0)
-		close(fd);
-	return written;
-}
-
-/*
- * Mount a file system of 64 KiB that only this process sees.  Who is not root
- * becomes it in a user namespace of its own, where the system lets users have one.
- */
-static bool
-mount_tiny(const char *folder)
-{
-	char users[40];
-	char groups[40];
-
-	snprintf(users, sizeof(users), "0 %d 1", (int) geteuid());
-	snprintf(groups, sizeof(groups), "0 %d 1", (int) getegid());
-	if (unshare(CLONE_NEWNS) != 0 &&
-		(unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0 || !write_text("/proc/self/uid_map", users) ||
-		 !write_text("/proc/self/setgroups", "deny") || !write_text("/proc/self/gid_map", groups)))
-		return false;
-	return mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0 &&
-		   mount("tmpfs", folder, "tmpfs", 0, "size=64k") == 0;
-}
-
 static int
 write_to_full_disk(void)
 {
 	HnswError err;
 
-	if (!mount_tiny("tiny"))
+	if (!own_mounts() || mount("tmpfs", "tiny", "tmpfs", 0, "size=64k") != 0)
 		return 77;
 	if (small_write("tiny/x.hnsw", &err) != HNSW_FULL || err.sys_errno != ENOSPC)
 		return 101;
