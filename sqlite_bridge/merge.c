@@ -25,6 +25,7 @@
 #define DUE_SHARE 5
 
 #define LAST_PAUSE_MS 100
+#define HURRIED_MS 1000 /* the longest wait for locks of one who is in a hurry */
 
 bool
 bridge_merge_is_due(int64_t recent, int64_t pending)
@@ -46,6 +47,14 @@ bool
 bridge_merge_cancelled(const BridgeMergeTask *task)
 {
 	return task->cancelled != NULL && task->cancelled(task->arg);
+}
+
+bool
+bridge_merge_waits(const BridgeMergeTask *task, int waited_ms)
+{
+	if (waited_ms >= HURRIED_MS && task->hurried != NULL && task->hurried(task->arg))
+		return false;
+	return waited_ms < task->busy_ms && !bridge_merge_cancelled(task);
 }
 
 static bool
@@ -236,7 +245,7 @@ wait_busy(void *arg, int count)
 	/* the sum of the pauses so far */
 	int waited = count < 20 ? count * (count - 1) * 5 / 2 + count : 970 + (count - 20) * LAST_PAUSE_MS;
 
-	if (task->impatient || waited >= task->busy_ms || bridge_merge_cancelled(task))
+	if (task->impatient || !bridge_merge_waits(task, waited))
 		return 0;
 	sqlite3_sleep(pause);
 	return 1;

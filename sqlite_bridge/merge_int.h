@@ -51,6 +51,8 @@ typedef struct BridgeMergeTask
 
 	/* Called from every thread of the build; may be NULL. */
 	bool (*cancelled)(void *arg);
+	/* Whether others' locks are not worth a long wait any more; may be NULL. */
+	bool (*hurried)(void *arg);
 	/* Called from the merging thread; may be NULL. */
 	void (*progress)(void *arg, BridgePhase phase, uint64_t done, uint64_t total);
 	void *arg;
@@ -119,6 +121,9 @@ int bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot
 void bridge_built_free(BridgeBuilt *built);
 
 bool bridge_merge_cancelled(const BridgeMergeTask *task);
+
+/* Whether a merge that has waited so long for a lock of the database waits on. */
+bool bridge_merge_waits(const BridgeMergeTask *task, int waited_ms);
 
 /* Read the files of a graph whole. */
 int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *sound, BridgeError *err);

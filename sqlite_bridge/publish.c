@@ -135,7 +135,7 @@ typedef struct Patience
 static bool
 wait_again(const BridgeMergeTask *task, Patience *patience)
 {
-	if (patience->waited >= task->busy_ms || bridge_merge_cancelled(task))
+	if (!bridge_merge_waits(task, patience->waited))
 		return false;
 	sqlite3_sleep(patience->pause);
 	patience->waited += patience->pause;

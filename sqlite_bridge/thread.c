@@ -8,7 +8,8 @@
  * while it runs are dropped, because the next search will ask again.
  *
  * Closing the connection ends the thread: a merge that is nearly done is waited
- * for, any other is cancelled and costs nothing but its work.
+ * for, unless it waits for others itself, any other is cancelled and costs nothing
+ * but its work.
  *
  * After fork() the child has the structure but no thread; it must neither
  * join it nor use the mutex, which the thread may have held.  So it forgets the
@@ -47,6 +48,7 @@ struct BridgeMerger
 	char *vfs;
 
 	_Atomic bool cancel;
+	_Atomic bool closing;
 	pthread_mutex_t mutex; /* guards report */
 	BridgeMergeReport report;
 	bool published; /* by the last run */
@@ -56,6 +58,12 @@ static bool
 merger_cancelled(void *arg)
 {
 	return atomic_load_explicit(&((BridgeMerger *) arg)->cancel, memory_order_relaxed);
+}
+
+static bool
+merger_hurried(void *arg)
+{
+	return atomic_load_explicit(&((BridgeMerger *) arg)->closing, memory_order_relaxed);
 }
 
 static void
@@ -129,6 +137,7 @@ take_job(BridgeMerger *merger, const BridgeIndex *index)
 	memcpy(merger->task.distrusted, index->rejected_token, HNSW_TOKEN_BYTES);
 	merger->task.if_due = true;
 	merger->task.cancelled = merger_cancelled;
+	merger->task.hurried = merger_hurried;
 	merger->task.progress = merger_progress;
 	merger->task.arg = merger;
 	return merger->files.path && merger->files.database && merger->table && merger->vfs;
@@ -262,6 +271,7 @@ bridge_merge_stop(BridgeConnection *connection)
 		return;
 	if (merger->joinable)
 	{
+		atomic_store(&merger->closing, true);
 		pthread_mutex_lock(&merger->mutex);
 		if (merger->report.running && merger->report.phase == BRIDGE_READING &&
 			!NEARLY_DONE(merger->report.done, merger->report.total))

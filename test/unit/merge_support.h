@@ -13,6 +13,7 @@
 #include <signal.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 
 static inline const char *
 in_folder(const char *name)
@@ -156,6 +157,16 @@ file_inode(const char *path)
 
 	assert_int_equal(stat(path, &st), 0);
 	return st.st_ino;
+}
+
+/* Of the monotonic clock. */
+static inline int64_t
+milliseconds_since(const struct timespec *begin)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (now.tv_sec - begin->tv_sec) * 1000 + (now.tv_nsec - begin->tv_nsec) / 1000000;
 }
 
 /* Merge in a child that dies at a step of publish.c; true when it died there. */
