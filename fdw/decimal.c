@@ -349,6 +349,31 @@ key_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	vssfdw_decimal_free(&decimal);
 }
 
+void
+vssfdw_decimal_result(sqlite3_context *context, bool negative, uint64 magnitude, int scale)
+{
+	Decimal decimal = {.kind = DECIMAL_FINITE, .negative = negative, .digits = decimal.local};
+	unsigned char key[KEY_HEADER + 12];
+	int n = 0;
+
+	for (uint64 rest = magnitude; rest > 0; rest /= 10)
+		n++;
+	decimal.ndigits = n;
+	decimal.weight = n - scale;
+	for (; n > 0; magnitude /= 10)
+		decimal.digits[--n] = (unsigned char) (magnitude % 10);
+	strip_zeros(&decimal);
+	sqlite3_result_blob(context, key, encode(&decimal, key), SQLITE_TRANSIENT);
+}
+
+void
+vssfdw_decimal_infinite(sqlite3_context *context, int sign)
+{
+	const unsigned char key = sign < 0 ? KEY_MINUS_INFINITY : KEY_INFINITY;
+
+	sqlite3_result_blob(context, &key, 1, SQLITE_TRANSIENT);
+}
+
 /* Digit i of a key, zero beyond its ends. */
 static char
 key_digit(const unsigned char *key, int ndigits, int i)

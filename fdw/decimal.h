@@ -1,6 +1,6 @@
 /*
  * decimal.h
- *		Private to decimal.c and decimal_sum.c: stored numbers as PostgreSQL's
+ *		Private to decimal.c, decimal_sum.c and extract.c: numbers as PostgreSQL's
  *		numeric reads them, digit by digit.
  */
 #ifndef VSS_DECIMAL_H
@@ -38,6 +38,10 @@ typedef struct Decimal
  */
 bool vssfdw_decimal_read(sqlite3_context *context, int argc, sqlite3_value **argv, Decimal *out);
 void vssfdw_decimal_free(Decimal *decimal);
+
+/* The result of a function as vss_numeric() gives it: magnitude / 10^scale, or an infinite number. */
+void vssfdw_decimal_result(sqlite3_context *context, bool negative, uint64 magnitude, int scale);
+void vssfdw_decimal_infinite(sqlite3_context *context, int sign);
 
 /* Register vss_numeric_sum and vss_numeric_avg. */
 int vssfdw_register_decimal_sums(sqlite3 *db);

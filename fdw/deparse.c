@@ -191,7 +191,7 @@ put_function(VssDeparse *context, Oid funcid, Oid collation, List *args)
 	if (strcmp(function.name, "||") == 0)
 		put_comparison(context, function.name, args);
 	else
-		put_call(context, function.name, args);
+		put_call(context, function.name, function.operands);
 	if (function.negated)
 		appendStringInfoChar(context->buf, ')');
 	return true;

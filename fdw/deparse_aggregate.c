@@ -100,10 +100,13 @@ static int
 shown_scale(Expr *expr)
 {
 	int32 typmod;
+	int scale;
 
 	/* the extreme of a column */
 	if (IsA(expr, Aggref))
 		expr = linitial_node(TargetEntry, ((Aggref *) expr)->args)->expr;
+	if (vssfdw_is_extract(expr, &scale))
+		return scale;
 	typmod = exprTypmod((Node *) expr);
 	return typmod >= (int32) VARHDRSZ ? Max(vssfdw_numeric_scale(typmod), 0) : -1;
 }

@@ -33,6 +33,10 @@ sqlstate_for(int rc, const char *message)
 			return ERRCODE_DIVISION_BY_ZERO;
 		case VSS_RC_UNFIT:
 			return ERRCODE_FDW_INVALID_DATA_TYPE;
+		case VSS_RC_TIME_RANGE:
+			return ERRCODE_DATETIME_VALUE_OUT_OF_RANGE;
+		case VSS_RC_INFINITE:
+			return ERRCODE_FEATURE_NOT_SUPPORTED;
 		case SQLITE_BUSY_SNAPSHOT:
 			return ERRCODE_T_R_SERIALIZATION_FAILURE;
 		case SQLITE_CONSTRAINT_UNIQUE:
@@ -190,7 +194,8 @@ vssfdw_report_message(int elevel, int rc, const char *message, const char *serve
 		CHECK_FOR_INTERRUPTS();
 
 	/* what PostgreSQL would have said, had it computed the value */
-	if (rc == VSS_RC_OUT_OF_RANGE || rc == VSS_RC_DIVISION_BY_ZERO)
+	if (rc == VSS_RC_OUT_OF_RANGE || rc == VSS_RC_DIVISION_BY_ZERO || rc == VSS_RC_TIME_RANGE ||
+		rc == VSS_RC_INFINITE)
 	{
 		ereport(elevel, (errcode(sqlstate_for(rc, message)), errmsg("%s", readable(message)),
 						 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));

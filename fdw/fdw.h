@@ -105,6 +105,8 @@ char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored);
 #define VSS_RC_OUT_OF_RANGE (SQLITE_ERROR | (200 << 8))
 #define VSS_RC_DIVISION_BY_ZERO (SQLITE_ERROR | (201 << 8))
 #define VSS_RC_UNFIT (SQLITE_ERROR | (202 << 8))
+#define VSS_RC_TIME_RANGE (SQLITE_ERROR | (203 << 8))
+#define VSS_RC_INFINITE (SQLITE_ERROR | (204 << 8))
 
 /*
  * Raise an error with the SQLSTATE that fits rc, SQLite's message (copied
@@ -421,10 +423,11 @@ int vssfdw_register_value_functions(sqlite3 *db);
 /* Register functions over numerics; returns SQLite's result code. */
 int vssfdw_register_decimals(sqlite3 *db);
 
-/* ---------- time_functions.c ---------- */
+/* ---------- time_functions.c, extract.c ---------- */
 
 /* Register functions over times; returns SQLite's result code. */
 int vssfdw_register_time_functions(sqlite3 *db);
+int vssfdw_register_extract(sqlite3 *db);
 
 /* Whether vss_trunc() knows this unit. */
 bool vssfdw_is_trunc_unit(const char *name);

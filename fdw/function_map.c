@@ -93,16 +93,6 @@ is_sound_pattern(Expr *expr)
 	return true;
 }
 
-/* A constant name of a unit that vss_trunc() knows. */
-static bool
-is_trunc_unit(Expr *expr)
-{
-	Const *c = (Const *) expr;
-
-	return IsA(expr, Const) && c->consttype == TEXTOID && !c->constisnull &&
-		   vssfdw_is_trunc_unit(TextDatumGetCString(c->constvalue));
-}
-
 static bool
 set(VssFunction *out, const char *name, VssClass result, VssClass first, VssClass second)
 {
@@ -175,6 +165,23 @@ static const struct
 	{F_NUMERIC_INT4, false, "vss_numeric", VSS_CLASS_NUMERIC, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
 	{F_NUMERIC_INT8, false, "vss_numeric", VSS_CLASS_NUMERIC, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
 	{F_DATE_TIMESTAMP, false, "vss_to_date", VSS_CLASS_DATE, {VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE}},
+	{F_DATE_TIMESTAMPTZ, false, "vss_to_date_local", VSS_CLASS_DATE, {VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_NONE}},
+	{F_TIMESTAMP_DATE, false, "vss_date_start", VSS_CLASS_TIMESTAMP, {VSS_CLASS_DATE, VSS_CLASS_NONE}},
+	{F_TIMESTAMPTZ_DATE,
+	 false,
+	 "vss_date_start_local",
+	 VSS_CLASS_TIMESTAMPTZ,
+	 {VSS_CLASS_DATE, VSS_CLASS_NONE}},
+	{F_TIMESTAMPTZ_TIMESTAMP,
+	 false,
+	 "vss_from_local",
+	 VSS_CLASS_TIMESTAMPTZ,
+	 {VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE}},
+	{F_TIMESTAMP_TIMESTAMPTZ,
+	 false,
+	 "vss_to_local",
+	 VSS_CLASS_TIMESTAMP,
+	 {VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_NONE}},
 	/* char(n) compares without the blanks at its end, which is what it is as text */
 	{F_TEXT_BPCHAR, false, "", VSS_CLASS_TEXT, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
 };
@@ -186,6 +193,7 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 	Expr *second = list_length(args) > 1 ? lsecond(args) : NULL;
 
 	memset(out, 0, sizeof(*out));
+	out->operands = args;
 	if (list_length(args) > VSS_FUNCTION_ARGS)
 		return false;
 	switch (function)
@@ -259,10 +267,6 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 			return is_deterministic(collation) &&
 				   set(out, "vss_starts_with", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 
-		case F_DATE_TRUNC_TEXT_TIMESTAMP:
-			return is_trunc_unit(linitial(args)) &&
-				   set(out, "vss_trunc", VSS_CLASS_TIMESTAMP, VSS_CLASS_TEXT, VSS_CLASS_TIMESTAMP);
-
 		default:
 			break;
 	}
@@ -273,5 +277,5 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 				   set(out, same_functions[i].name, same_functions[i].result, same_functions[i].args[0],
 					   same_functions[i].args[1]);
 	}
-	return false;
+	return vssfdw_find_time_function(function, args, out);
 }

@@ -195,6 +195,8 @@ vssfdw_register_functions(sqlite3 *db)
 	if (rc == SQLITE_OK)
 		rc = vssfdw_register_time_functions(db);
 	if (rc == SQLITE_OK)
+		rc = vssfdw_register_extract(db);
+	if (rc == SQLITE_OK)
 		rc = vssfdw_register_decimals(db);
 	if (rc == SQLITE_OK)
 		rc = vssfdw_register_value_functions(db);

@@ -6,7 +6,7 @@
  * knn_path.c, join_path.c, upper_path.c, order_path.c), which plans do they
  * become (paths.c, knn_plan.c, remote_plan.c, direct_plan.c), what do they cost
  * (cost.c, unique.c, analyze.c), what means the same in SQLite (column_class.c,
- * shippable.c, shippable_upper.c, function_map.c, and the functions of readers.c,
+ * shippable.c, shippable_upper.c, function_map.c, time_map.c, and the functions of readers.c,
  * decimal.c, assign.c and their like), how is it spelled (deparse.c, deparse_aggregate.c,
  * deparse_conds.c, deparse_select.c, compared.c, bounds.c), how are rows fetched
  * (scan.c, knn.c, drain.c), what does EXPLAIN say (explain.c).
@@ -368,12 +368,38 @@ typedef struct VssFunction
 {
 	const char *name; /* "||" stands between its arguments */
 	bool negated;
+	bool may_fail; /* so that it must not stand in a condition */
 	VssClass result;
 	VssClass args[VSS_FUNCTION_ARGS]; /* what each must be */
+	List *operands; /* what is handed to it: the arguments, or what a cast in one of them is of */
 } VssFunction;
 
 /* Whether SQLite has the function (of an operator: its function) with these arguments. */
 bool vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out);
+
+/* ---------- time_map.c ---------- */
+
+/* The same of functions over dates and times that are not alike for all arguments; *out has its operands. */
+bool vssfdw_find_time_function(Oid function, List *args, VssFunction *out);
+
+/* Whether the expression is a call of extract(); *scale: of the digits that its results show. */
+bool vssfdw_is_extract(Expr *expr, int *scale);
+
+/* Whether it is a call of date_part(). */
+bool vssfdw_is_date_part(Expr *expr);
+
+/* ---------- extract.c ---------- */
+
+/* A field of dates and times. */
+typedef struct VssTimeField
+{
+	int scale;  /* digits after the point */
+	int bytes;  /* of the least integer type that holds all its values, 0: may have a fraction */
+	bool grows; /* of an infinite time it is infinite, else NULL */
+} VssTimeField;
+
+/* Whether times of the class have the field, and SQLite extracts it exactly. */
+bool vssfdw_is_time_field(const char *name, VssClass class, VssTimeField *out);
 
 /* ---------- try_functions.c ---------- */
 

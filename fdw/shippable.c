@@ -232,9 +232,9 @@ function_class(ShipContext *context, Oid funcid, Oid collation, List *args)
 	ListCell *cell;
 	int i = 0;
 
-	if (!vssfdw_find_function(funcid, collation, args, &function))
+	if (!vssfdw_find_function(funcid, collation, args, &function) || (function.may_fail && !context->sure))
 		return VSS_CLASS_NONE;
-	foreach (cell, args)
+	foreach (cell, function.operands)
 	{
 		if (vssfdw_ship_class(context, lfirst(cell)) != function.args[i++])
 			return VSS_CLASS_NONE;

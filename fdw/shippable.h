@@ -14,6 +14,7 @@ typedef struct ShipContext
 	RelOptInfo *rel;
 	int depth;
 	bool guess; /* arithmetic may fail, and then be NULL */
+	bool sure;  /* it is evaluated for the rows for which PostgreSQL would, so that it may fail */
 	int lazy;   /* inside a CASE or coalesce(), which need not evaluate all of their parts */
 } ShipContext;
 

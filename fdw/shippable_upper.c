@@ -26,8 +26,10 @@ static bool
 has_one_form(ShipContext *context, Expr *expr, VssClass class)
 {
 	const VssPlanColumn *column = plain_column(context, expr);
+	int scale;
 
-	return class != VSS_CLASS_NUMERIC || (column != NULL && column->one_form);
+	return class != VSS_CLASS_NUMERIC || (column != NULL && column->one_form) ||
+		   vssfdw_is_extract(expr, &scale);
 }
 
 /*
@@ -147,11 +149,12 @@ vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg)
 bool
 vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eqop)
 {
-	ShipContext context = {.root = root, .rel = rel};
+	ShipContext context = {.root = root, .rel = rel, .sure = true};
 	VssClass class = vssfdw_ship_class(&context, expr);
 
-	if (vssfdw_is_bindable(root, rel, expr) || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT ||
-		!has_one_form(&context, expr, class))
+	/* of floating point, zeros of both signs are equal, but do not look alike */
+	if (vssfdw_is_bindable(root, rel, expr) || class == VSS_CLASS_NONE ||
+		(class == VSS_CLASS_FLOAT && !vssfdw_is_date_part(expr)) || !has_one_form(&context, expr, class))
 		return false;
 	return vssfdw_comparison(eqop, class) == BTEqualStrategyNumber &&
 		   (!vssfdw_class_is_text(class) ||

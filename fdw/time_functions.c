@@ -5,16 +5,21 @@
  * vss_date_start(day)			the timestamp that a day begins with
  * vss_date_start_local(day)	the same in the session's time zone, as timestamptz
  * vss_from_local(timestamp)	a timestamp in the session's time zone, likewise
- * vss_to_date(timestamp)		its day
- * vss_trunc(unit, timestamp)	date_trunc()
+ * vss_to_local(timestamptz)	the timestamp that a clock in it shows
+ * vss_to_date(timestamp)		its day; vss_to_date_local(timestamptz)
+ * vss_to_time(timestamp)		its time of day; vss_to_time_local(timestamptz)
+ * vss_trunc(unit, timestamp)	date_trunc(); vss_trunc_local(unit, timestamptz)
  * vss_date_text(day), vss_timestamp_text(t), vss_time_text(t)	results, to be read back
  *
  * A session's time zone stays what it is while a statement runs, so all of them
  * are deterministic to SQLite.
  *
- * The first three are for comparisons.  Where PostgreSQL's own operators find a
- * day or timestamp to lie beyond the range of what it is compared with, it
- * counts as less or more than all but the infinite ones, and so it does here.
+ * What comes out of a type's range counts as less or more than all but the
+ * infinite ones.  So PostgreSQL's own operators do that compare a day or
+ * timestamp with what cannot hold it.  Its casts and date_trunc() fail instead;
+ * here the failure waits until such a result is wanted, so that a row fails no
+ * more often than in PostgreSQL, whatever the order in which SQLite tests
+ * conditions.
  *
  * Called by SQLite: no error of PostgreSQL's may be raised below, and nothing
  * palloc'd.
@@ -26,6 +31,13 @@
 #include "utils/timestamp.h"
 
 #include "fdw/types.h"
+
+void
+vssfdw_result_failure(sqlite3_context *context, int rc, const char *message)
+{
+	sqlite3_result_error(context, message, -1);
+	sqlite3_result_error_code(context, rc);
+}
 
 /* What came out of range: beyond all finite timestamps. */
 static int64
@@ -74,21 +86,69 @@ from_local(sqlite3_context *context, int argc, sqlite3_value **argv)
 	sqlite3_result_int64(context, clamped(result, overflow));
 }
 
-/* The day that a finite timestamp lies in, and in *time the microseconds since it began. */
-static int64
-split(Timestamp timestamp, int64 *time)
+/* What a clock shows: a day of PostgreSQL's count, and microseconds since it began. */
+typedef struct Clock
 {
-	*time = timestamp % USECS_PER_DAY;
-	if (*time < 0)
-		*time += USECS_PER_DAY;
-	return (timestamp - *time) / USECS_PER_DAY;
+	int64 day;
+	int64 time;
+	int zone; /* seconds west of UTC */
+} Clock;
+
+/* A valid timestamp as a clock shows it, in the session's time zone or without one; false where no clock can. */
+static bool
+read_clock(Timestamp timestamp, bool local, Clock *out)
+{
+	struct pg_tm tm;
+	fsec_t fraction;
+
+	if (local)
+	{
+		if (timestamp2tm(timestamp, &out->zone, &tm, &fraction, NULL, NULL) != 0)
+			return false;
+		out->day = date2j(tm.tm_year, tm.tm_mon, tm.tm_mday) - POSTGRES_EPOCH_JDATE;
+		out->time = ((tm.tm_hour * MINS_PER_HOUR + tm.tm_min) * SECS_PER_MINUTE + tm.tm_sec) * USECS_PER_SEC +
+					fraction;
+		return true;
+	}
+	out->zone = 0;
+	out->time = timestamp % USECS_PER_DAY;
+	if (out->time < 0)
+		out->time += USECS_PER_DAY;
+	out->day = (timestamp - out->time) / USECS_PER_DAY;
+	return true;
 }
 
+/* The timestamp of a clock; clamped where it is none, which is near the ends of the range alone. */
+static Timestamp
+from_clock(const Clock *clock)
+{
+	Timestamp result = clock->day * USECS_PER_DAY + clock->time + clock->zone * USECS_PER_SEC;
+
+	return IS_VALID_TIMESTAMP(result) ? result : clamped(0, result < 0 ? -1 : 1);
+}
+
+static void
+to_local(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	Timestamp timestamp = sqlite3_value_int64(argv[0]);
+	Clock clock;
+
+	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
+		return;
+	if (IS_VALID_TIMESTAMP(timestamp) && read_clock(timestamp, true, &clock))
+	{
+		clock.zone = 0;
+		timestamp = from_clock(&clock);
+	}
+	sqlite3_result_int64(context, timestamp);
+}
+
+/* user data: whether in the session's time zone */
 static void
 to_date(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	Timestamp timestamp = sqlite3_value_int64(argv[0]);
-	int64 time;
+	Clock clock;
 
 	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
 		return;
@@ -96,8 +156,26 @@ to_date(sqlite3_context *context, int argc, sqlite3_value **argv)
 		sqlite3_result_int64(context, DATEVAL_NOBEGIN);
 	else if (TIMESTAMP_IS_NOEND(timestamp))
 		sqlite3_result_int64(context, DATEVAL_NOEND);
+	else if (IS_VALID_TIMESTAMP(timestamp) &&
+			 read_clock(timestamp, sqlite3_user_data(context) != NULL, &clock))
+		sqlite3_result_int64(context, clock.day);
 	else
-		sqlite3_result_int64(context, split(timestamp, &time));
+		sqlite3_result_int64(context, timestamp < 0 ? DATEVAL_NOBEGIN + 1 : DATEVAL_NOEND - 1);
+}
+
+/* user data: whether in the session's time zone; of an infinite one NULL */
+static void
+to_time(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	Timestamp timestamp = sqlite3_value_int64(argv[0]);
+	Clock clock;
+
+	if (sqlite3_value_type(argv[0]) == SQLITE_NULL || TIMESTAMP_NOT_FINITE(timestamp))
+		return;
+	if (IS_VALID_TIMESTAMP(timestamp) && read_clock(timestamp, sqlite3_user_data(context) != NULL, &clock))
+		sqlite3_result_int64(context, clock.time);
+	else
+		vssfdw_result_failure(context, VSS_RC_TIME_RANGE, "timestamp out of range");
 }
 
 /* ---------- date_trunc ---------- */
@@ -141,7 +219,7 @@ vssfdw_is_trunc_unit(const char *name)
 	return find_unit(name) != NULL;
 }
 
-/* The first day of the unit, as a Julian day; year is astronomical. */
+/* The day that the unit begins with in which a Julian day lies. */
 static int
 first_day(const TruncUnit *unit, int day)
 {
@@ -164,39 +242,49 @@ first_day(const TruncUnit *unit, int day)
 	return date2j(year, 1, 1);
 }
 
+/* Back to where the unit began; hours and less keep the offset from UTC that they have. */
+static void
+truncate_clock(const TruncUnit *unit, bool local, Clock *clock)
+{
+	struct pg_tm tm;
+
+	if (unit->micros > 0)
+		clock->time -= clock->time % unit->micros;
+	else
+	{
+		clock->day = first_day(unit, (int) clock->day + POSTGRES_EPOCH_JDATE) - POSTGRES_EPOCH_JDATE;
+		clock->time = 0;
+	}
+	if (!local || (unit->micros > 0 && unit->micros < USECS_PER_DAY))
+		return;
+	memset(&tm, 0, sizeof(tm));
+	j2date((int) clock->day + POSTGRES_EPOCH_JDATE, &tm.tm_year, &tm.tm_mon, &tm.tm_mday);
+	clock->zone = DetermineTimeZoneOffset(&tm, session_timezone);
+}
+
+/* user data: whether in the session's time zone */
 static void
 trunc_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	const char *name = (const char *) sqlite3_value_text(argv[0]);
 	const TruncUnit *unit = name != NULL ? find_unit(name) : NULL;
 	Timestamp timestamp = sqlite3_value_int64(argv[1]);
-	int64 time;
-	int64 day;
+	bool local = sqlite3_user_data(context) != NULL;
+	Clock clock;
 
 	if (sqlite3_value_type(argv[1]) == SQLITE_NULL)
 		return;
-	if (TIMESTAMP_NOT_FINITE(timestamp))
-	{
-		sqlite3_result_int64(context, timestamp);
-		return;
-	}
-	day = split(timestamp, &time);
 	if (unit == NULL)
 	{
 		sqlite3_result_error(context, "unknown unit of time", -1);
 		return;
 	}
-	if (unit->micros > 0)
+	if (IS_VALID_TIMESTAMP(timestamp) && read_clock(timestamp, local, &clock))
 	{
-		sqlite3_result_int64(context, timestamp - time % unit->micros);
-		return;
+		truncate_clock(unit, local, &clock);
+		timestamp = from_clock(&clock);
 	}
-	timestamp = (first_day(unit, (int) day + POSTGRES_EPOCH_JDATE) - POSTGRES_EPOCH_JDATE) * USECS_PER_DAY;
-	/* of the first month that there is, which began before the first timestamp */
-	if (!IS_VALID_TIMESTAMP(timestamp))
-		sqlite3_result_error(context, "timestamp out of range", -1);
-	else
-		sqlite3_result_int64(context, timestamp);
+	sqlite3_result_int64(context, timestamp);
 }
 
 /* ---------- results ---------- */
@@ -211,6 +299,13 @@ time_writer(sqlite3_context *context, int argc, sqlite3_value **argv)
 
 	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
 		return;
+	if ((*kind == VALUE_TIMESTAMP && !TIMESTAMP_NOT_FINITE(value) && !IS_VALID_TIMESTAMP(value)) ||
+		(*kind == VALUE_DATE && !DATE_NOT_FINITE(value) && !IS_VALID_DATE(value)))
+	{
+		vssfdw_result_failure(context, VSS_RC_TIME_RANGE,
+							  *kind == VALUE_DATE ? "date out of range" : "timestamp out of range");
+		return;
+	}
 	if (vssfdw_time_to_text(*kind,
 							*kind == VALUE_DATE ? DateADTGetDatum((DateADT) value) : Int64GetDatum(value),
 							buffer, sizeof(buffer)))
@@ -223,27 +318,27 @@ vssfdw_register_time_functions(sqlite3 *db)
 	static const ValueKind date = VALUE_DATE;
 	static const ValueKind timestamp = VALUE_TIMESTAMP;
 	static const ValueKind time = VALUE_TIME;
+	static const bool local = true;
 	static const struct
 	{
 		const char *name;
 		int nargs;
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
-		const ValueKind *kind;
+		const void *user_data;
 	} functions[] = {
-		{"vss_date_start", 1, date_start, NULL},
-		{"vss_date_start_local", 1, date_start_local, NULL},
-		{"vss_from_local", 1, from_local, NULL},
-		{"vss_to_date", 1, to_date, NULL},
-		{"vss_trunc", 2, trunc_function, NULL},
-		{"vss_date_text", 1, time_writer, &date},
-		{"vss_timestamp_text", 1, time_writer, &timestamp},
+		{"vss_date_start", 1, date_start, NULL},  {"vss_date_start_local", 1, date_start_local, NULL},
+		{"vss_from_local", 1, from_local, NULL},  {"vss_to_local", 1, to_local, NULL},
+		{"vss_to_date", 1, to_date, NULL},        {"vss_to_date_local", 1, to_date, &local},
+		{"vss_to_time", 1, to_time, NULL},        {"vss_to_time_local", 1, to_time, &local},
+		{"vss_trunc", 2, trunc_function, NULL},   {"vss_trunc_local", 2, trunc_function, &local},
+		{"vss_date_text", 1, time_writer, &date}, {"vss_timestamp_text", 1, time_writer, &timestamp},
 		{"vss_time_text", 1, time_writer, &time},
 	};
 	int rc = SQLITE_OK;
 
 	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].nargs,
-										SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-										(void *) functions[i].kind, functions[i].function, NULL, NULL, NULL);
+		rc = sqlite3_create_function_v2(
+			db, functions[i].name, functions[i].nargs, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
+			(void *) functions[i].user_data, functions[i].function, NULL, NULL, NULL);
 	return rc;
 }

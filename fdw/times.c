@@ -70,9 +70,6 @@ digits(const char **p, int low, int high)
 static bool
 parse_date(const char **p, ParsedTime *out)
 {
-	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
-	int limit;
-
 	out->year = digits(p, 4, 7);
 	if (out->year < 0 || *(*p)++ != '-')
 		return false;
@@ -80,9 +77,17 @@ parse_date(const char **p, ParsedTime *out)
 	if (out->month < 1 || out->month > 12 || *(*p)++ != '-')
 		return false;
 	out->day = digits(p, 2, 2);
-	limit = days[out->month - 1] + (out->month == 2 && isleap(out->year));
-	out->has_date = out->day >= 1 && out->day <= limit;
-	return out->has_date;
+	out->has_date = true;
+	return out->day >= 1;
+}
+
+/* Whether the month has the day; of years BC only their astronomical number tells. */
+static bool
+day_exists(const ParsedTime *time)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+	return time->day <= days[time->month - 1] + (time->month == 2 && isleap(time->year));
 }
 
 /* HH:MM[:SS[.fraction]], then Z or +-HH[:MM]. */
@@ -184,7 +189,7 @@ parse_time(const char *p, ParsedTime *out)
 		out->year = 1 - out->year;
 		p += 2;
 	}
-	return *p == '\0';
+	return *p == '\0' && (!out->has_date || day_exists(out));
 }
 
 /* ---------- from a point in time to the type ---------- */

@@ -53,6 +53,11 @@ bool vssfdw_time_to_unix(ValueKind kind, Datum value, int64 *seconds);
 void vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type,
 						  const char *reason);
 
+/* ---------- time_functions.c ---------- */
+
+/* Of a function of SQLite's: fail with an error of PostgreSQL's, rc being one of VSS_RC_*. */
+void vssfdw_result_failure(sqlite3_context *context, int rc, const char *message);
+
 /* ---------- decimal.c ---------- */
 
 /* Whether the text is a number in decimal digits, NaN or infinite: what numeric reads in all versions. */

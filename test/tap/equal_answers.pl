@@ -152,6 +152,19 @@ my %column_of = (
 	numeric => [ 'n1', 'nt', 'nx', 'np' ],
 );
 
+my @units = ('year', 'month', 'day', 'hour', 'minute', 'week', 'quarter', 'decade', 'century', 'millennium', 'second', 'milliseconds', 'microseconds');
+my @day_fields = ('year', 'month', 'day', 'week', 'quarter', 'decade', 'century', 'millennium', 'isoyear', 'dow', 'isodow', 'doy', 'epoch', 'julian');
+my @clock_fields = ('hour', 'minute', 'second', 'milliseconds', 'microseconds', 'epoch');
+
+# A field and what it is of; the Julian day of a timestamp is one that PostgreSQL computes.
+sub field
+{
+	my ($depth, @types) = @_;
+	my $type = pick(@types ? @types : qw(date timestamp timestamptz time));
+	my $field = pick($type eq 'date' ? @day_fields : $type eq 'time' ? @clock_fields : (@day_fields, @clock_fields));
+	return ($field, value($type, $depth));
+}
+
 sub column
 {
 	my ($type) = @_;
@@ -166,7 +179,8 @@ sub value
 	return literal($type) if $depth <= 0 || chance(0.3);
 	my $d = $depth - 1;
 	my %form = (
-		int4 => sub { pick(sub { pick('length', 'octet_length') . '(' . value('text', $d) . ')' }, sub { 'strpos(' . value('text', $d) . ', ' . value('text', $d) . ')' }, sub { 'length(' . value('bpchar', $d) . ')' }, sub { '(' . value('bool', $d) . ')::int' }, sub { literal('int4') }, sub { 'octet_length(' . value('bytea', $d) . ')' })->() },
+		int4 => sub { pick(sub { pick('length', 'octet_length') . '(' . value('text', $d) . ')' }, sub { 'strpos(' . value('text', $d) . ', ' . value('text', $d) . ')' }, sub { 'length(' . value('bpchar', $d) . ')' }, sub { '(' . value('bool', $d) . ')::int' }, sub { literal('int4') }, sub { 'octet_length(' . value('bytea', $d) . ')' },
+			sub { sprintf('extract(%s FROM %s)::int', pick('month', 'day', 'dow', 'doy', 'week', 'year'), value(pick('date', 'timestamp', 'timestamptz'), $d)) })->() },
 		int8 => sub {
 			pick(
 				sub { '(' . value('int8', $d) . pick(' + ', ' - ', ' * ', ' / ', ' % ') . value(pick('int8', 'int2', 'int4'), $d) . ')' },
@@ -186,6 +200,7 @@ sub value
 				sub { pick('abs', 'round', 'floor', 'ceil', 'trunc', 'sign') . '(' . value('float8', $d) . ')' },
 				sub { '(' . value('int8', $d) . ')::float8' }, sub { '(- ' . value('float8', $d) . ')' }, sub { '(' . value('float4', $d) . ')::float8' },
 				sub { pick('greatest', 'least') . '(' . value('float8', $d) . ', ' . value('float8', $d) . ')' },
+				sub { sprintf("date_part('%s', %s)", field($d)) },
 				sub { 'coalesce(' . value('float8', $d) . ', ' . value('float8', $d) . ')' })->();
 		},
 		text => sub {
@@ -204,21 +219,23 @@ sub value
 		},
 		bytea => sub { column('bytea') },
 		bool => sub { '(' . condition($d) . ')' },
-		date => sub { pick(sub { column('date') }, sub { '(' . value('timestamp', $d) . ')::date' }, sub { pick('greatest', 'least') . '(' . value('date', $d) . ', ' . value('date', $d) . ')' })->() },
+		date => sub { pick(sub { column('date') }, sub { '(' . value('timestamptz', $d) . ')::date' }, sub { sprintf("date_trunc('%s', %s)::date", pick(@units), column('date')) }, sub { '(' . value('timestamp', $d) . ')::date' }, sub { pick('greatest', 'least') . '(' . value('date', $d) . ', ' . value('date', $d) . ')' })->() },
 		timestamp => sub {
 			pick(
 				sub { column('timestamp') },
 				sub { 'coalesce(' . value('timestamp', $d) . ', ' . value('timestamp', $d) . ')' },
-				sub { "date_trunc('" . pick('year', 'month', 'day', 'hour', 'week', 'quarter', 'decade', 'century', 'millennium', 'second', 'milliseconds') . "', " . value('timestamp', $d) . ')' })->();
+				sub { '(' . value(pick('date', 'timestamptz'), $d) . ')::timestamp' },
+				sub { "date_trunc('" . pick(@units) . "', " . value('timestamp', $d) . ')' })->();
 		},
-		timestamptz => sub { column('timestamptz') },
-		time => sub { pick(sub { column('time') }, sub { 'nullif(' . value('time', $d) . ', ' . value('time', $d) . ')' })->() },
+		timestamptz => sub { pick(sub { column('timestamptz') }, sub { "date_trunc('" . pick(@units) . "', " . value(pick('timestamptz', 'date'), $d) . ')' }, sub { '(' . value('timestamp', $d) . ')::timestamptz' })->() },
+		time => sub { pick(sub { column('time') }, sub { '(' . value(pick('timestamp', 'timestamptz'), $d) . ')::time' }, sub { 'nullif(' . value('time', $d) . ', ' . value('time', $d) . ')' })->() },
 		uuid => sub { column('uuid') },
 		varchar => sub { column('varchar') },
 		bpchar => sub { pick(sub { column('bpchar') }, sub { 'coalesce(' . value('bpchar', $d) . ', ' . value('bpchar', $d) . ')' })->() },
 		float4 => sub { column('float4') },
 		numeric => sub {
 			pick(sub { pick('greatest', 'least') . '(' . value('numeric', $d) . ', ' . value('numeric', $d) . ')' },
+				sub { sprintf('extract(%s FROM %s)', field($d)) }, sub { sprintf('extract(%s FROM %s)', field($d)) },
 				sub { '(' . value('numeric', $d) . pick(' + ', ' - ', ' * ') . value('numeric', $d) . ')' }, sub { 'round(' . value('numeric', $d) . ', 1)' },
 				sub { '(' . value('int8', $d) . ')::numeric' }, sub { 'coalesce(' . value('numeric', $d) . ', ' . value('numeric', $d) . ')' })->();
 		},
@@ -266,6 +283,9 @@ sub condition
 		sub { pick(sub { column('timestamptz') }, sub { literal('timestamptz') })->() . pick(' = ', ' < ', ' >= ') . pick(sub { column('timestamp') }, sub { column('date') }, sub { literal('date') }, sub { literal('timestamp') })->() },
 		sub { column('float4') . pick(' = ', ' < ', ' >= ') . pick(sub { column('float8') }, sub { literal('float8') })->() },
 		sub { column('bpchar') . pick(' = ', ' <> ', ' < ', ' > ') . pick(sub { column('varchar') }, sub { column('text') }, sub { literal('bpchar') . ' COLLATE "C"' })->() },
+		sub { sprintf('extract(%s FROM %s)', field(0)) . pick(' = ', ' <> ', ' < ', ' >= ') . pick(0, 1, 2, 3, 12, 29, 2024, 1999, '56.5', -44, '1709164800') },
+		sub { sprintf("date_part('%s', %s)", field(0)) . pick(' = ', ' < ', ' >= ') . pick(0, 1, 2, 3, 12, 2024, 1999, '59.5') },
+		sub { sprintf("date_trunc('%s', %s)", pick(@units), column(pick('date', 'timestamp', 'timestamptz'))) . pick(' = ', ' < ', ' >= ') . literal(pick('date', 'timestamp', 'timestamptz')) },
 		sub { column('numeric') . pick(' = ', ' <> ', ' < ', ' >= ') . pick(sub { column('int8') }, sub { literal('int8') }, sub { literal('int4') })->() },
 		sub { 'EXISTS (SELECT 1 FROM b e WHERE e.k1 = ' . column('int8') . ')' },
 		sub { column('int8') . pick(' IN ', ' NOT IN ') . "(SELECT k1 FROM b WHERE k2 = 'x' AND k1 IS NOT NULL)" },
@@ -332,11 +352,13 @@ sub aggregate_query
 {
 	@from = ('a');
 	my @aggregates = ('count(*)', 'count(i4)', 'count(DISTINCT k1)', 'sum(s2)', 'sum(k1)', 'min(i4)', 'max(i4)', 'min(t1)', 'max(t2)', 'min(r8)', 'max(d1)', 'min(d2)', 'max(ts)', 'min(ts0)', 'max(tz)', 'min(tm)', 'max(r4)', 'count(DISTINCT d1)', 'count(DISTINCT u1)', 'count(DISTINCT cn)', 'max(vn)',
-		'avg(k1)', 'sum(i4)', 'avg(s2)', 'bool_and(f1)', 'sum(n1)', 'sum(nt)', 'sum(nx)', 'avg(nx)', 'sum(nx) FILTER (WHERE k1 < 4)', 'sum(np)', 'avg(n1)', 'avg(np)', 'max(n1)', 'min(np)', 'count(DISTINCT nt)', 'sum(np) FILTER (WHERE np < 100)', 'min(ts)', 'count(*) FILTER (WHERE k1 > 3)', 'sum(k1) FILTER (WHERE f1)');
+		'avg(k1)', 'sum(i4)', 'avg(s2)', 'bool_and(f1)', 'sum(n1)', 'sum(nt)', 'sum(nx)', 'avg(nx)', 'sum(nx) FILTER (WHERE k1 < 4)', 'sum(np)', 'avg(n1)', 'avg(np)', 'max(n1)', 'min(np)', 'count(DISTINCT nt)', 'max(extract(second FROM ts))', 'min(extract(epoch FROM tz))', 'count(DISTINCT extract(year FROM d1))', "max(date_trunc('week', d2))", "max(date_part('epoch', ts))", 'sum(np) FILTER (WHERE np < 100)', 'min(ts)', 'count(*) FILTER (WHERE k1 > 3)', 'sum(k1) FILTER (WHERE f1)');
 	my $list = join(', ', map { pick(@aggregates) } 1 .. pick(1 .. 3));
 	my $where = chance(0.5) ? ' WHERE ' . pick('k1 < 5', 'id > 30', 'i4 IS NOT NULL', condition(1)) : '';
 	return [ 'aggregate', "SELECT $list FROM a$where", 0 ] if chance(0.4);
-	my $by = pick('k1', 'k2', 'f1', 't2', 'k1, k2', 's2', 'd1', 'ts', 'tz', 'u1', 'vn', 'cn', 'tm, k1', 'n1', 'np', "date_trunc('month', ts)", 'ts0::date');
+	my $by = pick('k1', 'k2', 'f1', 't2', 'k1, k2', 's2', 'd1', 'ts', 'tz', 'u1', 'vn', 'cn', 'tm, k1', 'n1', 'np', "date_trunc('month', ts)", 'ts0::date',
+		sprintf("date_trunc('%s', %s)", pick(@units), pick('d1', 'd2', 'tz', 'ts')), pick('tz::date', 'ts::time', "date_trunc('month', d2)::date"),
+		sprintf('extract(%s FROM %s)', field(0)), sprintf("date_part('%s', %s)", field(0)), sprintf('extract(%s FROM %s)::int', pick('year', 'month', 'dow'), pick('ts', 'tz', 'd1', 'd2')));
 	my $having = chance(0.3) ? ' HAVING ' . pick('count(*) > 2', 'max(k1) > 3', 'sum(k1) IS NOT NULL', "max(d2) > '2000-01-01'", 'min(ts) < max(ts0)', 'sum(np) > 10', 'sum(i4) < 5.5') : '';
 	return [ 'group', "SELECT $by, $list FROM a$where GROUP BY $by$having", 0 ];
 }
@@ -344,7 +366,7 @@ sub aggregate_query
 sub order_query
 {
 	@from = ('a');
-	my @order = map { pick('i4', 's2', 'k1', 't1', 't2', 'r8', 'f1', 'd1', 'k2', 'b1', 'ts', 'ts0', 'tz', 'tm', 'u1', 'r4', 'cn COLLATE "C"', 'vn COLLATE "C"', 'd2', 'n1', 'nt', 'np') . pick('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST') } 1 .. pick(1 .. 2);
+	my @order = map { pick('i4', 's2', 'k1', 't1', 't2', 'r8', 'f1', 'd1', 'k2', 'b1', 'ts', 'ts0', 'tz', 'tm', 'u1', 'r4', 'cn COLLATE "C"', 'vn COLLATE "C"', 'd2', 'n1', 'nt', 'np', 'extract(doy FROM d1)', "date_part('second', ts)", "date_trunc('year', tz)", 'extract(epoch FROM tm)') . pick('', ' DESC', ' NULLS FIRST', ' DESC NULLS LAST') } 1 .. pick(1 .. 2);
 	my $limit = chance(0.6) ? ' LIMIT ' . pick(0, 1, 5, 1000) . (chance(0.4) ? ' OFFSET ' . pick(0, 3, 500) : '') : '';
 	my $where = chance(0.5) ? ' WHERE ' . condition(1) : '';
 	return [ 'order', "SELECT id, t1 FROM a$where ORDER BY " . join(', ', @order) . ", id$limit", 1 ];
