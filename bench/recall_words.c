@@ -199,8 +199,8 @@ main(int argc, char **argv)
 				HnswStats stats;
 				HnswHit hit;
 				HnswStatus status =
-					cursor ? hnsw_search_again(cursor, queries + q * DIM, &err)
-						   : hnsw_search_begin(snapshot, queries + q * DIM, &options, &cursor, &err);
+					cursor ? hnsw_search_again(cursor, queries + q * DIM, K, &err)
+						   : hnsw_search_begin(snapshot, queries + q * DIM, K, &options, &cursor, &err);
 
 				if (status != HNSW_OK)
 					die("search", err.message);

@@ -276,6 +276,8 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	count(knn);
 	memset(&knn->stats, 0, sizeof(knn->stats));
 	knn->stats.least_ef = least_ef;
+	if (phase == PHASE_STREAM && knn->prefilter == NULL)
+		knn->stats.expected = knn->most;
 	knn->counted = false;
 
 	bind_query(knn, statement);

@@ -54,8 +54,8 @@ records_ahead(const HnswSnapshot *s)
 }
 
 HnswStatus
-hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSearchOptions *options,
-				  HnswCursor **out, HnswError *err)
+hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, uint32_t k,
+				  const HnswSearchOptions *options, HnswCursor **out, HnswError *err)
 {
 	const HnswHeader *header = &snapshot->header;
 	HnswMetric metric = (HnswMetric) header->metric;
@@ -86,7 +86,7 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSe
 		status =
 			hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu32 " nodes", snapshot->count);
 	else
-		status = hnsw_search_again(c, query, err);
+		status = hnsw_search_again(c, query, k, err);
 	if (status != HNSW_OK)
 	{
 		hnsw_search_end(c);
@@ -97,7 +97,7 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, const HnswSe
 }
 
 HnswStatus
-hnsw_search_again(HnswCursor *c, const float *query, HnswError *err)
+hnsw_search_again(HnswCursor *c, const float *query, uint32_t k, HnswError *err)
 {
 	const HnswHeader *header = &c->snapshot->header;
 	HnswMetric metric = (HnswMetric) header->metric;
@@ -113,8 +113,11 @@ hnsw_search_again(HnswCursor *c, const float *query, HnswError *err)
 	c->started = false;
 	c->scanned = false;
 	c->since_poll = 0;
+	c->k = k;
+	c->given = 0;
 	hnsw_visited_clear(&c->visited);
 	hnsw_pool_clear(&c->pool);
+	c->refined = 0;
 	c->rest.count = 0;
 	c->pending.count = 0;
 	c->ready.count = 0;
@@ -173,7 +176,9 @@ next(HnswCursor *c, HnswHit *hit)
 	HnswStatus status = HNSW_OK;
 	HnswHeapEntry e;
 
-	if (c->pending.count == 0 && c->ready.count == 0)
+	if (c->k > 0 && c->given == c->k)
+		status = hnsw_search_refine(c, true);
+	if (status == HNSW_OK && c->pending.count == 0 && c->ready.count == 0)
 		status = hnsw_search_more(c);
 	while (status == HNSW_OK && may_be_nearer(c))
 		status = settle(c);
@@ -185,6 +190,7 @@ next(HnswCursor *c, HnswHit *hit)
 		return HNSW_CORRUPT;
 	hit->label = *label;
 	hit->distance = e.key;
+	c->given++;
 
 	/* a fault under the map may have been met anywhere above */
 	return hnsw_snapshot_is_corrupt(c->snapshot) ? HNSW_CORRUPT : HNSW_OK;
@@ -213,6 +219,7 @@ hnsw_search_end(HnswCursor *c)
 	hnsw_visited_free(&c->visited);
 	free(c->pool.entries);
 	free(c->rest.entries);
+	free(c->nearest.entries);
 	free(c->pending.entries);
 	free(c->ready.entries);
 	batch_free(&c->batch[0]);

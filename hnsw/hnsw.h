@@ -274,22 +274,22 @@ typedef struct HnswCursor HnswCursor;
 
 /*
  * Search for the nodes nearest to query (dim float32, finite, for cosine not
- * zero, else HNSW_INVALID; copied).  The snapshot must outlive the cursor.
+ * zero, else HNSW_INVALID; copied).  k: how many of them will be read, 0 when
+ * that is not known; knowing it saves reading the codes of candidates that
+ * surely come later.  The snapshot must outlive the cursor.
  */
-HnswStatus hnsw_search_begin(const HnswSnapshot *snapshot, const float *query,
+HnswStatus hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, uint32_t k,
 							 const HnswSearchOptions *options, HnswCursor **out, HnswError *err);
 
-/*
- * Start over with another query, keeping the memory; options as before.
- */
-HnswStatus hnsw_search_again(HnswCursor *cursor, const float *query, HnswError *err);
+/* Start over with another query, keeping the memory; options as before. */
+HnswStatus hnsw_search_again(HnswCursor *cursor, const float *query, uint32_t k, HnswError *err);
 
 /*
- * The next result.  The first ef come in non-decreasing distance as one
- * search; going on past them widens the same search and computes nothing
- * again.  Read to HNSW_DONE, every admitted node has come exactly once: what
- * links do not reach comes from an exact scan, and so does everything once a
- * large share of the graph has been visited.  Completeness goes before order
+ * The next result.  The first k, or ef where k is 0, come in non-decreasing
+ * distance as one search; going on past them widens the same search and computes
+ * nothing again.  Read to HNSW_DONE, every admitted node has come exactly once:
+ * what links do not reach comes from an exact scan, and so does everything once
+ * a large share of the graph has been visited.  Completeness goes before order
  * where a late node is nearer than one already given.
  */
 HnswStatus hnsw_search_next(HnswCursor *cursor, HnswHit *hit);

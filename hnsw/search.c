@@ -16,7 +16,15 @@
 #define KEYS_AT_ONCE 4
 
 /* Codes of what the walk found that are asked for before they are needed. */
-#define ADMIT_AHEAD 4
+#define REFINE_AHEAD 4
+
+/*
+ * A candidate need not be looked at when it would be among the k nearest only if
+ * its sketch were wrong by so many standard deviations, as measured in the same
+ * search on so many others.
+ */
+#define SURE_DEVIATIONS 4
+#define DIFFERENCES_MIN 16
 
 /* Past this share of the nodes, reading the rest in order is cheaper. */
 #define SCAN_SHARE 20
@@ -266,6 +274,7 @@ begin_round(HnswCursor *c)
 	HnswPoolEntry dropped;
 
 	hnsw_pool_clear(&c->pool);
+	c->refined = 0;
 	if (!c->started)
 	{
 		c->started = true;
@@ -281,26 +290,54 @@ begin_round(HnswCursor *c)
 	return HNSW_OK;
 }
 
-/* Ask the filter; what it admits is pending, under the least key it may truly have. */
+/* Whether the filter admits the node; HNSW_DONE when it does not. */
 static HnswStatus
 admit(HnswCursor *c, uint32_t node)
 {
-	const HnswSnapshot *s = c->snapshot;
-	float key;
-	float slack;
+	const int64_t *label;
 
-	if (c->options.admit != NULL)
+	if (c->options.admit == NULL)
+		return HNSW_OK;
+	label = hnsw_label(c->snapshot, node);
+	if (!hnsw_touch(c->snapshot, label, sizeof *label))
+		return HNSW_CORRUPT;
+	if (c->options.admit(c->options.admit_arg, *label))
+		return HNSW_OK;
+	c->stats.rejected++;
+	return HNSW_DONE;
+}
+
+/* Of the pool only what the filter admits stays. */
+static HnswStatus
+admit_pool(HnswCursor *c)
+{
+	HnswPool *pool = &c->pool;
+	uint32_t count = 0;
+
+	if (c->options.admit == NULL)
+		return HNSW_OK;
+	for (uint32_t i = 0; i < pool->count; i++)
 	{
-		const int64_t *label = hnsw_label(s, node);
+		HnswStatus status;
 
-		if (!hnsw_touch(s, label, sizeof *label))
-			return HNSW_CORRUPT;
-		if (!c->options.admit(c->options.admit_arg, *label))
-		{
-			c->stats.rejected++;
-			return HNSW_OK;
-		}
+		if (i + REFINE_AHEAD < pool->count)
+			hnsw_prefetch(hnsw_label(c->snapshot, pool->entries[i + REFINE_AHEAD].node), sizeof(int64_t),
+						  HNSW_LINE);
+		status = admit(c, pool->entries[i].node);
+
+		if (status == HNSW_OK)
+			pool->entries[count++] = pool->entries[i];
+		else if (status != HNSW_DONE)
+			return status;
 	}
+	pool->count = count;
+	return HNSW_OK;
+}
+
+/* The node is pending under the least key it may truly have; *code: the key by its code. */
+static HnswStatus
+pend(HnswCursor *c, uint32_t node, float *code, float *slack)
+{
 	if (!hnsw_heap_reserve(&c->pending, 1))
 		return HNSW_NOMEM;
 	if (c->probe.code == HNSW_CODE_F32)
@@ -309,13 +346,88 @@ admit(HnswCursor *c, uint32_t node)
 		hnsw_heap_push(&c->pending, -INFINITY, node);
 		return HNSW_OK;
 	}
-	if (!code_key(c, node, &key))
+	if (!code_key(c, node, code))
 		return HNSW_CORRUPT;
-	slack = hnsw_probe_slack(&c->probe, hnsw_code(s, node), key);
-	hnsw_heap_push(&c->pending, (double) key - slack, node);
+	*slack = hnsw_probe_slack(&c->probe, hnsw_code(c->snapshot, node), *code);
+	hnsw_heap_push(&c->pending, (double) *code - *slack, node);
 	return HNSW_OK;
 }
 
+/* Keep the k least of the keys that are told. */
+static HnswStatus
+note_nearest(HnswCursor *c, double key)
+{
+	if (c->nearest.count == c->k)
+	{
+		if (key >= -c->nearest.entries[0].key)
+			return HNSW_OK;
+		hnsw_heap_pop(&c->nearest);
+	}
+	if (!hnsw_heap_reserve(&c->nearest, 1))
+		return HNSW_NOMEM;
+	hnsw_heap_push(&c->nearest, -key, 0);
+	return HNSW_OK;
+}
+
+/* How far keys by codes are from those by sketches, so far. */
+typedef struct Differences
+{
+	uint32_t n;
+	double sum;
+	double squares;
+} Differences;
+
+/* Whether a node of this key by its sketch, and all that are farther, are not among the k nearest. */
+static bool
+surely_farther(const HnswCursor *c, const Differences *d, float key)
+{
+	double mean;
+	double deviation;
+
+	if (d->n < DIFFERENCES_MIN || c->nearest.count < c->k)
+		return false;
+	mean = d->sum / d->n;
+	deviation = sqrt(fmax(0, d->squares / d->n - mean * mean));
+	return key + mean - SURE_DEVIATIONS * deviation > -c->nearest.entries[0].key;
+}
+
+HnswStatus
+hnsw_search_refine(HnswCursor *c, bool all)
+{
+	const HnswPool *pool = &c->pool;
+	Differences d = {0};
+	HnswStatus status = HNSW_OK;
+
+	all = all || c->k >= pool->count || c->probe.code == HNSW_CODE_F32;
+	c->nearest.count = 0;
+	for (uint32_t i = c->refined; i < pool->count && i < c->refined + REFINE_AHEAD; i++)
+		prefetch_code(c, pool->entries[i].node);
+	for (; c->refined < pool->count && status == HNSW_OK; c->refined++)
+	{
+		const HnswPoolEntry *entry = &pool->entries[c->refined];
+		float code = 0;
+		float slack = 0;
+
+		if (!all && surely_farther(c, &d, entry->key))
+			break;
+		if (c->refined + REFINE_AHEAD < pool->count)
+			prefetch_code(c, entry[REFINE_AHEAD].node);
+		status = pend(c, entry->node, &code, &slack);
+		c->stats.distances_computed += c->probe.code != HNSW_CODE_F32;
+		if (!all && status == HNSW_OK)
+		{
+			double difference = (double) code - entry->key;
+
+			d.n++;
+			d.sum += difference;
+			d.squares += difference * difference;
+			status = note_nearest(c, (double) code + slack);
+		}
+	}
+	return status;
+}
+
+/* Add the finds of one more round to the pool, which has been refined. */
 static HnswStatus
 run_round(HnswCursor *c)
 {
@@ -323,15 +435,19 @@ run_round(HnswCursor *c)
 
 	if (status == HNSW_OK)
 		status = walk(c);
-	for (uint32_t i = 0; i < c->pool.count && i < ADMIT_AHEAD; i++)
-		prefetch_code(c, c->pool.entries[i].node);
-	for (uint32_t i = 0; i < c->pool.count && status == HNSW_OK; i++)
-	{
-		if (i + ADMIT_AHEAD < c->pool.count)
-			prefetch_code(c, c->pool.entries[i + ADMIT_AHEAD].node);
-		status = admit(c, c->pool.entries[i].node);
-	}
-	return status;
+	return status == HNSW_OK ? admit_pool(c) : status;
+}
+
+static HnswStatus
+admit_and_pend(HnswCursor *c, uint32_t node)
+{
+	HnswStatus status = admit(c, node);
+	float code;
+	float slack;
+
+	if (status == HNSW_DONE)
+		return HNSW_OK;
+	return status == HNSW_OK ? pend(c, node, &code, &slack) : status;
 }
 
 /* Everything that no round has settled: the rest, and what was never found. */
@@ -344,13 +460,13 @@ scan(HnswCursor *c)
 	c->scanned = true;
 	c->stats.exhausted = true;
 	for (size_t i = 0; i < c->rest.count && status == HNSW_OK; i++)
-		status = admit(c, c->rest.entries[i].node);
+		status = admit_and_pend(c, c->rest.entries[i].node);
 	c->rest.count = 0;
 	for (uint32_t node = 0; node < s->count && status == HNSW_OK; node++)
 	{
 		if (!hnsw_visited_insert(&c->visited, node))
 			continue;
-		status = admit(c, node);
+		status = admit_and_pend(c, node);
 		if (status == HNSW_OK)
 			status = poll_interrupt(c, 1);
 	}
@@ -365,18 +481,17 @@ hnsw_search_more(HnswCursor *c)
 
 	if (s->count == 0 || c->scanned)
 		return HNSW_DONE;
-	while (status == HNSW_OK && c->pending.count < c->options.ef)
+	while (status == HNSW_OK && !c->scanned && c->pending.count + c->pool.count - c->refined < c->options.ef)
 	{
 		bool exhausted = c->started && c->rest.count == 0;
 		bool costly = c->started && c->stats.distances_computed > s->count / SCAN_SHARE;
 
-		if (exhausted || costly || s->count <= c->options.ef)
-		{
-			status = scan(c);
-			break;
-		}
-		status = run_round(c);
+		status = hnsw_search_refine(c, true);
+		if (status == HNSW_OK)
+			status = exhausted || costly || s->count <= c->options.ef ? scan(c) : run_round(c);
 	}
+	if (status == HNSW_OK)
+		status = hnsw_search_refine(c, c->given >= c->k);
 	if (status == HNSW_OK && c->pending.count == 0)
 		status = HNSW_DONE;
 	return status;

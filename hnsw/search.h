@@ -7,12 +7,14 @@
  *	unknown -> pool    found, its key by its sketch computed; the best ef and a
  *	                   few more are kept sorted, the best ef are expanded
  *	        -> rest    found, but not among the best of its round
- *	pool    -> pending the round is over, the node is admitted; only its key by
- *	                   its code is known, which brackets the true distance
+ *	        -> gone    the round is over, the filter does not admit it
+ *	pool    -> pending its key by its code is known, which brackets the true
+ *	                   distance; not before it may be among the k nearest
  *	pending -> ready   exact distance computed
  *	ready   -> caller
  *
- * A round is the paper's search with ef; the next round starts from rest.
+ * A round is the paper's search with ef; the next round starts from rest, when
+ * the pool has been emptied.
  */
 #ifndef HNSW_SEARCH_H
 #define HNSW_SEARCH_H
@@ -40,6 +42,8 @@ struct HnswCursor
 	HnswStatus status; /* HNSW_OK, or what every further call returns */
 	bool started;
 	bool scanned;
+	uint32_t k;          /* results that will be read, 0: not known */
+	uint32_t given;      /* results so far */
 	uint32_t since_poll; /* distances since the interrupt callback was asked */
 
 	float *query; /* owned */
@@ -48,7 +52,9 @@ struct HnswCursor
 
 	HnswVisited visited; /* nodes that are not unknown */
 	HnswPool pool;
+	uint32_t refined; /* entries of the pool that have left it, the first ones */
 	HnswHeap rest;    /* by key; a heap only after hnsw_heap_build */
+	HnswHeap nearest; /* minus the greatest true keys there can be of at most k pending: the farthest first */
 	HnswHeap pending; /* by the least true key there can be */
 	HnswHeap ready;   /* by exact distance */
 	HnswBatch batch[2];
@@ -56,9 +62,12 @@ struct HnswCursor
 };
 
 /*
- * Run one round and the rounds that the filter makes necessary, so that at
- * least one more result is pending; or HNSW_DONE.
+ * Run the rounds that it takes, so that at least one more result is pending, and
+ * all of the pool that may come next; or HNSW_DONE.
  */
 HnswStatus hnsw_search_more(HnswCursor *c);
+
+/* What is still in the pool becomes pending: all of it, or what may be among the k nearest. */
+HnswStatus hnsw_search_refine(HnswCursor *c, bool all);
 
 #endif /* HNSW_SEARCH_H */

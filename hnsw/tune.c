@@ -73,8 +73,8 @@ begin_without(Tuning *t, uint32_t node, HnswCursor **cursor)
 
 	if (!hnsw_touch(s, vector, s->header.dim * sizeof *vector))
 		return fail(t, HNSW_CORRUPT);
-	status = *cursor == NULL ? hnsw_search_begin(s, vector, &t->options, cursor, t->err)
-							 : hnsw_search_again(*cursor, vector, t->err);
+	status = *cursor == NULL ? hnsw_search_begin(s, vector, HNSW_TUNED_K, &t->options, cursor, t->err)
+							 : hnsw_search_again(*cursor, vector, HNSW_TUNED_K, t->err);
 	/* a vector that cannot be searched for was never written */
 	if (status == HNSW_INVALID)
 		return fail(t, HNSW_CORRUPT);

@@ -69,6 +69,16 @@ SELECT recall('<=>', 10) >= 0.95 AS cosine, recall('<->', 10) >= 0.95 AS l2, rec
 SELECT p->'ef_search' AS ef, (p->>'Actual Rows')::numeric::int AS rows
 FROM knn_plan('SELECT id FROM docs ORDER BY embedding <=> ' || quote_literal(:q) || ' LIMIT 300', true) AS p;
 
+-- who surely reads ten rows has fewer candidates compared than who may read on
+\! sqlite3 -cmd ".load ./hnsw" /tmp/vss_fdw_regress/knn.db "CREATE TABLE wide(id INTEGER PRIMARY KEY, embedding TEXT); WITH RECURSIVE c(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM c WHERE i < 2000) INSERT INTO wide SELECT i, (SELECT json_group_array((i * (7919 + 131 * value) * (value + 3) % 10007) / 5003.0 - 1) FROM generate_series(0, 39)) FROM c; CREATE VIRTUAL TABLE vss_wide USING hnsw(dim=40, content=wide, content_rowid=id, content_vector=embedding); SELECT hnsw_save('vss_wide')"
+IMPORT FOREIGN SCHEMA main LIMIT TO (wide) FROM SERVER knn INTO public;
+SELECT (ten->>'Distances Computed')::int + 40 < (open_end->>'Distances Computed')::int AS fewer, ten->'Actual Rows' = open_end->'Actual Rows' AS same_rows
+FROM knn_plan('SELECT id FROM wide ORDER BY embedding <=> (SELECT embedding FROM wide WHERE id = 7) LIMIT 10', true) AS ten,
+	knn_plan('SELECT id FROM wide ORDER BY embedding <=> (SELECT embedding FROM wide WHERE id = 7) LIMIT (SELECT 10)', true) AS open_end;
+SELECT count(*) AS same FROM
+	(SELECT id FROM wide ORDER BY embedding <=> (SELECT embedding FROM wide WHERE id = 7) LIMIT 10) AS ten JOIN
+	(SELECT id FROM wide ORDER BY embedding <=> (SELECT embedding FROM wide WHERE id = 7) LIMIT (SELECT 10)) AS open_end USING (id);
+
 -- every distance is the local one, to the last bit, and in order
 SELECT count(*), bool_and(d = l.embedding <=> :q) AS exact, bool_and(d >= coalesce(before, d)) AS ordered
 FROM (SELECT id, embedding <=> :q AS d, lag(embedding <=> :q) OVER () AS before

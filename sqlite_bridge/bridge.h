@@ -91,6 +91,7 @@ typedef struct BridgeStats
 	/* asked */
 	int64_t pull_limit; /* kept: end the scan after so many rows; 0: no limit */
 	int64_t least_ef;   /* kept: candidates to keep at least, whatever ef says; 0: no such wish */
+	int64_t expected;   /* kept: rows that the caller is going to read, without k; 0: not known */
 	/* told */
 	const char *strategy; /* "graph", "prefilter", "exact"; static text */
 	int64_t k;            /* -1: stream */

@@ -73,6 +73,15 @@ bridge_searcher_free(BridgeSearcher *searcher)
 	sqlite3_free(searcher);
 }
 
+/* How many rows a graph may have to give; 0: as many as are asked for. */
+static uint32_t
+rows_wanted(const BridgeQuery *query)
+{
+	int64_t wanted = query->need >= 0 ? query->need : query->stats->expected;
+
+	return wanted <= HNSW_MAX_EF ? (uint32_t) wanted : 0;
+}
+
 static int
 make_searcher(BridgeQuery *query, int segment, bool masked, BridgeSearcher **out, BridgeError *err)
 {
@@ -95,7 +104,8 @@ make_searcher(BridgeQuery *query, int segment, bool masked, BridgeSearcher **out
 	searcher->segment = segment;
 	searcher->graph = query->snapshot->graphs[segment];
 	bridge_graph_hold(searcher->graph);
-	status = hnsw_search_begin(searcher->graph->map, query->vector, &options, &searcher->cursor, &error);
+	status = hnsw_search_begin(searcher->graph->map, query->vector, rows_wanted(query), &options,
+							   &searcher->cursor, &error);
 	if (status != HNSW_OK)
 	{
 		searcher->cursor = NULL;
@@ -130,7 +140,7 @@ begin_one(BridgeQuery *query, int segment, BridgeError *err)
 		searcher->ef == query->ef && searcher->masked == masked)
 	{
 		searcher->query = query;
-		status = hnsw_search_again(searcher->cursor, query->vector, &error);
+		status = hnsw_search_again(searcher->cursor, query->vector, rows_wanted(query), &error);
 		if (status != HNSW_OK)
 		{
 			bridge_searcher_free(searcher);

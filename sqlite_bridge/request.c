@@ -223,22 +223,19 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_va
 	sqlite3_value *stats = bridge_plan_value(plan, PLAN_STATS, argv);
 	sqlite3_value *below = bridge_plan_value(plan, PLAN_BELOW, argv);
 	sqlite3_value *upto = bridge_plan_value(plan, PLAN_UPTO, argv);
-	int64_t pull_limit;
-	int64_t least_ef;
+	BridgeStats asked = {0};
 	int rc;
 
 	query->stats = stats == NULL ? NULL : sqlite3_value_pointer(stats, BRIDGE_STATS_POINTER);
 	if (query->stats == NULL)
-	{
 		query->stats = &query->own_stats;
-		query->own_stats.pull_limit = 0;
-		query->own_stats.least_ef = 0;
+	else
+	{
+		asked.pull_limit = query->stats->pull_limit;
+		asked.least_ef = query->stats->least_ef;
+		asked.expected = query->stats->expected;
 	}
-	pull_limit = query->stats->pull_limit;
-	least_ef = query->stats->least_ef;
-	memset(query->stats, 0, sizeof(*query->stats));
-	query->stats->pull_limit = pull_limit;
-	query->stats->least_ef = least_ef;
+	*query->stats = asked;
 	query->stats->strategy = strategy_names[BRIDGE_EXACT];
 
 	rc = take_vector(query, store, bridge_plan_value(plan, PLAN_QUERY, argv), usable, err);

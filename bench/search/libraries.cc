@@ -152,9 +152,9 @@ class Vss : public Library
 		HnswHit hit;
 
 		if (cursor == nullptr)
-			check(hnsw_search_begin(snapshot, query, &options, &cursor, &error));
+			check(hnsw_search_begin(snapshot, query, k, &options, &cursor, &error));
 		else
-			check(hnsw_search_again(cursor, query, &error));
+			check(hnsw_search_again(cursor, query, k, &error));
 		while (found < k && hnsw_search_next(cursor, &hit) == HNSW_OK)
 			labels[found++] = hit.label;
 		return found;

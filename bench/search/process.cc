@@ -84,7 +84,7 @@ first_query(char **args)
 	if (hnsw_snapshot_open(args[0], &snapshot, &error) != HNSW_OK)
 		die("%s", error.message);
 	t1 = wall_seconds();
-	if (hnsw_search_begin(snapshot, queries.data(), &options, &cursor, &error) != HNSW_OK)
+	if (hnsw_search_begin(snapshot, queries.data(), K, &options, &cursor, &error) != HNSW_OK)
 		die("%s", error.message);
 	for (size_t i = 0; i < K; i++)
 		hnsw_search_next(cursor, &hit);
@@ -95,7 +95,7 @@ first_query(char **args)
 		warm = wall_seconds();
 		for (size_t i = 0; i < n; i++)
 		{
-			if (hnsw_search_again(cursor, queries.data() + i * dim, &error) != HNSW_OK)
+			if (hnsw_search_again(cursor, queries.data() + i * dim, K, &error) != HNSW_OK)
 				die("%s", error.message);
 			for (size_t j = 0; j < K; j++)
 				hnsw_search_next(cursor, &hit);

@@ -81,7 +81,7 @@ struct GraphFile : System
 		options.ef = ef;
 		if (hnsw_snapshot_open(path.c_str(), &graph, &error) != HNSW_OK)
 			die("%s: %s", path.c_str(), error.message);
-		if (hnsw_search_begin(graph, query, &options, &cursor, &error) != HNSW_OK)
+		if (hnsw_search_begin(graph, query, K, &options, &cursor, &error) != HNSW_OK)
 			die("%s", error.message);
 	}
 	~GraphFile()
@@ -94,7 +94,7 @@ struct GraphFile : System
 	{
 		HnswHit hit;
 
-		if (hnsw_search_again(cursor, query, nullptr) != HNSW_OK)
+		if (hnsw_search_again(cursor, query, K, nullptr) != HNSW_OK)
 			die("search failed");
 		for (int i = 0; i < K && hnsw_search_next(cursor, &hit) == HNSW_OK; i++)
 			rows.push_back(hit.label);

@@ -165,7 +165,7 @@ use(HnswSnapshot *snapshot, bool build)
 	must(vector != NULL, "no memory");
 	vector[0] = 1;
 	/* To the end: every node comes once at most. */
-	if (hnsw_search_begin(snapshot, vector, &options, &cursor, &err) == HNSW_OK)
+	if (hnsw_search_begin(snapshot, vector, 0, &options, &cursor, &err) == HNSW_OK)
 	{
 		uint64_t found = 0;
 		HnswHit hit;

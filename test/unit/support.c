@@ -182,7 +182,7 @@ set_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int
 	HnswStatus status = HNSW_OK;
 	int n = 0;
 
-	if (hnsw_search_begin(snapshot, query, &options, &cursor, &err) != HNSW_OK)
+	if (hnsw_search_begin(snapshot, query, 0, &options, &cursor, &err) != HNSW_OK)
 		fail_msg("set_search: %s", err.message);
 	while (n < k && (status = hnsw_search_next(cursor, &hits[n])) == HNSW_OK)
 	{

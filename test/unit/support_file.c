@@ -178,7 +178,7 @@ sample_search(const HnswSnapshot *snapshot, const float *query, uint32_t ef, siz
 	HnswError err = {0};
 	size_t found = 0;
 
-	*status = hnsw_search_begin(snapshot, query, &options, &cursor, &err);
+	*status = hnsw_search_begin(snapshot, query, 0, &options, &cursor, &err);
 	while (*status == HNSW_OK && found < k)
 	{
 		*status = hnsw_search_next(cursor, &hits[found]);

@@ -27,14 +27,14 @@ typedef struct State
 } State;
 
 static void
-insert_set(sqlite3 *db, const Set *set, int64_t first)
+insert_set(sqlite3 *db, const char *table, const Set *set, int64_t first)
 {
+	char *sql = sqlite3_mprintf("INSERT OR REPLACE INTO %s(rowid, embedding) VALUES(?1, ?2)", table);
 	sqlite3_stmt *stmt;
 
 	run_sql(db, "BEGIN");
-	assert_int_equal(sqlite3_prepare_v2(db, "INSERT OR REPLACE INTO vss(rowid, embedding) VALUES(?1, ?2)", -1,
-										&stmt, NULL),
-					 SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, sql, -1, &stmt, NULL), SQLITE_OK);
+	sqlite3_free(sql);
 	for (size_t i = 0; i < set->count; i++)
 	{
 		sqlite3_bind_int64(stmt, 1, first + (int64_t) i);
@@ -61,7 +61,7 @@ setup(void **state)
 			"PRAGMA journal_mode = WAL;"
 			"CREATE VIRTUAL TABLE vss USING hnsw(dim = 16, metric = l2, m = 12, ef = 64, ef_search = 40);"
 			"CREATE TEMP TABLE listed(id INTEGER PRIMARY KEY)");
-	insert_set(s->db, rows, 1);
+	insert_set(s->db, "vss", rows, 1);
 	run_sql(s->db, "SELECT hnsw_save()");
 	set_free(rows);
 	*state = s;
@@ -230,6 +230,32 @@ pull_limit_ends_scan(void **state)
 	stats.pull_limit = 20;
 	assert_int_equal(ask(s->db, NEAREST, query, 20, &stats, found, 100), 20);
 	assert_false(stats.pull_limit_hit);
+}
+
+/* Where it is known how many rows will be read, the graph does no more than those take. */
+static void
+knowing_k_saves_work(void **state)
+{
+	static const char sql[] =
+		"SELECT rowid, distance FROM wide((SELECT embedding FROM wide WHERE rowid = 7), ?2, 100, NULL, ?3)";
+	State *s = *state;
+	Set *rows = set_clustered(2000, 48, SHAPE, 1);
+	BridgeStats stream = {0}, expected = {.expected = 10}, nearest = {0};
+	Near found[3][10];
+
+	run_sql(s->db, "CREATE VIRTUAL TABLE wide USING hnsw(dim = 48, metric = l2)");
+	insert_set(s->db, "wide", rows, 1);
+	run_sql(s->db, "SELECT hnsw_save('wide')");
+	assert_int_equal(ask(s->db, sql, set_vector(s->queries, 0), -1, &stream, found[0], 10), 10);
+	assert_int_equal(ask(s->db, sql, set_vector(s->queries, 0), -1, &expected, found[1], 10), 10);
+	assert_int_equal(ask(s->db, sql, set_vector(s->queries, 0), 10, &nearest, found[2], 10), 10);
+	assert_memory_equal(found[1], found[0], sizeof(found[0]));
+	assert_memory_equal(found[2], found[0], sizeof(found[0]));
+	assert_int_equal(expected.expected, 10);
+	assert_true(expected.distances_computed + 40 < stream.distances_computed);
+	assert_int_equal(nearest.distances_computed, expected.distances_computed);
+	run_sql(s->db, "DROP TABLE wide");
+	set_free(rows);
 }
 
 /* All rows within a distance are all of them, whatever the graph would find. */
@@ -678,6 +704,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(exact_answers),
 		cmocka_unit_test(stream_gives_all),
 		cmocka_unit_test(pull_limit_ends_scan),
+		cmocka_unit_test(knowing_k_saves_work),
 		cmocka_unit_test(range_is_exact),
 		cmocka_unit_test(short_list_is_exact),
 		cmocka_unit_test(long_list_uses_graph),

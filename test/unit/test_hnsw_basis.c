@@ -322,7 +322,7 @@ damage_is_noticed(void **state)
 		HnswCursor *cursor;
 		HnswError err;
 
-		assert_int_equal(hnsw_search_begin(snapshot, set->vectors, &options, &cursor, &err), HNSW_CORRUPT);
+		assert_int_equal(hnsw_search_begin(snapshot, set->vectors, 0, &options, &cursor, &err), HNSW_CORRUPT);
 		assert_null(cursor);
 		assert_true(hnsw_snapshot_is_corrupt(snapshot));
 		assert_int_equal(hnsw_builder_load(snapshot, NULL, &builder, &err), HNSW_CORRUPT);

@@ -155,7 +155,7 @@ test_truncated_within_a_search(void **state)
 
 		file_write("cut.hnsw", sound, sound_size);
 		snapshot = sample_open("cut.hnsw");
-		assert_int_equal(hnsw_search_begin(snapshot, queries, &options, &cursor, &err), HNSW_OK);
+		assert_int_equal(hnsw_search_begin(snapshot, queries, 0, &options, &cursor, &err), HNSW_OK);
 		for (size_t j = 0; j < given; j++)
 		{
 			assert_int_equal(hnsw_search_next(cursor, &hit), HNSW_OK);

@@ -284,7 +284,7 @@ use_in_every_way(const char *path)
 		HnswCursor *cursor = NULL;
 		uint64_t found = 0;
 
-		if (hnsw_search_begin(snapshot, query, &options, &cursor, &err) == HNSW_OK)
+		if (hnsw_search_begin(snapshot, query, 0, &options, &cursor, &err) == HNSW_OK)
 			while (hnsw_search_next(cursor, &hit) == HNSW_OK)
 				found++;
 		hnsw_search_end(cursor);

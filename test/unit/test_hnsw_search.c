@@ -59,14 +59,20 @@ row_of(int64_t label)
 }
 
 static HnswCursor *
-begin(const HnswSnapshot *snapshot, const float *query, const HnswSearchOptions *options)
+begin_k(const HnswSnapshot *snapshot, const float *query, uint32_t k, const HnswSearchOptions *options)
 {
 	HnswCursor *cursor;
 	HnswError err = {0};
 
-	if (hnsw_search_begin(snapshot, query, options, &cursor, &err) != HNSW_OK)
+	if (hnsw_search_begin(snapshot, query, k, options, &cursor, &err) != HNSW_OK)
 		fail_msg("%s", err.message);
 	return cursor;
+}
+
+static HnswCursor *
+begin(const HnswSnapshot *snapshot, const float *query, const HnswSearchOptions *options)
+{
+	return begin_k(snapshot, query, 0, options);
 }
 
 /* Read a cursor to its end; every row in wanted comes once, no other, with the true distance. */
@@ -112,8 +118,8 @@ to_the_end_every_node_once(void **state)
 		hnsw_search_stats(cursor, &stats);
 		assert_true(stats.exhausted);
 
-		/* each node's key and distance at most once, but for the way down */
-		assert_true(stats.distances_computed <= 2 * N + 400);
+		/* each node's two keys and distance at most once, but for the way down */
+		assert_true(stats.distances_computed <= 3 * N + 400);
 		hnsw_search_end(cursor);
 	}
 }
@@ -214,7 +220,7 @@ cursor_is_used_again(void **state)
 
 			assert_int_equal(set_search(f->snapshot, NULL, set_vector(f->queries, q), 30, 60, want, &fresh),
 							 30);
-			assert_ok(hnsw_search_again(cursor, set_vector(f->queries, q), &err));
+			assert_ok(hnsw_search_again(cursor, set_vector(f->queries, q), 0, &err));
 			for (int i = 0; i < 30; i++)
 			{
 				assert_ok(hnsw_search_next(cursor, &hit));
@@ -228,6 +234,61 @@ cursor_is_used_again(void **state)
 					;
 		}
 	hnsw_search_end(cursor);
+}
+
+/* Read 150 results, the first k in order; the work that those took. */
+static uint64_t
+read_first(HnswCursor *cursor, uint32_t k, HnswHit *hits)
+{
+	HnswStats stats;
+
+	for (uint32_t i = 0; i < 150; i++)
+	{
+		assert_ok(hnsw_search_next(cursor, &hits[i]));
+		assert_true(i == 0 || i >= k || hits[i].distance >= hits[i - 1].distance);
+		if (i + 1 == k)
+			hnsw_search_stats(cursor, &stats);
+	}
+	return stats.distances_computed;
+}
+
+/* Who tells k gets the same results, the first k cheaper, and may read on. */
+static void
+knowing_k_only_saves_work(void **state)
+{
+	Fixture *f = *state;
+	const uint32_t ks[] = {1, 10, 40, 150};
+	HnswSearchOptions options = {.ef = 150};
+	HnswError err;
+	uint32_t compared = 0;
+	uint32_t different = 0;
+
+	for (size_t i = 0; i < sizeof ks / sizeof *ks; i++)
+	{
+		HnswCursor *cursor = begin(f->snapshot, set_vector(f->queries, 0), &options);
+		uint64_t knowing = 0;
+		uint64_t not_knowing = 0;
+		HnswHit want[150];
+		HnswHit hits[150];
+
+		for (size_t q = 0; q < f->queries->count; q++)
+		{
+			assert_ok(hnsw_search_again(cursor, set_vector(f->queries, q), 0, &err));
+			not_knowing += read_first(cursor, ks[i], want);
+			assert_ok(hnsw_search_again(cursor, set_vector(f->queries, q), ks[i], &err));
+			knowing += read_first(cursor, ks[i], hits);
+			for (uint32_t j = 0; j < 150; j++, compared++)
+				different += hits[j].label != want[j].label;
+		}
+		if (ks[i] == 150)
+			assert_true(knowing <= not_knowing);
+		else
+			assert_true(knowing + (150 - 2 * ks[i]) * f->queries->count / 2 < not_knowing);
+		assert_ok(hnsw_search_again(cursor, set_vector(f->queries, 0), ks[i], &err));
+		read_all(f, cursor, set_vector(f->queries, 0), NULL, N);
+		hnsw_search_end(cursor);
+	}
+	assert_true(different <= compared / 1000);
 }
 
 /* ---------- filters ---------- */
@@ -275,13 +336,14 @@ filter_never_under_returns(void **state)
 		for (size_t q = 0; q < f->queries->count; q++)
 		{
 			const float *query = set_vector(f->queries, q);
+			uint32_t k = q % 2 * 10;
 			HnswCursor *cursor;
 			double truth[10];
 			double last = -INFINITY;
 			HnswHit hit;
 
 			memset(asked, 0, N);
-			cursor = begin(f->snapshot, query, &options);
+			cursor = begin_k(f->snapshot, query, k, &options);
 			exact_nearest(f->set, dead, HNSW_COSINE, query, 10, truth);
 			for (size_t i = 0; i < 10 && i < count; i++)
 			{
@@ -295,7 +357,7 @@ filter_never_under_returns(void **state)
 			hnsw_search_end(cursor);
 
 			memset(asked, 0, N);
-			cursor = begin(f->snapshot, query, &options);
+			cursor = begin_k(f->snapshot, query, k, &options);
 			read_all(f, cursor, query, wanted, count);
 			hnsw_search_end(cursor);
 		}
@@ -373,7 +435,7 @@ interrupt_stops_everything(void **state)
 
 		/* and the cursor is good for another search */
 		countdown.stop_at = 1000000;
-		assert_ok(hnsw_search_again(cursor, set_vector(f->queries, 1), NULL));
+		assert_ok(hnsw_search_again(cursor, set_vector(f->queries, 1), 0, NULL));
 		assert_ok(hnsw_search_next(cursor, &hit));
 		hnsw_search_end(cursor);
 	}
@@ -430,20 +492,20 @@ bad_queries(void **state)
 	HnswCursor *cursor;
 	HnswError err;
 
-	assert_int_equal(hnsw_search_begin(f->snapshot, query, &options, &cursor, &err), HNSW_INVALID);
+	assert_int_equal(hnsw_search_begin(f->snapshot, query, 0, &options, &cursor, &err), HNSW_INVALID);
 	assert_null(cursor);
 	query[3] = NAN;
-	assert_int_equal(hnsw_search_begin(f->snapshot, query, &options, &cursor, &err), HNSW_INVALID);
+	assert_int_equal(hnsw_search_begin(f->snapshot, query, 0, &options, &cursor, &err), HNSW_INVALID);
 	query[3] = -INFINITY;
-	assert_int_equal(hnsw_search_begin(f->snapshot, query, &options, &cursor, &err), HNSW_INVALID);
+	assert_int_equal(hnsw_search_begin(f->snapshot, query, 0, &options, &cursor, &err), HNSW_INVALID);
 	query[3] = 1;
 	options.ef = 0;
-	assert_int_equal(hnsw_search_begin(f->snapshot, query, &options, &cursor, &err), HNSW_INVALID);
+	assert_int_equal(hnsw_search_begin(f->snapshot, query, 0, &options, &cursor, &err), HNSW_INVALID);
 	options.ef = HNSW_MAX_EF + 1;
-	assert_int_equal(hnsw_search_begin(f->snapshot, query, &options, &cursor, &err), HNSW_INVALID);
+	assert_int_equal(hnsw_search_begin(f->snapshot, query, 0, &options, &cursor, &err), HNSW_INVALID);
 	options.ef = HNSW_MAX_EF;
 	cursor = begin(f->snapshot, query, &options);
-	assert_int_equal(hnsw_search_again(cursor, set_vector(f->queries, 0), &err), HNSW_OK);
+	assert_int_equal(hnsw_search_again(cursor, set_vector(f->queries, 0), 0, &err), HNSW_OK);
 	hnsw_search_end(cursor);
 }
 
@@ -556,6 +618,7 @@ main(void)
 		cmocka_unit_test(going_on_computes_nothing_again),
 		cmocka_unit_test(widening_keeps_recall),
 		cmocka_unit_test(cursor_is_used_again),
+		cmocka_unit_test(knowing_k_only_saves_work),
 		cmocka_unit_test(filter_never_under_returns),
 		cmocka_unit_test(filter_that_admits_nothing),
 		cmocka_unit_test(interrupt_stops_everything),

@@ -121,11 +121,11 @@ search_all(void *arg)
 	HnswError err;
 	HnswHit hit;
 
-	if (hnsw_search_begin(s->snapshot, s->queries->vectors, &options, &cursor, &err) != HNSW_OK)
+	if (hnsw_search_begin(s->snapshot, s->queries->vectors, 0, &options, &cursor, &err) != HNSW_OK)
 		return (void *) 1;
 	for (size_t q = 0; q < s->queries->count; q++)
 	{
-		if (hnsw_search_again(cursor, set_vector(s->queries, q), &err) != HNSW_OK ||
+		if (hnsw_search_again(cursor, set_vector(s->queries, q), 0, &err) != HNSW_OK ||
 			hnsw_search_next(cursor, &hit) != HNSW_OK)
 			return (void *) 1;
 		s->labels[q] = hit.label;

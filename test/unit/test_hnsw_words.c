@@ -84,7 +84,7 @@ measure(HnswMetric metric, void (*make_query)(uint32_t i, float *query), double 
 
 		make_query(i, query);
 		farthest = words_kth_distance(words, metric, query, K);
-		assert_int_equal(hnsw_search_begin(snapshot, query, &options, &cursor, &err), HNSW_OK);
+		assert_int_equal(hnsw_search_begin(snapshot, query, K, &options, &cursor, &err), HNSW_OK);
 		for (int n = 0; n < K; n++)
 		{
 			HnswHit hit;
