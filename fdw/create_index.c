@@ -116,17 +116,23 @@ choose_name(VssConnection *conn, const Definition *index)
 	return NULL; /* not reached */
 }
 
+static bool
+is_pgvector(Oid type)
+{
+	return OidIsValid(type) && type == vssfdw_oids()->pgvector;
+}
+
 /* As declared, else that of a vector that is there. */
 static int
 find_dimensions(VssConnection *conn, const Definition *index)
 {
-	const VssOids *oids = vssfdw_oids();
 	char *column = vssfdw_quote_identifier(index->column.name);
 	int64 dim;
 
-	if (index->column.typmod > 0 && (index->column.type == oids->vector ||
-									 (OidIsValid(oids->pgvector) && index->column.type == oids->pgvector)))
-		return index->column.typmod;
+	/* through a domain, too */
+	if (index->column.base_typmod > 0 &&
+		(index->column.base == vssfdw_oids()->vector || is_pgvector(index->column.base)))
+		return index->column.base_typmod;
 
 	dim = ask(conn,
 			  psprintf("SELECT length(vector(%s)) / 4 FROM %s WHERE %s IS NOT NULL LIMIT 1", column,
@@ -210,9 +216,11 @@ static Oid
 import(const Definition *index)
 {
 	Oid schema = RelationGetNamespace(index->rel);
-	char *sql = psprintf("IMPORT FOREIGN SCHEMA main LIMIT TO (%s) FROM SERVER %s INTO %s",
-						 quote_identifier(index->name), quote_identifier(index->server),
-						 quote_identifier(get_namespace_name(schema)));
+	char *sql =
+		psprintf("IMPORT FOREIGN SCHEMA main LIMIT TO (%s) FROM SERVER %s INTO %s OPTIONS (vector_type %s)",
+				 quote_identifier(index->name), quote_identifier(index->server),
+				 quote_identifier(get_namespace_name(schema)),
+				 is_pgvector(index->column.base) ? "'vector'" : "'vss_vector'");
 	int result;
 
 	if (SPI_connect() != SPI_OK_CONNECT)

@@ -147,6 +147,17 @@ prepare(const char *sql, int count, Oid *types)
 	return plan;
 }
 
+/* The type of the parameter that is the vector: pgvector's, of the same layout, where the column is of that. */
+static Oid
+vector_parameter_type(const Run *run)
+{
+	const VssOids *oids = vssfdw_oids();
+	AttrNumber attnum = get_attnum(run->relid, run->vector_column);
+	Oid type = attnum != InvalidAttrNumber ? getBaseType(get_atttype(run->relid, attnum)) : InvalidOid;
+
+	return OidIsValid(type) && type == oids->pgvector ? type : oids->vector;
+}
+
 static void
 prepare_statements(Run *run, const char *condition)
 {
@@ -188,7 +199,7 @@ prepare_statements(Run *run, const char *condition)
 					 quote_identifier(run->vector_column), run->key_count + 1);
 	append_keys(&sql, run, " AND ", " = ", 1);
 	appendStringInfo(&sql, " AND %s IS NULL", quote_identifier(run->vector_column));
-	types[run->key_count] = vssfdw_oids()->vector;
+	types[run->key_count] = vector_parameter_type(run);
 	run->update = prepare(sql.data, run->key_count + 1, types);
 }
 

@@ -85,6 +85,7 @@ struct VssKnnScan
 	bool predicate;
 	bool ordered;
 	bool bounded; /* statements have a bound of the distance */
+	bool widened; /* it is of pgvector's distances */
 	bool use_prefilter;
 	bool declared;
 	const char *prefilter_sql; /* NULL without */
@@ -160,6 +161,7 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	knn->ordered = boolVal(list_nth(private, VSS_KNN_ORDERED));
 	knn->use_prefilter = boolVal(list_nth(private, VSS_KNN_USE_PREFILTER));
 	knn->declared = boolVal(list_nth(private, VSS_KNN_DECLARED));
+	knn->widened = boolVal(list_nth(private, VSS_KNN_WIDENED));
 	knn->prefilter_sql = sql_or_null(private, VSS_KNN_PREFILTER_SQL);
 	knn->tail_sql = sql_or_null(private, VSS_KNN_TAIL_SQL);
 	vssfdw_value_init(&knn->query, linitial(plan->fdw_exprs), &node->ss.ps);
@@ -355,6 +357,8 @@ start(ForeignScanState *node, VssScanState *state)
 		knn->farthest_is_nan = isnan(knn->farthest);
 		if (knn->farthest_is_nan)
 			knn->farthest = get_float8_infinity();
+		else if (knn->widened && knn->vector != NULL)
+			knn->farthest = vssfdw_widened(knn->metric, knn->vector->dim, knn->farthest);
 	}
 
 	if (knn->predicate)

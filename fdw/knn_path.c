@@ -211,8 +211,10 @@ match_range(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, Distance *dist
 		return false;
 	*expr = list_nth(op->args, side);
 	*bound = list_nth(op->args, 1 - side);
-	return exprType((Node *) *bound) == FLOAT8OID && vssfdw_is_bindable(root, baserel, *bound) &&
-		   match_distance(root, baserel, *expr, distance) && distance->index->declared;
+	if (exprType((Node *) *bound) != FLOAT8OID || !vssfdw_is_bindable(root, baserel, *bound) ||
+		!match_distance(root, baserel, *expr, distance) || !distance->index->declared)
+		return false;
+	return !vssfdw_is_pgvector_distance(*expr) || vssfdw_has_widened(distance->index->metric);
 }
 
 /* The bound that some condition sets to this very distance, or NULL. */

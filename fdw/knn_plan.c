@@ -252,6 +252,7 @@ knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *p
 	knn = lappend(knn, makeBoolean(plan->path->path.pathkeys != NIL));
 	knn = lappend(knn, makeBoolean(boolVal(list_nth(path, VSS_KNN_PATH_PREFILTER))));
 	knn = lappend(knn, makeBoolean(index->declared));
+	knn = lappend(knn, makeBoolean(vssfdw_is_pgvector_distance(distance)));
 	knn = lappend(knn, makeString(prefilter_sql));
 	return lappend(knn, makeString(tail_sql));
 }
@@ -293,7 +294,8 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 	char *tail_sql = "";
 	List *knn;
 
-	if (distance != NULL)
+	if (distance != NULL && (!vssfdw_is_pgvector_distance(distance) ||
+							 vssfdw_only_sorted_by(plan->root, baserel, plan->local_exprs, distance)))
 		plan->scan_tlist = distance_tlist(plan->root, baserel, plan->tlist, plan->local_exprs, distance);
 	if (plan->scan_tlist != NIL)
 	{

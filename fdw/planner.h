@@ -171,6 +171,24 @@ bool vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *claus
 ForeignPath *vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
 							  List *pathkeys, Relids required_outer, List *private);
 
+/* ---------- pgvector.c ---------- */
+
+/* Whether it is computed by an operator of pgvector's, whose numbers are rounded otherwise than the index's. */
+bool vssfdw_is_pgvector_distance(const Expr *distance);
+
+/*
+ * Whether the query sorts by the distance and uses it for nothing else, so that
+ * nobody sees which of the two numbers it was.
+ */
+bool vssfdw_only_sorted_by(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *distance);
+
+/*
+ * A bound of the index's distances within which all rows lie that are within
+ * bound by pgvector's; whether there is one for the metric.
+ */
+double vssfdw_widened(BridgeMetric metric, int dim, double bound);
+bool vssfdw_has_widened(BridgeMetric metric);
+
 /* ---------- knn_plan.c ---------- */
 
 typedef struct VssKnnPlan
@@ -538,6 +556,7 @@ enum VssKnnItem
 	VSS_KNN_ORDERED,       /* Boolean: the query wants the nearest few, not all within the bound */
 	VSS_KNN_USE_PREFILTER, /* Boolean: begin with the prefilter */
 	VSS_KNN_DECLARED,      /* Boolean: VssIndexInfo.declared, index and table cannot differ */
+	VSS_KNN_WIDENED,       /* Boolean: the bound is of pgvector's distances */
 	VSS_KNN_PREFILTER_SQL, /* String, "" without */
 	VSS_KNN_TAIL_SQL       /* String, "" without */
 };

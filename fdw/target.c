@@ -211,9 +211,9 @@ has_vector(Oid relid)
 	for (int i = 0; i < columns->natts && !found; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(columns, i);
+		Oid type = column->attisdropped ? InvalidOid : getBaseType(column->atttypid);
 
-		found = !column->attisdropped && (column->atttypid == oids->vector ||
-										  (OidIsValid(oids->pgvector) && column->atttypid == oids->pgvector));
+		found = OidIsValid(type) && (type == oids->vector || type == oids->pgvector);
 	}
 	relation_close(rel, NoLock);
 	return found;
