@@ -48,6 +48,15 @@ contains(Node *node, Expr *distance)
 	return equal(node, distance) || expression_tree_walker(node, contains, distance);
 }
 
+/* Whether something above the scan may ask if two distances are equal, or use one in HAVING. */
+static bool
+compares_distances(const Query *parse)
+{
+	return parse->hasAggs || parse->hasWindowFuncs || parse->groupClause != NIL ||
+		   parse->groupingSets != NIL || parse->distinctClause != NIL || parse->havingQual != NULL ||
+		   parse->limitOption == LIMIT_OPTION_WITH_TIES;
+}
+
 bool
 vssfdw_only_sorted_by(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *distance)
 {
@@ -67,7 +76,7 @@ vssfdw_only_sorted_by(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs,
 	}
 	else if (baserel->relid != only)
 		return false;
-	if (root->parse->havingQual != NULL || contains((Node *) local_exprs, distance))
+	if (compares_distances(root->parse) || contains((Node *) local_exprs, distance))
 		return false;
 	foreach (cell, tlist)
 	{
