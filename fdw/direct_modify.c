@@ -166,7 +166,7 @@ vssIterateDirectModify(ForeignScanState *node)
 		}
 		if (state->returned_count == 0)
 		{
-			int changed = sqlite3_changes(scan->conn->db);
+			int64 changed = sqlite3_changes64(scan->conn->db);
 
 			count_rows(node, state, changed);
 			if (node->ss.ps.instrument != NULL)

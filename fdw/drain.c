@@ -12,6 +12,9 @@
  * LIMIT: the executor also calls it after each FETCH from a cursor, which
  * reads on.
  * A KNN scan whose LIMIT the plan knows is read as far as that.
+ *
+ * Where putting aside fails, the write fails with it.  A cursor that outlives
+ * that, in an outer subtransaction, cannot go on: what was read is gone.
  */
 #include "fdw/planner.h"
 
@@ -27,6 +30,7 @@ typedef struct VssDrained
 	TupleTableSlot *slot;  /* what rows are read into */
 	ItemPointerData *tids; /* of each row: a tuplestore keeps no ctid */
 	int64 count, capacity, next;
+	bool complete; /* the last row is here; an error may have come before */
 } VssDrained;
 
 /* Whether the scan has rows to come that a write could disturb. */
@@ -64,6 +68,7 @@ fetch_all(ForeignScanState *node)
 
 	/* a cursor's rows must not go with the savepoint that writes */
 	CurrentResourceOwner = state->owner;
+	state->drained = drained;
 	drained->rows = tuplestore_begin_heap(false, false, work_mem);
 	drained->slot = MakeSingleTupleTableSlot(scan_slot->tts_tupleDescriptor, &TTSOpsMinimalTuple);
 	for (;;)
@@ -94,7 +99,7 @@ fetch_all(ForeignScanState *node)
 	MemoryContextDelete(row);
 	MemoryContextSwitchTo(old);
 	CurrentResourceOwner = owner;
-	state->drained = drained;
+	drained->complete = true;
 }
 
 static void
@@ -118,7 +123,14 @@ vssfdw_drained_next(VssScanState *state, TupleTableSlot *slot)
 	MemoryContext old;
 	bool found;
 
-	if (drained == NULL || drained->next == drained->count)
+	if (drained == NULL)
+		return false;
+	if (!drained->complete)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_CURSOR_STATE),
+						errmsg("cursor over server \"%s\" has lost its place", state->conn->servername),
+						errdetail("A change failed while the rows to come were put aside for it."),
+						errhint("Open the cursor again.")));
+	if (drained->next == drained->count)
 		return false;
 	/* a row that comes from disk is allocated, and freed by the slot when the next one comes */
 	old = MemoryContextSwitchTo(state->context);
@@ -136,8 +148,10 @@ vssfdw_drained_forget(VssScanState *state)
 {
 	if (state->drained == NULL)
 		return;
-	ExecDropSingleTupleTableSlot(state->drained->slot);
-	tuplestore_end(state->drained->rows);
+	if (state->drained->slot != NULL)
+		ExecDropSingleTupleTableSlot(state->drained->slot);
+	if (state->drained->rows != NULL)
+		tuplestore_end(state->drained->rows);
 	if (state->drained->tids != NULL)
 		pfree(state->drained->tids);
 	pfree(state->drained);

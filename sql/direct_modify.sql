@@ -164,6 +164,17 @@ DECLARE unbegun CURSOR FOR SELECT id, i FROM t WHERE id < 5;
 UPDATE t SET n = n + 100, id = -id WHERE id < 4;
 FETCH ALL FROM unbegun;
 ROLLBACK;
+-- where a row cannot be put aside for a cursor that goes on, it does not go on without the row
+SELECT vss_exec('direct', 'CREATE TABLE misfits(id INTEGER PRIMARY KEY, v); INSERT INTO misfits VALUES (1, 1), (2, 2), (3, ''three''), (4, 4)');
+CREATE FOREIGN TABLE misfits(id bigint, v bigint) SERVER direct;
+BEGIN;
+DECLARE rows CURSOR FOR SELECT * FROM misfits;
+FETCH 1 FROM rows;
+SAVEPOINT a;
+UPDATE misfits SET v = 5 WHERE id = 4;
+ROLLBACK TO a;
+FETCH ALL FROM rows;
+ROLLBACK;
 -- so do the other parts of a statement
 WITH gone AS (DELETE FROM t WHERE id < 6 RETURNING id) SELECT (SELECT count(*) FROM gone) AS gone, (SELECT count(*) FROM t WHERE id < 6) AS seen;
 WITH gone AS (DELETE FROM t WHERE id < 12 RETURNING id) INSERT INTO log SELECT 'gone ' || id FROM gone;
