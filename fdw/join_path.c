@@ -13,10 +13,11 @@
  * what an inner join adds is its ON; an outer join that adds some is no side of
  * a full one.  A semi or anti join is the outer side with one more [NOT] EXISTS.
  *
- * There is no EvalPlanQual over such a join: a query with row marks wants whole
- * rows of its tables, and these are not fetched through a join.  For UPDATE and
- * DELETE the join is described all the same, without a path: when all of the
- * query's tables are in it, SQLite may do the whole (direct_plan.c).
+ * A query that locks or changes rows of other tables may have EvalPlanQual check
+ * a row of the join again: it wants whole rows of the joined tables, and a plan
+ * of PostgreSQL's for the join, which is one of those made already.  With the
+ * changed table itself in it the join is described, too, but has no path: when
+ * all of the query's tables are in it, SQLite may do the whole (direct_plan.c).
  */
 #include "postgres.h"
 
@@ -36,21 +37,6 @@
 
 /* SQLite joins at most 64 tables. */
 #define MAX_RELATIONS 60
-
-/* Whether every column asked of the relation is a plain one. */
-static bool
-plain_columns_only(List *exprs)
-{
-	ListCell *cell;
-
-	foreach (cell, pull_var_clause((Node *) exprs, PVC_RECURSE_AGGREGATES | PVC_RECURSE_WINDOWFUNCS |
-													   PVC_RECURSE_PLACEHOLDERS))
-	{
-		if (((Var *) lfirst(cell))->varattno <= 0)
-			return false;
-	}
-	return true;
-}
 
 /* SQLite has FULL JOIN since this version. */
 #define FULL_JOIN_VERSION 3039000
@@ -91,13 +77,34 @@ is_null_of_inner(RelOptInfo *innerrel, Expr *clause)
 		   bms_is_member(((Var *) test->arg)->varno, innerrel->relids);
 }
 
-/* Whether rows of a join can be fetched, or only their addresses used within SQLite (direct_plan.c). */
+/*
+ * Whether rows of a join can be fetched, or only their addresses used within
+ * SQLite (direct_plan.c).  A command that changes a foreign table reads the others
+ * with care for what it has changed already, for which joins are no use.
+ */
 static bool
 is_fetchable(PlannerInfo *root)
 {
 	CmdType command = root->parse->commandType;
+	int rti = -1;
 
-	return (command == CMD_SELECT || command == CMD_INSERT) && root->rowMarks == NIL;
+	if (command == CMD_SELECT || command == CMD_INSERT)
+		return true;
+	while ((rti = bms_next_member(root->all_result_relids, rti)) >= 0)
+	{
+		if (root->simple_rte_array[rti]->relkind == RELKIND_FOREIGN_TABLE)
+			return false;
+	}
+	return true;
+}
+
+/* Whether EvalPlanQual may want to check rows again. */
+static bool
+needs_recheck(PlannerInfo *root)
+{
+	CmdType command = root->parse->commandType;
+
+	return root->rowMarks != NIL || (command != CMD_SELECT && command != CMD_INSERT);
 }
 
 /* Above a semi or anti join only columns of the outer side can be had. */
@@ -107,7 +114,7 @@ wants_inner(PlannerInfo *root, VssRel *join, RelOptInfo *joinrel)
 	Relids inner = VSS_REL(join->inner)->relids;
 	List *conds = extract_actual_clauses(list_concat_copy(join->remote_conds, join->local_conds), false);
 
-	/* whole rows of it, for row marks, are not looked at in SQLite */
+	/* whole rows of it that only a command in SQLite has marks for are not looked at */
 	return (is_fetchable(root) &&
 			bms_overlap(pull_varnos(root, (Node *) joinrel->reltarget->exprs), inner)) ||
 		   bms_overlap(pull_varnos(root, (Node *) conds), inner);
@@ -214,8 +221,7 @@ prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOp
 		return false;
 	if (!is_joinable(outerrel) || !is_joinable(innerrel))
 		return false;
-	if (has_placeholder_inside(root, joinrel) ||
-		(is_fetchable(root) && !plain_columns_only(joinrel->reltarget->exprs)))
+	if (has_placeholder_inside(root, joinrel))
 		return false;
 
 	join = palloc0(sizeof(VssRel));
@@ -231,7 +237,9 @@ prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOp
 	if (!split_clauses(root, joinrel, jointype, restrictlist) || !merge_sides(join))
 		return false;
 	/* conditions left to PostgreSQL may want columns as well */
-	return !is_fetchable(root) || plain_columns_only(extract_actual_clauses(join->local_conds, false));
+	return !is_fetchable(root) ||
+		   (vssfdw_has_rows_of(joinrel, joinrel->reltarget->exprs) &&
+			vssfdw_has_rows_of(joinrel, extract_actual_clauses(join->local_conds, false)));
 }
 
 /* Whether the clause gives SQLite the value of a bare column of the side: it looks that up, in an index or one of its making. */
@@ -323,6 +331,7 @@ void
 vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
 					   JoinType jointype, JoinPathExtraData *extra)
 {
+	Path *recheck = NULL;
 	Cost startup;
 	Cost total;
 
@@ -342,18 +351,20 @@ vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer
 	VSS_REL(joinrel)->rows = joinrel->rows;
 	VSS_REL(joinrel)->startup_cost = startup;
 	VSS_REL(joinrel)->total_cost = total;
-	if (!is_fetchable(root))
+	if (!is_fetchable(root) || (needs_recheck(root) && (recheck = GetExistingLocalJoinPath(joinrel)) == NULL))
 		return;
 	add_path(joinrel, (Path *) create_foreign_join_path(root, joinrel, NULL, joinrel->rows,
 #if PG_VERSION_NUM >= 180000
 														0,
 #endif
-														startup, total, NIL, joinrel->lateral_relids, NULL,
+														startup, total, NIL, joinrel->lateral_relids, recheck,
 #if PG_VERSION_NUM >= 170000
 														extra->restrictlist,
 #endif
 														NIL));
-	vssfdw_add_sorted_path(root, joinrel, startup, total);
+	/* a merge join above would want the rechecking plan in that order as well */
+	if (recheck == NULL)
+		vssfdw_add_sorted_path(root, joinrel, startup, total);
 }
 
 /* "(a) LEFT JOIN (b)", for EXPLAIN. */

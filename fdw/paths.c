@@ -483,6 +483,7 @@ vssfdw_read_routine(FdwRoutine *routine)
 	routine->BeginForeignScan = vssBeginForeignScan;
 	routine->IterateForeignScan = vssIterateForeignScan;
 	routine->ReScanForeignScan = vssReScanForeignScan;
+	routine->RecheckForeignScan = vssRecheckForeignScan;
 	routine->EndForeignScan = vssEndForeignScan;
 	routine->ExplainForeignScan = vssExplainForeignScan;
 	routine->AnalyzeForeignTable = vssAnalyzeForeignTable;

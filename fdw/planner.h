@@ -9,7 +9,7 @@
  * shippable.c, shippable_upper.c, function_map.c, time_map.c, and the functions of readers.c,
  * decimal.c, assign.c and their like), how is it spelled (deparse.c, deparse_aggregate.c,
  * deparse_conds.c, deparse_select.c, compared.c, bounds.c), how are rows fetched
- * (scan.c, knn.c, drain.c), what does EXPLAIN say (explain.c).
+ * (scan.c, whole_row.c, knn.c, drain.c), what does EXPLAIN say (explain.c).
  */
 #ifndef VSS_PLANNER_H
 #define VSS_PLANNER_H
@@ -539,7 +539,21 @@ enum VssScanItem
 					   * one (SelfItemPointerAttributeNumber) is the rowid, for the ctid */
 	VSS_SCAN_KNN,     /* NIL, or a list by VssKnnItem */
 	VSS_SCAN_LABEL,   /* String: what is joined or grouped, "" of a base relation */
-	VSS_SCAN_LIMIT    /* IntList: numbers of the parameters that are LIMIT and OFFSET, 0 without; may lack */
+	VSS_SCAN_LIMIT,   /* IntList: numbers of the parameters that are LIMIT and OFFSET, 0 without; may lack */
+	VSS_SCAN_ROWS,    /* list of IntList, by VssWholeRowItem; may lack */
+	VSS_SCAN_RECHECK  /* Boolean true: the scan is part of the plan by which EvalPlanQual checks a join's rows
+					   * again, which it has, so that nothing is fetched; may lack */
+};
+
+/*
+ * A whole row of a joined table, as one value: after the result columns of
+ * VSS_SCAN_COLUMNS come, for each, one that is NULL where an outer join found
+ * no row, and the columns of these attribute numbers.
+ */
+enum VssWholeRowItem
+{
+	VSS_ROW_PLACE,  /* in the scan tuple, from 1 */
+	VSS_ROW_COLUMNS /* the first attribute number */
 };
 
 enum VssKnnItem
@@ -609,6 +623,7 @@ typedef struct VssScanState
 	const char **tables; /* their tables in SQLite, for errors; NULL for a computed one */
 	bool *averages;      /* the column is "sum count" of avg() */
 	int *places;         /* their places in the scan tuple, from 0; negative: the ctid */
+	List *rows;          /* VssWholeRow of whole_row.c */
 	int nparams;
 	VssScanParam *params;
 
@@ -623,6 +638,22 @@ typedef struct VssScanState
  * Rows that were drained come before these.
  */
 bool vssfdw_scan_fetch(ForeignScanState *node, TupleTableSlot *slot);
+
+/* ---------- whole_row.c ---------- */
+
+/* Whether the rows of the join can have what is asked of them: columns, and whole rows of tables. */
+bool vssfdw_has_rows_of(RelOptInfo *joinrel, List *exprs);
+
+/* ", marker, column, ..." for a whole-row Var that is entry resno of the scan's list; its list by VssWholeRowItem. */
+List *vssfdw_deparse_whole_row(VssDeparse *context, Var *var, int resno);
+
+/* In the executor: what of a scan's state reads whole rows (a List), and the values of those of the current row. */
+List *vssfdw_whole_rows_begin(ForeignScanState *node, List *items, int first);
+void vssfdw_store_whole_rows(VssScanState *state, VssStatement *statement, TupleTableSlot *slot);
+
+/* The plan by which EvalPlanQual checks a join's rows again: its scans fetch nothing. */
+void vssfdw_mark_recheck(Plan *plan);
+bool vssRecheckForeignScan(ForeignScanState *node, TupleTableSlot *slot);
 
 /* ---------- drain.c ---------- */
 

@@ -36,6 +36,12 @@ put_target(VssDeparse *context, Expr *expr)
 		vssfdw_deparse_result(context, expr);
 }
 
+static bool
+is_whole_row(Expr *expr)
+{
+	return IsA(expr, Var) && ((Var *) expr)->varattno == 0;
+}
+
 /* GROUP BY the entries that have a group reference, HAVING the conditions that go down. */
 static void
 put_grouping(VssDeparse *context, const VssRel *grouped)
@@ -86,17 +92,19 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 	VssDeparse context = {.root = root, .rel = core, .buf = &buf, .first_param = 1};
 	List *scan_tlist = grouped ? state->grouped_tlist : join_tlist(core, path->path.pathtarget);
 	List *places = NIL;
+	List *rows = NIL;
 	List *counts;
+	List *private;
 	ListCell *cell;
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, state->distinct ? "SELECT DISTINCT " : "SELECT ");
-	if (scan_tlist == NIL)
-		appendStringInfoString(&buf, "NULL");
 	foreach (cell, scan_tlist)
 	{
 		TargetEntry *entry = lfirst_node(TargetEntry, cell);
 
+		if (is_whole_row(entry->expr))
+			continue;
 		if (places != NIL)
 			appendStringInfoString(&buf, ", ");
 		if (state->distinct)
@@ -105,14 +113,31 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 			put_target(&context, entry->expr);
 		places = lappend_int(places, entry->resno);
 	}
+	if (places == NIL)
+		appendStringInfoString(&buf, "NULL");
+	foreach (cell, scan_tlist)
+	{
+		TargetEntry *entry = lfirst_node(TargetEntry, cell);
+
+		if (is_whole_row(entry->expr))
+			rows = lappend(rows, vssfdw_deparse_whole_row(&context, (Var *) entry->expr, entry->resno));
+	}
 	vssfdw_deparse_rows(&context, grouped ? state->input : core);
 	if (grouped && !state->distinct)
 		put_grouping(&context, state);
 	vssfdw_deparse_order(&context, path->path.pathkeys);
 	counts = vssfdw_deparse_limit(&context, last);
 
-	return make_foreignscan(
-		tlist, bare_clauses(state->local_conds), 0, context.params,
-		list_make5(makeString(buf.data), places, NIL, makeString(vssfdw_relation_label(root, rel)), counts),
-		scan_tlist, NIL, outer_plan);
+	private =
+		list_make5(makeString(buf.data), places, NIL, makeString(vssfdw_relation_label(root, rel)), counts);
+	if (rows != NIL)
+	private = lappend(private, rows);
+	if (outer_plan != NULL)
+	{
+		/* its rows take the place of ours */
+		vssfdw_mark_recheck(outer_plan);
+		outer_plan = change_plan_targetlist(outer_plan, scan_tlist, path->path.parallel_safe);
+	}
+	return make_foreignscan(tlist, bare_clauses(state->local_conds), 0, context.params, private, scan_tlist,
+							NIL, outer_plan);
 }

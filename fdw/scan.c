@@ -148,6 +148,8 @@ vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *s
 		slot->tts_values[place] =
 			vssfdw_column_datum(&state->columns[i], statement, i, state->tables[i], &slot->tts_isnull[place]);
 	}
+	if (state->rows != NIL)
+		vssfdw_store_whole_rows(state, statement, slot);
 }
 
 /*
@@ -262,6 +264,11 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 		state->places[i++] = lfirst_int(cell) - 1;
 	}
 
+	/* without plain columns, what stands for them comes first */
+	if (list_length(plan->fdw_private) > VSS_SCAN_ROWS)
+		state->rows = vssfdw_whole_rows_begin(node, list_nth(plan->fdw_private, VSS_SCAN_ROWS),
+											  Max(state->ncolumns, 1));
+
 	state->nparams = list_length(plan->fdw_exprs) - skip;
 	state->params = palloc0(Max(state->nparams, 1) * sizeof(VssScanParam));
 	for (i = 0; i < state->nparams; i++)
@@ -275,6 +282,8 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 		{
 			List *counts = list_nth(plan->fdw_private, VSS_SCAN_LIMIT);
 
+			if (counts == NIL)
+				continue;
 			if (state->params[i].number == linitial_int(counts))
 				state->params[i].use = VSS_PARAM_LIMIT;
 			else if (state->params[i].number == lsecond_int(counts))
@@ -284,7 +293,7 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	if (knn != NIL)
 		state->knn = vssfdw_knn_begin(node, knn);
 
-	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0)
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || list_length(plan->fdw_private) > VSS_SCAN_RECHECK)
 		return;
 	state->conn = vssfdw_connect(plan->fs_server);
 	state->hold = vssfdw_hold(state->conn, state->context);

@@ -345,7 +345,7 @@ sub join_query
 		my $list = chance(0.5) ? 'a.id, b.id AS b_id, coalesce(a.k1, b.k1) AS k' : 'count(*), count(a.id), count(b.id), max(a.i4)';
 		return [ 'full', "SELECT $list FROM $left FULL JOIN $right ON $on$where", 0 ];
 	}
-	return [ 'join', "SELECT a.id, b.id, " . outputs(1) . " FROM a $join b ON $on$where", 0 ];
+	return [ 'join', "SELECT a.id, b.id, " . (chance(0.2) ? pick('a', 'b', 'a, b', 'b IS NULL AS n, b') : outputs(1)) . " FROM a $join b ON $on$where", 0 ];
 }
 
 sub aggregate_query
