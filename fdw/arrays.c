@@ -3,8 +3,9 @@
  *		PostgreSQL arrays as JSON text in SQLite, both ways.
  *
  * [1,2,3] is a one-dimensional array, [[1,2],[3,4]] a two-dimensional one;
- * elements are read by the element type's input function.  Text in
- * PostgreSQL's own form, {1,2,3}, is read as well, never written.
+ * elements are read by the element type's input function.  In an array of
+ * vectors [1,2,3] is an element.  Text in PostgreSQL's own form, {1,2,3}, is
+ * read as well, never written.
  */
 #include "postgres.h"
 
@@ -25,6 +26,7 @@ typedef struct ArrayReader
 	Oid ioparam;
 	int32 typmod;
 	bool json;      /* elements are JSON themselves: only the outer array is ours */
+	bool vectors;   /* elements are vectors: the innermost arrays are theirs */
 	int dimensions; /* known once the first leaf is reached, else 0 */
 	int sizes[MAXDIM];
 	Datum *values;
@@ -49,6 +51,19 @@ scalar_text(const JsonbValue *value)
 	}
 }
 
+/* Whether value, of kind jbvBinary, is an array of numbers. */
+static bool
+is_vector(const JsonbValue *value)
+{
+	JsonbContainer *container = value->val.binary.data;
+	const JsonbValue *first;
+
+	if (!JsonContainerIsArray(container) || JsonContainerSize(container) == 0)
+		return false;
+	first = getIthJsonbValueFromContainer(container, 0);
+	return first->type == jbvNumeric;
+}
+
 static void
 add_element(ArrayReader *reader, JsonbValue *value)
 {
@@ -62,7 +77,9 @@ add_element(ArrayReader *reader, JsonbValue *value)
 	}
 	/* null is SQL's NULL also among json elements: one of the two has to give */
 	if (value->type != jbvNull)
-		text = reader->json ? JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, -1) : scalar_text(value);
+		text = reader->json || value->type == jbvBinary
+				   ? JsonbToCString(NULL, &JsonbValueToJsonb(value)->root, -1)
+				   : scalar_text(value);
 	reader->nulls[reader->count] = text == NULL;
 	reader->values[reader->count++] =
 		InputFunctionCall(&reader->input, text, reader->ioparam, reader->typmod);
@@ -85,7 +102,7 @@ read_level(ArrayReader *reader, JsonbContainer *container, int depth)
 	{
 		JsonbValue *value = getIthJsonbValueFromContainer(container, i);
 
-		if (value->type == jbvBinary && !reader->json)
+		if (value->type == jbvBinary && !reader->json && !(reader->vectors && is_vector(value)))
 		{
 			if (!JsonContainerIsArray(value->val.binary.data) ||
 				!read_level(reader, value->val.binary.data, depth + 1))
@@ -119,6 +136,7 @@ vssfdw_array_from_json(const VssColumn *column, const char *text, Datum *result)
 	fmgr_info(input, &reader.input);
 	get_typlenbyvalalign(column->element, &length, &by_value, &align);
 	reader.json = column->element == JSONOID || column->element == JSONBOID;
+	reader.vectors = vssfdw_is_vector(getBaseType(column->element));
 	reader.values = palloc(sizeof(Datum) * reader.room);
 	reader.nulls = palloc(sizeof(bool) * reader.room);
 	for (int i = 0; i < MAXDIM; i++)

@@ -130,8 +130,7 @@ find_dimensions(VssConnection *conn, const Definition *index)
 	int64 dim;
 
 	/* through a domain, too */
-	if (index->column.base_typmod > 0 &&
-		(index->column.base == vssfdw_oids()->vector || is_pgvector(index->column.base)))
+	if (index->column.base_typmod > 0 && vssfdw_is_vector(index->column.base))
 		return index->column.base_typmod;
 
 	dim = ask(conn,

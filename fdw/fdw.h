@@ -496,4 +496,7 @@ typedef struct VssOids
 
 const VssOids *vssfdw_oids(void);
 
+/* Whether it is vss_vector or pgvector's vector (types.c). */
+bool vssfdw_is_vector(Oid type);
+
 #endif /* VSS_FDW_H */

@@ -203,7 +203,6 @@ visible_tables(void)
 static bool
 has_vector(Oid relid)
 {
-	const VssOids *oids = vssfdw_oids();
 	Relation rel = relation_open(relid, NoLock);
 	TupleDesc columns = RelationGetDescr(rel);
 	bool found = false;
@@ -211,9 +210,8 @@ has_vector(Oid relid)
 	for (int i = 0; i < columns->natts && !found; i++)
 	{
 		Form_pg_attribute column = TupleDescAttr(columns, i);
-		Oid type = column->attisdropped ? InvalidOid : getBaseType(column->atttypid);
 
-		found = OidIsValid(type) && (type == oids->vector || type == oids->pgvector);
+		found = !column->attisdropped && vssfdw_is_vector(getBaseType(column->atttypid));
 	}
 	relation_close(rel, NoLock);
 	return found;

@@ -46,6 +46,14 @@ typedef struct Place
 
 /* ---------- how a column is converted ---------- */
 
+bool
+vssfdw_is_vector(Oid type)
+{
+	const VssOids *oids = vssfdw_oids();
+
+	return OidIsValid(type) && (type == oids->vector || type == oids->pgvector);
+}
+
 static ValueKind
 kind_of(Oid type, int32 typmod)
 {
@@ -92,7 +100,7 @@ kind_of(Oid type, int32 typmod)
 		case JSONBOID:
 			return VALUE_JSON;
 		default:
-			if (OidIsValid(type) && (type == vssfdw_oids()->vector || type == vssfdw_oids()->pgvector))
+			if (vssfdw_is_vector(type))
 				return VALUE_VECTOR;
 			if (type_is_array(type))
 				return VALUE_ARRAY;

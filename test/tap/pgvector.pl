@@ -290,6 +290,20 @@ is(sql($db, q{SELECT vss_create_index('texts', 'embedding', 'l2', index_name => 
 	SELECT format_type(atttypid, atttypmod) FROM pg_attribute WHERE attrelid = 'made'::regclass AND attname = 'embedding'}),
 	"madevector($dim)", 'the index that vss_create_index makes has the column\'s type');
 
+# arrays of vectors: nested JSON arrays, or texts
+for my $type ('vector', 'vss_vector')
+{
+	is(sql($db, qq{BEGIN;
+		SELECT vss_exec('docs', 'CREATE TABLE lists(id INTEGER PRIMARY KEY, v TEXT);
+			INSERT INTO lists VALUES (1, ''[[1,2.5],[3,-4e-3]]''), (2, ''["[1,2]",null]''), (3, ''[[[1,2],[3,4]],[[5,6],[7,8]]]''), (4, ''[]'')');
+		CREATE FOREIGN TABLE lists(id bigint OPTIONS (key 'true'), v $type\[]) SERVER docs;
+		SELECT v, array_ndims(v) FROM lists ORDER BY id;
+		INSERT INTO lists VALUES (5, ARRAY['[1,2]', NULL, '[3,1e-9]']::$type\[]);
+		SELECT v FROM lists WHERE id = 5;
+		ROLLBACK}), qq(4\n{"[1,2.5]","[3,-0.004]"}|1\n{"[1,2]",NULL}|1\n{{"[1,2]","[3,4]"},{"[5,6]","[7,8]"}}|2\n{}|\n{"[1,2]",NULL,"[3,1e-09]"}),
+		"an array of $type");
+}
+
 # ---- an embedding server fills a column of the type ----
 
 my $server = IPC::Run::start([ $^X, "$here/../embed/server.pl", "$dir/port", '300' ]);
