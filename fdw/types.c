@@ -234,6 +234,9 @@ misfit_hint(const Place *place)
 	ValueKind kind = place->column->kind;
 	bool number = kind >= VALUE_BOOL && kind <= VALUE_NUMERIC;
 
+	if (kind == VALUE_VECTOR && (place->stored == SQLITE_TEXT || place->stored == SQLITE_BLOB))
+		return "Correct the value in SQLite, or declare the foreign column with the dimensions that its "
+			   "vectors have.";
 	switch (place->stored)
 	{
 		case SQLITE_TEXT:
