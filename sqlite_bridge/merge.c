@@ -12,6 +12,7 @@
 
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /*
  * When merging is worth while.  Computing 2,000 exact distances costs about
@@ -49,9 +50,26 @@ bridge_merge_cancelled(const BridgeMergeTask *task)
 	return task->cancelled != NULL && task->cancelled(task->arg);
 }
 
+static int64_t
+now_ms(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_MONOTONIC, &t);
+	return (int64_t) t.tv_sec * 1000 + t.tv_nsec / 1000000 + 1; /* never 0 */
+}
+
+void
+bridge_merge_wait_as_one(BridgeMergeTask *task)
+{
+	task->since = now_ms();
+}
+
 bool
 bridge_merge_waits(const BridgeMergeTask *task, int waited_ms)
 {
+	if (task->since > 0)
+		waited_ms = (int) (now_ms() - task->since);
 	if (waited_ms >= HURRIED_MS && task->hurried != NULL && task->hurried(task->arg))
 		return false;
 	return waited_ms < task->busy_ms && !bridge_merge_cancelled(task);
@@ -245,7 +263,7 @@ wait_busy(void *arg, int count)
 	/* the sum of the pauses so far */
 	int waited = count < 20 ? count * (count - 1) * 5 / 2 + count : 970 + (count - 20) * LAST_PAUSE_MS;
 
-	if (task->impatient || !bridge_merge_waits(task, waited))
+	if ((task->committing && waited >= task->commit_ms) || !bridge_merge_waits(task, waited))
 		return 0;
 	sqlite3_sleep(pause);
 	return 1;

@@ -61,7 +61,9 @@ typedef struct BridgeMergeTask
 	BridgePhase phase;
 	int file_mode;
 	int64_t file_group;
-	bool impatient; /* the busy handler is not to wait */
+	bool committing; /* the busy handler is to wait commit_ms at most */
+	int commit_ms;
+	int64_t since; /* milliseconds: all waits from then on count as one; 0: each for itself */
 } BridgeMergeTask;
 
 typedef struct BridgeMergeResult
@@ -122,8 +124,13 @@ void bridge_built_free(BridgeBuilt *built);
 
 bool bridge_merge_cancelled(const BridgeMergeTask *task);
 
-/* Whether a merge that has waited so long for a lock of the database waits on. */
+/*
+ * Whether a merge that has waited so long for a lock of the database waits on.
+ * After bridge_merge_wait_as_one(), until task->since is 0 again, what counts is the time
+ * since that call.
+ */
 bool bridge_merge_waits(const BridgeMergeTask *task, int waited_ms);
+void bridge_merge_wait_as_one(BridgeMergeTask *task);
 
 /* Read the files of a graph whole. */
 int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *sound, BridgeError *err);

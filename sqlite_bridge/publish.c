@@ -42,8 +42,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define TRIM_BATCH 500   /* changes removed in one transaction */
-#define FIRST_PAUSE_MS 2 /* after BUSY; doubles up to LAST_PAUSE_MS */
+#define TRIM_BATCH 500     /* changes removed in one transaction */
+#define TRIM_COMMIT_MS 100 /* less, and it hardly ever succeeds beside busy readers */
+#define FIRST_PAUSE_MS 2   /* after BUSY; doubles up to LAST_PAUSE_MS */
 #define LAST_PAUSE_MS 250
 #define TEMPORARY_LENGTH (16 + 4) /* "<16 digits>.tmp" */
 
@@ -119,84 +120,95 @@ may_replace(const BridgeFiles *files, const BridgeState *before)
 
 /* ---------- the steps ---------- */
 
+typedef int (*Work)(BridgeStore *store, const void *arg, BridgeError *err);
+
 /*
- * How long the transactions of a step have waited for other connections.  The
- * waiting is done between them, without the busy handler (task->impatient): one that
- * waits within a transaction, for its commit, keeps new readers out, and the
- * handler begins its time anew with each.
+ * A write transaction.  Its beginning may wait for other writers, in the busy
+ * handler, the commit for commit_ms at most, because while it waits for readers
+ * (in a rollback-journal database) no new ones get in.  SQLITE_BUSY never leaves it
+ * open.
  */
-typedef struct Patience
-{
-	int pause;
-	int waited;
-} Patience;
-
-/* Wait before the next try; false where it is enough, or the merge is cancelled. */
-static bool
-wait_again(const BridgeMergeTask *task, Patience *patience)
-{
-	if (!bridge_merge_waits(task, patience->waited))
-		return false;
-	sqlite3_sleep(patience->pause);
-	patience->waited += patience->pause;
-	patience->pause = patience->pause * 2 < LAST_PAUSE_MS ? patience->pause * 2 : LAST_PAUSE_MS;
-	return true;
-}
-
 static int
-try_make_current(BridgeStore *store, const BridgeState *before, const BridgeState *after,
-				 const BridgeBuilt *built, BridgeError *err)
+transact(BridgeStore *store, BridgeMergeTask *task, Work work, const void *arg, int commit_ms,
+		 BridgeError *err)
 {
-	BridgeState now;
 	int rc = bridge_exec(store->db, err, "BEGIN IMMEDIATE");
 
 	if (rc != SQLITE_OK)
 		return rc;
-	rc = bridge_store_state(store, &now, 0, NULL, NULL, err);
-	if (rc == SQLITE_OK &&
-		(now.segment_count != before->segment_count ||
-		 memcmp(now.segments, before->segments, sizeof(now.segments[0]) * (size_t) now.segment_count) != 0))
-		rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT, "another merge has published meanwhile");
-	if (rc == SQLITE_OK)
-		rc = bridge_store_set_current(store, after->segments, after->segment_count, built->hidden,
-									  built->hidden_count, err);
-	if (rc == SQLITE_OK && after->tuned.ef > 0)
-		rc = bridge_store_set_tuned(store, &after->tuned, err);
+	rc = work(store, arg, err);
+	task->committing = true;
+	task->commit_ms = commit_ms;
 	if (rc == SQLITE_OK)
 		rc = bridge_exec(store->db, err, "COMMIT");
+	task->committing = false;
 	if (!sqlite3_get_autocommit(store->db))
 		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
 	return rc;
 }
 
 /*
- * 2. The database names the new graph.  SQLITE_BUSY never leaves a transaction
- * open.
+ * The same until it is not in others' way.  The tries have the time together
+ * that a merge is given to wait, task->busy_ms.
  */
 static int
-make_current(BridgeStore *store, BridgeMergeTask *task, const BridgeState *before, const BridgeState *after,
-			 const BridgeBuilt *built, BridgeError *err)
+transact_patiently(BridgeStore *store, BridgeMergeTask *task, Work work, const void *arg, int commit_ms,
+				   BridgeError *err)
 {
-	Patience patience = {FIRST_PAUSE_MS, 0};
+	int pause = FIRST_PAUSE_MS;
+	int rc;
 
-	for (;;)
+	bridge_merge_wait_as_one(task);
+	while (((rc = transact(store, task, work, arg, commit_ms, err)) & 0xff) == SQLITE_BUSY &&
+		   rc != SQLITE_BUSY_SNAPSHOT)
 	{
-		int rc;
-
-		task->impatient = true;
-		rc = try_make_current(store, before, after, built, err);
-		task->impatient = false;
-		if (rc == SQLITE_OK || rc == SQLITE_BUSY_SNAPSHOT || (rc & 0xff) != SQLITE_BUSY)
-			return rc;
-		if (!wait_again(task, &patience))
+		if (bridge_merge_cancelled(task))
 		{
-			if (!bridge_merge_cancelled(task))
-				return bridge_error_prefix(err, "the database stays locked by others");
 			bridge_error_clear(err);
-			return bridge_error(err, SQLITE_INTERRUPT, "interrupted");
+			rc = bridge_error(err, SQLITE_INTERRUPT, "interrupted");
+			break;
+		}
+		if (!bridge_merge_waits(task, 0))
+		{
+			rc = bridge_error_prefix(err, "the database stays locked by others");
+			break;
 		}
 		bridge_error_clear(err);
+		sqlite3_sleep(pause);
+		pause = pause * 2 < LAST_PAUSE_MS ? pause * 2 : LAST_PAUSE_MS;
 	}
+	task->since = 0;
+	return rc;
+}
+
+/* What becomes current, and what that must have been before. */
+typedef struct Change
+{
+	const BridgeState *before;
+	const BridgeState *after;
+	const BridgeBuilt *built;
+} Change;
+
+/* 2. The database names the new graph. */
+static int
+make_current(BridgeStore *store, const void *arg, BridgeError *err)
+{
+	const Change *change = arg;
+	const BridgeState *before = change->before;
+	const BridgeState *after = change->after;
+	BridgeState now;
+	int rc = bridge_store_state(store, &now, 0, NULL, NULL, err);
+
+	if (rc == SQLITE_OK &&
+		(now.segment_count != before->segment_count ||
+		 memcmp(now.segments, before->segments, sizeof(now.segments[0]) * (size_t) now.segment_count) != 0))
+		rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT, "another merge has published meanwhile");
+	if (rc == SQLITE_OK)
+		rc = bridge_store_set_current(store, after->segments, after->segment_count, change->built->hidden,
+									  change->built->hidden_count, err);
+	if (rc == SQLITE_OK && after->tuned.ef > 0)
+		rc = bridge_store_set_tuned(store, &after->tuned, err);
+	return rc;
 }
 
 /*
@@ -226,6 +238,21 @@ link_path(const BridgeFiles *files, const char *base_file, const BridgeState *be
 	return warning;
 }
 
+/* A batch of changes to be removed, and how many were. */
+typedef struct Batch
+{
+	int64_t upto;
+	int64_t *removed;
+} Batch;
+
+static int
+trim_batch(BridgeStore *store, const void *arg, BridgeError *err)
+{
+	const Batch *batch = arg;
+
+	return bridge_store_delta_trim(store, batch->upto, TRIM_BATCH, batch->removed, err);
+}
+
 /*
  * 4. Empty the delta up to seq.  Stopping early is no failure: what remains is
  * ignored by readers and removed by the next merge.
@@ -233,25 +260,14 @@ link_path(const BridgeFiles *files, const char *base_file, const BridgeState *be
 static void
 trim(BridgeStore *store, BridgeMergeTask *task, int64_t seq)
 {
-	Patience patience = {FIRST_PAUSE_MS, 0};
+	int64_t removed = TRIM_BATCH;
+	Batch batch = {seq, &removed};
+	BridgeError err = {0};
+	int rc = SQLITE_OK;
 
-	while (!bridge_merge_cancelled(task))
-	{
-		BridgeError err = {0};
-		int64_t removed = 0;
-		int rc;
-
-		task->impatient = true;
-		rc = bridge_store_delta_trim(store, seq, TRIM_BATCH, &removed, &err);
-		task->impatient = false;
-		bridge_error_clear(&err);
-		if (rc == SQLITE_OK && removed < TRIM_BATCH)
-			return;
-		if (rc == SQLITE_OK)
-			patience.pause = FIRST_PAUSE_MS;
-		else if ((rc & 0xff) != SQLITE_BUSY || !wait_again(task, &patience))
-			return;
-	}
+	while (rc == SQLITE_OK && removed == TRIM_BATCH && !bridge_merge_cancelled(task))
+		rc = transact_patiently(store, task, trim_batch, &batch, TRIM_COMMIT_MS, &err);
+	bridge_error_clear(&err);
 }
 
 int
@@ -264,6 +280,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 	HnswError hnsw = {0};
 	HnswStatus status;
 	BridgeState after = {0};
+	const Change change = {before, &after, built};
 	BridgeSegment *segment;
 	char *new_file;
 	char *base_file;
@@ -304,7 +321,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 	if (rc == SQLITE_OK)
 	{
 		at_step(2, false);
-		rc = make_current(store, task, before, &after, built, err);
+		rc = transact_patiently(store, task, make_current, &change, 0, err);
 		at_step(2, true);
 		/* After an error of the disk nobody knows whether the commit came through. */
 		if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_IOERR)
