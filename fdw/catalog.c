@@ -387,7 +387,7 @@ estimate_rows(VssConnection *conn, const VssTableInfo *info)
 		/* rowids may lie far apart */
 		known = Min(known, single_integer(conn, "SELECT page_count * page_size FROM pragma_page_count, "
 												"pragma_page_size") /
-							   LEAST_ROW_BYTES);
+							   Max(info->row_bytes, LEAST_ROW_BYTES));
 	}
 	return Max(known, rows);
 }
@@ -604,6 +604,12 @@ vssfdw_table_info(VssConnection *conn, const char *table)
 	if (entry->data_version != data_version || entry->own_changes != own_changes)
 	{
 		entry->info.rows = estimate_rows(conn, &entry->info);
+		/* a small table is read whole in no time, however wide it is */
+		if (entry->info.row_bytes == 0 && entry->info.rows >= COUNT_LIMIT)
+		{
+			entry->info.row_bytes = vssfdw_sample_row_bytes(conn, &entry->info);
+			entry->info.rows = estimate_rows(conn, &entry->info);
+		}
 		entry->data_version = data_version;
 		entry->own_changes = own_changes;
 	}

@@ -236,6 +236,7 @@ vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo
 	VssAffinity affinity = info != NULL ? info->affinity : VSS_AFFINITY_BLOB;
 
 	out->reader = NULL;
+	out->as_blob = column->stored == VSS_STORED_BLOB;
 	/* a column of numeric affinity keeps a number in one form, as INTEGER if it can be */
 	out->one_form = column->base != NUMERICOID || column->base_typmod >= (int32) VARHDRSZ ||
 					(keeps_affinity && affinity != VSS_AFFINITY_TEXT && affinity != VSS_AFFINITY_BLOB);

@@ -28,8 +28,12 @@
 /* Elements of a vector that cost as much as one operator call. */
 #define ELEMENTS_PER_OPERATOR 64.0
 
-/* Likewise when they are parsed from text: two operator calls for each. */
+/* Likewise when they are parsed from text, two operator calls for each; and when they are copied from a BLOB. */
 #define PARSED_PER_OPERATOR 0.5
+#define COPIED_PER_OPERATOR 10.0
+
+/* Bytes of a row of which there is no sample. */
+#define LEAST_WIDTH 32
 
 /* The attribute that clause compares (column = value, or <, ... when range) with something else, or 0. */
 static AttrNumber
@@ -235,26 +239,41 @@ vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 	return exact ? Min(walked, baserel->rows) : baserel->rows;
 }
 
+Cost
+vssfdw_vectors_cost(RelOptInfo *rel)
+{
+	VssRel *state = VSS_REL(rel);
+	ListCell *cell;
+
+	if (state->outer != NULL)
+	{
+		Cost outer = vssfdw_vectors_cost(state->outer);
+
+		/* what EXISTS looks at is not handed over */
+		return state->jointype == JOIN_SEMI || state->jointype == JOIN_ANTI
+				   ? outer
+				   : outer + vssfdw_vectors_cost(state->inner);
+	}
+	foreach (cell, state->info->indexes)
+	{
+		VssIndexInfo *index = lfirst(cell);
+
+		for (int i = 0; i < state->natts; i++)
+		{
+			if (index->content_vector != NULL && same_column(state, i + 1, index->content_vector) &&
+				bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, state->attrs_used))
+				return cpu_operator_cost * index->dim /
+					   (state->columns[i].as_blob ? COPIED_PER_OPERATOR : PARSED_PER_OPERATOR);
+		}
+	}
+	return 0;
+}
+
 /* What handing over one row costs. */
 static Cost
 fetch_cost(RelOptInfo *baserel)
 {
-	VssRel *rel = VSS_REL(baserel);
-	Cost cost = rel->server->fdw_tuple_cost + cpu_tuple_cost;
-	ListCell *cell;
-
-	foreach (cell, rel->info->indexes)
-	{
-		VssIndexInfo *index = lfirst(cell);
-
-		for (int i = 0; i < rel->natts; i++)
-		{
-			if (index->content_vector != NULL && same_column(rel, i + 1, index->content_vector) &&
-				bms_is_member(i + 1 - FirstLowInvalidHeapAttributeNumber, rel->attrs_used))
-				return cost + cpu_operator_cost * index->dim / PARSED_PER_OPERATOR;
-		}
-	}
-	return cost;
+	return VSS_REL(baserel)->server->fdw_tuple_cost + cpu_tuple_cost + vssfdw_vectors_cost(baserel);
 }
 
 /* Finding the rows, in SQLite, without handing any over. */
@@ -262,13 +281,14 @@ static Cost
 walk_cost(RelOptInfo *baserel, double walked, int conditions)
 {
 	VssRel *rel = VSS_REL(baserel);
+	double width = rel->info->row_bytes > 0 ? rel->info->row_bytes : baserel->reltarget->width;
 	/* descending the B-tree */
 	Cost cost = cpu_operator_cost * 0.5 * log2(rel->tuples + 1);
 
 	cost += walked * (cpu_tuple_cost + cpu_operator_cost * conditions);
-	/* a table is read in order, keys send us to and fro in pages that are mostly cached */
+	/* a table is read in order, whole rows of it; keys send us to and fro in pages that are mostly cached */
 	if (walked >= rel->tuples)
-		cost += seq_page_cost * ceil(rel->tuples * Max(baserel->reltarget->width, 32) / BLCKSZ);
+		cost += seq_page_cost * ceil(rel->tuples * Max(width, LEAST_WIDTH) / BLCKSZ);
 	else
 		cost += walked * cpu_index_tuple_cost;
 	return cost;

@@ -358,6 +358,7 @@ typedef struct VssTableInfo
 	char *rowid_name;     /* a spelling of rowid no column hides; NULL without */
 	char *rowid_alias;    /* INTEGER PRIMARY KEY column, or NULL */
 	double rows;          /* sqlite_stat1, else a bounded count, else a guess */
+	double row_bytes;     /* of a row in the file, by a sample; 0: of few rows, or not known */
 	List *primary_key;    /* of char *, all columns in order, whatever their collation; NIL without */
 	List *keys;           /* of VssTableKey */
 	List *indexes;        /* of VssIndexInfo fed by this table, or the table itself */
@@ -366,6 +367,9 @@ typedef struct VssTableInfo
 
 /* Cached per connection until schema_version changes; do not free. */
 const VssTableInfo *vssfdw_table_info(VssConnection *conn, const char *table);
+
+/* Mean size of the values of some rows, 0 where the table has no rowid; errors are reported. (row_width.c) */
+double vssfdw_sample_row_bytes(VssConnection *conn, const VssTableInfo *info);
 
 /* All hnsw indexes of the file. */
 List *vssfdw_indexes(VssConnection *conn);

@@ -303,7 +303,7 @@ cost_join(PlannerInfo *root, RelOptInfo *joinrel, List *restrictlist, Cost *star
 		Cost probe;
 
 		vssfdw_cost_scan(root, join->inner, restrictlist, 1, &probe_startup, &probe);
-		probe = probe - probe_startup - join->server->fdw_tuple_cost;
+		probe = probe - probe_startup - join->server->fdw_tuple_cost - vssfdw_vectors_cost(join->inner);
 		if (outer->remote_rows * probe < build)
 		{
 			build = 0;

@@ -62,6 +62,7 @@ typedef struct VssPlanColumn
 	bool one_form;           /* values that are equal are also shown alike, as 1.0 and 1.00 are not */
 	bool text_only;          /* what is stored is TEXT, sure of it */
 	bool binary;             /* collation BINARY is sure */
+	bool as_blob;            /* option column_type says that it is a BLOB */
 	bool not_null;
 } VssPlanColumn;
 
@@ -269,6 +270,9 @@ bool vssfdw_is_fixed_column(PlannerInfo *root, RelOptInfo *baserel, const char *
 
 /* The key by which SQLite probably finds the rows of the remote conditions; NULL: it walks the table. */
 const VssTableKey *vssfdw_walked_key(PlannerInfo *root, RelOptInfo *baserel);
+
+/* What it costs to hand over the vectors of one row of a base relation or join, beside the row. */
+Cost vssfdw_vectors_cost(RelOptInfo *rel);
 
 /* Rows that a scan under these clauses and its own conditions gives at most. */
 double vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses);
