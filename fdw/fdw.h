@@ -236,6 +236,8 @@ void vssfdw_drain(VssConnection *conn, bool unbegun);
 void vssfdw_rewind(VssStatement *statement);
 void vssfdw_done(VssStatement *statement);
 
+/* Step; SQLite's result code. */
+int vssfdw_try_step(VssStatement *statement);
 /* Step; true with a row, false at the end; reports errors; lets cancel through. */
 bool vssfdw_step(VssStatement *statement);
 

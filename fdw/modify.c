@@ -30,7 +30,8 @@ typedef struct VssModify
 	VssStatement *statement;
 	VssStatement *batch; /* INSERT of batch_rows rows, or NULL */
 	int batch_rows;
-	int values_end; /* see VSS_MODIFY_VALUES_END */
+	VssCollector *collector; /* of COPY, or NULL */
+	int values_end;          /* see VSS_MODIFY_VALUES_END */
 	CmdType operation;
 	bool is_view;
 
@@ -151,6 +152,8 @@ vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *priv
 		begin_modify(state->ps.state, target, state->operation, outerPlanState(state)->plan, private);
 }
 
+static int vssGetForeignModifyBatchSize(ResultRelInfo *target);
+
 /* COPY FROM, and rows routed or moved into a foreign partition. */
 static void
 vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
@@ -179,6 +182,10 @@ vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
 		((VssModify *) target->ri_FdwState)->moved = insert;
 	else
 		target->ri_FdwState = insert;
+	if (plan == NULL)
+		insert->collector =
+			vssfdw_collector(insert->conn, target, vssfdw_table_options(RelationGetRelid(rel))->table,
+							 vssGetForeignModifyBatchSize(target), state->ps.state->es_query_cxt);
 }
 
 /* The row's address as bytes, in the current memory context. */
@@ -270,6 +277,15 @@ bind_values(VssModify *modify, VssStatement *statement, int before, TupleTableSl
 	}
 }
 
+/* From here on errors tell row->slot; error_context_stack = callback->previous ends it. */
+static void
+tell_row(VssModify *modify, ResultRelInfo *target, VssWrittenRow *row, ErrorContextCallback *callback)
+{
+	*row = (VssWrittenRow){target->ri_RelationDesc, modify->params, modify->param_count, NULL};
+	*callback = (ErrorContextCallback){error_context_stack, vssfdw_row_context, row};
+	error_context_stack = callback;
+}
+
 /*
  * Write one row.  NULL when SQLite wrote none: a conflict that is to be
  * ignored, or a trigger that refused or removed the row.
@@ -277,6 +293,8 @@ bind_values(VssModify *modify, VssStatement *statement, int before, TupleTableSl
 static TupleTableSlot *
 write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
+	VssWrittenRow row;
+	ErrorContextCallback callback;
 	MemoryContext old;
 	bool written;
 
@@ -288,11 +306,14 @@ write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleT
 		MemoryContextSwitchTo(old);
 		return NULL;
 	}
+	tell_row(modify, target, &row, &callback);
+	row.slot = modify->operation == CMD_DELETE ? NULL : slot;
 	bind_values(modify, modify->statement, 0, slot);
 	if (modify->operation != CMD_INSERT)
 		bind_address(modify, plan_slot);
 
 	written = vssfdw_step(modify->statement);
+	error_context_stack = callback.previous;
 	if (written)
 	{
 		store_returned(modify, slot, RelationGetRelationName(target->ri_RelationDesc), old);
@@ -330,17 +351,6 @@ vssExecForeignChange(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 	return write_row(modify, target, slot, plan_slot);
 }
 
-static TupleTableSlot *
-vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
-{
-	VssModify *modify = target->ri_FdwState;
-
-	check_partition(estate, target, slot);
-	/* for one, a row that moves here must not be met again when this partition's turn comes */
-	vssfdw_drain(modify->conn, true);
-	return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);
-}
-
 /* The INSERT with as many rows of values. */
 static VssStatement *
 batch_statement(VssModify *modify, EState *estate, int rows)
@@ -360,8 +370,18 @@ batch_statement(VssModify *modify, EState *estate, int rows)
 	}
 	appendStringInfoString(&sql, modify->statement->sql + modify->values_end);
 	modify->batch = vssfdw_prepare(modify->conn, sql.data, estate->es_query_cxt);
+	/* what errors show */
+	modify->batch->sql = MemoryContextStrdup(estate->es_query_cxt,
+											 psprintf("%s -- %d rows at once", modify->statement->sql, rows));
 	modify->batch_rows = rows;
 	return modify->batch;
+}
+
+static bool
+is_fault_of_a_row(int rc)
+{
+	rc &= 0xff;
+	return rc == SQLITE_CONSTRAINT || rc == SQLITE_MISMATCH || rc == SQLITE_TOOBIG;
 }
 
 /* All rows in one statement of SQLite, which is much cheaper than one each. */
@@ -369,28 +389,71 @@ static TupleTableSlot **
 vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot **slots,
 						  TupleTableSlot **plan_slots, int *count)
 {
-	VssModify *modify = target->ri_FdwState;
+	VssModify *state = target->ri_FdwState;
+	VssModify *modify = state->moved != NULL ? state->moved : state;
+	VssConnection *conn = modify->conn;
+	VssWrittenRow row;
+	ErrorContextCallback callback;
 	VssStatement *statement;
 	MemoryContext old;
+	int rc;
 
-	vssfdw_drain(modify->conn, true);
-	if (modify->moved != NULL)
-		modify = modify->moved;
-	vssfdw_begin_write(modify->conn);
+	vssfdw_drain(conn, true);
+	vssfdw_begin_write(conn);
 	MemoryContextReset(modify->row_context);
 	old = MemoryContextSwitchTo(modify->row_context);
 	statement = batch_statement(modify, estate, *count);
+	tell_row(modify, target, &row, &callback);
 	for (int r = 0; r < *count; r++)
 	{
+		row.slot = slots[r];
 		check_partition(estate, target, slots[r]);
 		bind_values(modify, statement, r * modify->param_count, slots[r]);
 	}
-	vssfdw_step(statement);
-	if (!modify->is_view)
-		*count = sqlite3_changes(modify->conn->db);
+	error_context_stack = callback.previous;
+	rc = vssfdw_try_step(statement);
+	if (rc == SQLITE_DONE && !modify->is_view)
+		*count = sqlite3_changes(conn->db);
+	else if (rc != SQLITE_DONE && (conn->lost || !is_fault_of_a_row(rc)))
+		vssfdw_report(ERROR, rc, conn->db, conn->servername, statement->sql);
 	vssfdw_rewind(statement);
 	MemoryContextSwitchTo(old);
+
+	/* nothing has been written; one by one it shows which row is at fault */
+	for (int r = 0; r < *count && rc != SQLITE_DONE; r++)
+		write_row(modify, target, slots[r], NULL);
 	return slots;
+}
+
+/* Write what a COPY has collected. */
+static void
+write_collected(EState *estate, ResultRelInfo *target)
+{
+	int collected;
+	TupleTableSlot **slots = vssfdw_collected(((VssModify *) target->ri_FdwState)->collector, &collected);
+	int count = collected;
+
+	if (count > 0)
+		vssExecForeignBatchInsert(estate, target, slots, NULL, &count);
+	for (int i = 0; i < collected; i++)
+		ExecClearTuple(slots[i]);
+}
+
+static TupleTableSlot *
+vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
+{
+	VssModify *modify = target->ri_FdwState;
+
+	if (modify->collector != NULL)
+	{
+		if (vssfdw_collect(modify->collector, slot))
+			write_collected(estate, target);
+		return slot;
+	}
+	check_partition(estate, target, slot);
+	/* for one, a row that moves here must not be met again when this partition's turn comes */
+	vssfdw_drain(modify->conn, true);
+	return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);
 }
 
 /*
@@ -424,6 +487,7 @@ end_modify(VssModify *modify)
 	if (modify == NULL)
 		return;
 	end_modify(modify->moved);
+	vssfdw_collector_free(modify->collector);
 	vssfdw_done(modify->batch);
 	vssfdw_done(modify->statement);
 	vssfdw_release(modify->hold);
@@ -432,6 +496,10 @@ end_modify(VssModify *modify)
 static void
 vssEndForeignModify(EState *estate, ResultRelInfo *target)
 {
+	VssModify *modify = target->ri_FdwState;
+
+	if (modify != NULL && modify->collector != NULL)
+		write_collected(estate, target);
 	/* called for the rows that move in and for the command; the first time ends both */
 	end_modify(target->ri_FdwState);
 	target->ri_FdwState = NULL;

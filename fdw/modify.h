@@ -1,7 +1,7 @@
 /*
  * modify.h
  *		What the files that write share: rowid.c, address_set.c,
- *		separate.c, modify_plan.c, modify.c, direct_plan.c, direct_modify.c, truncate.c.
+ *		separate.c, row_text.c, copy.c, modify_plan.c, modify.c, direct_plan.c, direct_modify.c, truncate.c.
  */
 #ifndef VSS_MODIFY_H
 #define VSS_MODIFY_H
@@ -34,6 +34,38 @@ bool vssfdw_address_add(VssAddressSet *set, const bytea *address);
 
 /* Where the rows of a command that writes rel row by row could meet what it has written, find them all first. */
 void vssfdw_separate_reading(PlannerInfo *root, ModifyTable *plan, Relation rel, const VssTableInfo *info);
+
+/* ---------- row_text.c: the row that could not be written ---------- */
+
+typedef struct VssWrittenRow
+{
+	Relation rel;
+	VssColumn *columns; /* count of them: those that are written */
+	int count;
+	TupleTableSlot *slot; /* NULL for none */
+} VssWrittenRow;
+
+/* An ErrorContextCallback's; arg is a VssWrittenRow. */
+void vssfdw_row_context(void *arg);
+
+/* ---------- copy.c: rows of a COPY that are not written yet ---------- */
+
+typedef struct VssCollector VssCollector;
+
+/*
+ * For COPY into the SQLite table of that name, at most size rows at once; it
+ * lives as long as context.  NULL where each row is to be written as it comes.
+ */
+VssCollector *vssfdw_collector(VssConnection *conn, ResultRelInfo *target, const char *table, int size,
+							   MemoryContext context);
+
+/* The row is copied.  True: they are to be written now. */
+bool vssfdw_collect(VssCollector *collector, TupleTableSlot *slot);
+
+/* The rows, valid until the next one is collected. */
+TupleTableSlot **vssfdw_collected(VssCollector *collector, int *count);
+
+void vssfdw_collector_free(VssCollector *collector);
 
 /* ---------- modify_plan.c ---------- */
 

@@ -197,8 +197,8 @@ vssfdw_rewind(VssStatement *statement)
 		sqlite3_reset(statement->stmt);
 }
 
-bool
-vssfdw_step(VssStatement *statement)
+int
+vssfdw_try_step(VssStatement *statement)
 {
 	VssConnection *conn = statement->conn;
 	int rc;
@@ -208,16 +208,20 @@ vssfdw_step(VssStatement *statement)
 						errmsg("statement on server \"%s\" ended with its transaction", conn->servername)));
 
 	rc = sqlite3_step(statement->stmt);
-	if (rc == SQLITE_ROW)
-		return true;
-	if (rc == SQLITE_DONE)
-		return false;
-
 	/* An error inside a write may have ended SQLite's transaction as a whole. */
-	if (conn->xact_depth > 0 && sqlite3_get_autocommit(conn->db))
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE && conn->xact_depth > 0 && sqlite3_get_autocommit(conn->db))
 		conn->lost = true;
-	vssfdw_report(ERROR, rc, conn->db, conn->servername, statement->sql);
-	return false; /* not reached */
+	return rc;
+}
+
+bool
+vssfdw_step(VssStatement *statement)
+{
+	int rc = vssfdw_try_step(statement);
+
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		vssfdw_report(ERROR, rc, statement->conn->db, statement->conn->servername, statement->sql);
+	return rc == SQLITE_ROW;
 }
 
 /* BEGIN and ROLLBACK frame every query: kept prepared like those. */

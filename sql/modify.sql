@@ -138,6 +138,44 @@ INSERT INTO numbers SELECT i, i FROM generate_series(5000001, 5000100) i;
 SELECT count(*) FROM numbers WHERE id > 5000000;
 TRUNCATE numbers;
 SELECT count(*) FROM numbers;
+ALTER SERVER modify OPTIONS (DROP batch_size);
+-- rows go to SQLite a hundred at a time, and nobody can tell
+COPY (SELECT i, i * 10 FROM generate_series(1, 250) i) TO '/tmp/vss_fdw_regress/modify.tsv';
+COPY numbers (id, v) FROM '/tmp/vss_fdw_regress/modify.tsv';
+\echo :ROW_COUNT
+SELECT count(*), sum(v), max(id) FROM numbers;
+\set VERBOSITY default
+INSERT INTO numbers SELECT i, i FROM generate_series(249, 251) i;
+INSERT INTO items(id, name) VALUES (1, repeat('long ', 40)), (10, NULL);
+\set VERBOSITY terse
+COPY numbers (id, v) FROM '/tmp/vss_fdw_regress/modify.tsv';
+SELECT count(*), sum(v) FROM numbers;
+-- not where something looks at the table in between: a default, a trigger behind the command
+TRUNCATE numbers;
+CREATE FUNCTION numbers_before() RETURNS bigint LANGUAGE sql VOLATILE AS 'SELECT count(*) FROM numbers';
+ALTER FOREIGN TABLE numbers ALTER v SET DEFAULT numbers_before();
+COPY numbers (id) FROM stdin;
+1
+2
+3
+\.
+SELECT * FROM numbers ORDER BY id;
+ALTER FOREIGN TABLE numbers ALTER v DROP DEFAULT;
+CREATE FUNCTION tell_numbers() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE NOTICE '% rows', (SELECT count(*) FROM numbers); RETURN NULL; END $$;
+CREATE TRIGGER tell_numbers AFTER INSERT ON numbers FOR EACH STATEMENT EXECUTE FUNCTION tell_numbers();
+COPY numbers (id, v) FROM stdin;
+4	4
+5	5
+\.
+DROP TRIGGER tell_numbers ON numbers;
+-- nor where SQLite passes over rows: they are not counted
+COPY picky (id) FROM stdin;
+1
+2
+1
+\.
+\echo :ROW_COUNT
+TRUNCATE numbers;
 INSERT INTO counted(v) VALUES ('a'), ('b');
 TRUNCATE counted;
 INSERT INTO counted(v) VALUES ('c') RETURNING id;
