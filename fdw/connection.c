@@ -23,6 +23,8 @@
 #include "fdw/remote.h"
 #include "fdw/worker.h"
 
+#include <sys/stat.h>
+
 /*
  * Instructions of SQLite's virtual machine between two looks at the interrupt
  * flags.  A thousand take microseconds to some milliseconds (on disk reads).
@@ -119,6 +121,25 @@ bridge_cancelled(void *arg)
 
 /* ---------- opening and closing ---------- */
 
+/*
+ * A cache that holds the whole database saves every read; one that holds a part
+ * saves random look-ups little, and costs scans the processor's caches.
+ */
+#define WHOLE_DATABASE_KIB (64 * 1024)
+#define PART_OF_DATABASE_KIB (8 * 1024)
+
+/* As PRAGMA cache_size has it. */
+static int
+choose_cache_size(sqlite3 *db)
+{
+	const char *path = sqlite3_db_filename(db, "main");
+	struct stat file;
+
+	if (path != NULL && stat(path, &file) == 0 && file.st_size > (off_t) WHOLE_DATABASE_KIB * 1024)
+		return -PART_OF_DATABASE_KIB;
+	return -WHOLE_DATABASE_KIB;
+}
+
 void
 vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, int cache_size)
 {
@@ -153,6 +174,8 @@ vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, in
 	if (rc != SQLITE_OK)
 		vssfdw_report(ERROR, rc, db, servername, NULL);
 
+	if (cache_size == VSS_CACHE_BY_SIZE)
+		cache_size = choose_cache_size(db);
 	/* cell_size_check notices damaged pages before they can mislead. */
 	snprintf(pragma, sizeof(pragma), "PRAGMA cache_size = %d; PRAGMA cell_size_check = 1", cache_size);
 	rc = sqlite3_exec(db, pragma, NULL, NULL, NULL);

@@ -49,6 +49,9 @@ extern int vssfdw_knn_strategy; /* vss_fdw.knn_strategy, a VssStrategy */
 
 /* ---------- options.c ---------- */
 
+/* A cache_size that depends on the database's: what no option says. */
+#define VSS_CACHE_BY_SIZE INT_MIN
+
 typedef struct VssServerOptions
 {
 	char *database;
@@ -58,7 +61,7 @@ typedef struct VssServerOptions
 	bool keep_connections;
 	bool use_remote_estimate;
 	int busy_timeout; /* milliseconds */
-	int cache_size;   /* as PRAGMA cache_size: pages, or -KiB */
+	int cache_size;   /* as PRAGMA cache_size: pages, or -KiB; or VSS_CACHE_BY_SIZE */
 	int batch_size;
 	double fdw_startup_cost;
 	double fdw_tuple_cost;

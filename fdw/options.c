@@ -388,7 +388,7 @@ vssfdw_server_options(ForeignServer *server)
 	result->truncatable = true;
 	result->keep_connections = true;
 	result->busy_timeout = 5000;
-	result->cache_size = -32 * 1024;
+	result->cache_size = VSS_CACHE_BY_SIZE;
 	result->batch_size = 100;
 	result->fdw_startup_cost = 0.25;
 	result->fdw_tuple_cost = 0.005;
