@@ -6,8 +6,8 @@
  *
  * DATABASE is a SQLite file with the table t of bench/fdw/run; the PostgreSQL
  * database that PGHOST etc. name has it as foreign table t, once more as
- * cached.t of a server whose cache_size is that of shared_buffers, a local copy
- * l, and a local table outer_rows of 10,000 keys.  Each case runs the wrapper
+ * small.t of a server whose cache is that of a database too large for it, a local
+ * copy l, and a local table outer_rows of 10,000 keys.  Each case runs the wrapper
  * and its peer in turn, ROUNDS times (5), and reports medians and the median
  * ratio of CPU time: of the backend for PostgreSQL, of this process for SQLite;
  * of one case the time that the client waits.  Client and backend run on one
@@ -195,9 +195,10 @@ static const struct
 	const char *our_sql;
 	Timed peers;
 	const char *peer_sql;
-	double goal; /* ratio at most */
+	double goal; /* ratio at most, 0 for none */
 } cases[] = {
 	{"count(*)", pg, "SELECT count(*) FROM t", sqlite, "SELECT count(*) FROM t", 1.2},
+	{"count(*), cache 8 MiB", pg, "SELECT count(*) FROM small.t", sqlite, "SELECT count(*) FROM t", 1.2},
 	{"sum", pg, "SELECT sum(k) FROM t", sqlite, "SELECT sum(k) FROM t", 1.2},
 	{"filter, count", pg, "SELECT count(*) FROM t WHERE k < 100 AND name <> 'x'", sqlite,
 	 "SELECT count(*) FROM t WHERE k < 100 AND name <> 'x'", 1.2},
@@ -209,11 +210,12 @@ static const struct
 	 sqlite, "SELECT id, k, name, x, y FROM t", 1.35},
 	{"scan, 5 columns, one a date", pg, "EXPLAIN (ANALYZE, TIMING OFF) SELECT id, k, name, x, d FROM t",
 	 sqlite, "SELECT id, k, name, x, d FROM t", 1.5},
-	{"5,000 lookups by key, beside a local table", pg_lookups, "foreign_row", pg_lookups, "local_row", 1.25},
-	{"the same, pages in a cache as large as the local table's", pg_lookups, "cached_row", pg_lookups,
+	{"5,000 lookups by key, beside a local table, as the client waits", pg_lookups_waiting, "foreign_row",
+	 pg_lookups_waiting, "local_row", 1.25},
+	{"the same, CPU", pg_lookups, "foreign_row", pg_lookups, "local_row", 0},
+	{"the same, as the client waits, cache 8 MiB", pg_lookups_waiting, "small_row", pg_lookups_waiting,
 	 "local_row", 1.25},
-	{"the first, as long as the client waits", pg_lookups_waiting, "foreign_row", pg_lookups_waiting,
-	 "local_row", 1.25},
+	{"the same, CPU", pg_lookups, "small_row", pg_lookups, "local_row", 0},
 	{"10,000 local rows joined to 1,000,000, beside a local table", pg,
 	 "SELECT sum(o.k + t.k) FROM outer_rows o JOIN t ON t.id = o.k", pg,
 	 "SELECT sum(o.k + l.k) FROM outer_rows o JOIN l ON l.id = o.k", 1.5},
@@ -266,7 +268,7 @@ main(int argc, char **argv)
 		die("cannot read the backend's clock");
 	share_cpu();
 	pg("PREPARE foreign_row(bigint) AS SELECT * FROM t WHERE id = $1");
-	pg("PREPARE cached_row(bigint) AS SELECT * FROM cached.t WHERE id = $1");
+	pg("PREPARE small_row(bigint) AS SELECT * FROM small.t WHERE id = $1");
 	pg("PREPARE local_row(bigint) AS SELECT * FROM l WHERE id = $1");
 	pg("SET max_parallel_workers_per_gather = 0");
 
@@ -286,8 +288,10 @@ main(int argc, char **argv)
 		{
 			double ratio = median(ratios);
 
-			printf("%s\t%.1f\t%.1f\t%.2f\t%.2f%s\n", cases[c].name, median(ours), median(peers), ratio,
-				   cases[c].goal, ratio <= cases[c].goal ? "" : "\tmissed");
+			printf("%s\t%.1f\t%.1f\t%.2f\t", cases[c].name, median(ours), median(peers), ratio);
+			if (cases[c].goal > 0)
+				printf("%.2f%s", cases[c].goal, ratio <= cases[c].goal ? "" : "\tmissed");
+			printf("\n");
 			fflush(stdout);
 		}
 	}
