@@ -94,7 +94,7 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 	List *places = NIL;
 	List *rows = NIL;
 	List *counts;
-	List *private;
+	List *items;
 	ListCell *cell;
 
 	initStringInfo(&buf);
@@ -128,16 +128,16 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 	vssfdw_deparse_order(&context, path->path.pathkeys);
 	counts = vssfdw_deparse_limit(&context, last);
 
-	private =
+	items =
 		list_make5(makeString(buf.data), places, NIL, makeString(vssfdw_relation_label(root, rel)), counts);
 	if (rows != NIL)
-	private = lappend(private, rows);
+		items = lappend(items, rows);
 	if (outer_plan != NULL)
 	{
 		/* its rows take the place of ours */
 		vssfdw_mark_recheck(outer_plan);
 		outer_plan = change_plan_targetlist(outer_plan, scan_tlist, path->path.parallel_safe);
 	}
-	return make_foreignscan(tlist, bare_clauses(state->local_conds), 0, context.params, private, scan_tlist,
+	return make_foreignscan(tlist, bare_clauses(state->local_conds), 0, context.params, items, scan_tlist,
 							NIL, outer_plan);
 }
