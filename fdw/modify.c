@@ -329,12 +329,18 @@ write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleT
 }
 
 /*
- * PostgreSQL moves no row out of a foreign partition and does not look whether
- * one that is written there belongs there.
+ * What PostgreSQL leaves out for rows of foreign tables: whether the policies of
+ * a table above let them be written, and whether they belong to the partition,
+ * out of which it moves none.  The policies are of the command's kind.
  */
 static void
-check_partition(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
+check_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 {
+	if (target->ri_WithCheckOptions != NIL)
+	{
+		ExecWithCheckOptions(WCO_RLS_INSERT_CHECK, target, slot, estate);
+		ExecWithCheckOptions(WCO_RLS_UPDATE_CHECK, target, slot, estate);
+	}
 	if (target->ri_RelationDesc->rd_rel->relispartition)
 		ExecPartitionCheck(target, slot, estate, true);
 }
@@ -346,7 +352,7 @@ vssExecForeignChange(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 	VssModify *modify = target->ri_FdwState;
 
 	if (modify->operation == CMD_UPDATE)
-		check_partition(estate, target, slot);
+		check_row(estate, target, slot);
 	vssfdw_drain(modify->conn, true);
 	return write_row(modify, target, slot, plan_slot);
 }
@@ -407,7 +413,7 @@ vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot 
 	for (int r = 0; r < *count; r++)
 	{
 		row.slot = slots[r];
-		check_partition(estate, target, slots[r]);
+		check_row(estate, target, slots[r]);
 		bind_values(modify, statement, r * modify->param_count, slots[r]);
 	}
 	error_context_stack = callback.previous;
@@ -450,7 +456,7 @@ vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 			write_collected(estate, target);
 		return slot;
 	}
-	check_partition(estate, target, slot);
+	check_row(estate, target, slot);
 	/* for one, a row that moves here must not be met again when this partition's turn comes */
 	vssfdw_drain(modify->conn, true);
 	return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);

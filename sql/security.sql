@@ -81,6 +81,28 @@ RESET enable_mergejoin;
 WITH gone AS (UPDATE people SET name = 'noted' WHERE id IN (SELECT person FROM notes WHERE tells(note)) RETURNING id) SELECT * FROM gone ORDER BY 1;
 RESET ROLE;
 
+-- policies of a partitioned table hold for what is written to a foreign partition
+CREATE TABLE shared(id bigint, owner text, v int) PARTITION BY RANGE (id);
+\! sqlite3 /tmp/vss_fdw_regress/security.db "CREATE TABLE shared1(id INTEGER PRIMARY KEY, owner TEXT, v INT); INSERT INTO shared1 VALUES (1, 'regress_vss_reader', 1), (2, 'other', 2); CREATE TABLE shared2(id INTEGER PRIMARY KEY, owner TEXT, v INT)"
+CREATE FOREIGN TABLE shared1 PARTITION OF shared FOR VALUES FROM (0) TO (10) SERVER security;
+CREATE FOREIGN TABLE shared2 PARTITION OF shared FOR VALUES FROM (10) TO (20) SERVER security;
+ALTER TABLE shared ENABLE ROW LEVEL SECURITY;
+CREATE POLICY own ON shared USING (owner = current_user) WITH CHECK (owner = current_user AND v < 10);
+GRANT ALL ON shared TO regress_vss_reader;
+SET ROLE regress_vss_reader;
+SELECT * FROM shared;
+UPDATE shared SET owner = 'other';
+UPDATE shared SET v = 10;
+UPDATE shared SET v = 9 RETURNING *;
+UPDATE shared SET v = v + 1, id = 11;
+INSERT INTO shared VALUES (3, 'other', 3);
+INSERT INTO shared VALUES (3, 'regress_vss_reader', 3), (4, 'other', 4);
+INSERT INTO shared VALUES (3, 'regress_vss_reader', 3), (13, 'regress_vss_reader', 4);
+DELETE FROM shared WHERE v < 4 RETURNING id;
+RESET ROLE;
+SELECT * FROM shared ORDER BY id;
+DROP TABLE shared;
+
 -- a view's owner reads for the one who asks
 CREATE VIEW names AS SELECT id, name FROM people;
 REVOKE ALL ON people FROM regress_vss_reader;
