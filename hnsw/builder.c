@@ -150,7 +150,7 @@ scratch_create(const HnswBuilder *b)
 	s->pool.capacity = ef;
 	s->pool.expandable = ef;
 	s->candidate_capacity = ef + 16 * b->params.m + (uint32_t) degree;
-	s->pool.entries = malloc(((size_t) ef + 1) * sizeof *s->pool.entries);
+	s->pool.entries = malloc(((size_t) ef + degree) * sizeof *s->pool.entries);
 	s->candidates = malloc(s->candidate_capacity * sizeof *s->candidates);
 	s->links = malloc(degree * sizeof *s->links);
 	s->chosen = malloc(degree * sizeof *s->chosen);

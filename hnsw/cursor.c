@@ -76,7 +76,7 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, uint32_t k,
 	c->options = *options;
 	c->pool.expandable = options->ef;
 	c->pool.capacity = options->ef + (header->code == HNSW_CODE_F32 ? 0 : options->ef / SPARE_SHARE + SPARE);
-	c->pool.entries = malloc(((size_t) c->pool.capacity + 1) * sizeof *c->pool.entries);
+	c->pool.entries = malloc(((size_t) c->pool.capacity + snapshot->links0_words) * sizeof *c->pool.entries);
 	c->ahead = records_ahead(snapshot);
 	c->query = malloc(header->dim * sizeof *c->query);
 	if (c->pool.entries == NULL || c->query == NULL || !batch_init(&c->batch[0], snapshot->links0_words) ||

@@ -123,7 +123,7 @@ void
 hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer, uint32_t exclude)
 {
 	HnswCandidate at;
-	HnswPoolEntry dropped;
+	float key;
 
 	hnsw_pool_clear(&s->pool);
 	hnsw_visited_clear(&s->visited);
@@ -131,7 +131,8 @@ hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer
 		hnsw_visited_insert(&s->visited, exclude);
 	if (start >= s->visited.nodes || !hnsw_visited_insert(&s->visited, start))
 		return;
-	hnsw_pool_insert(&s->pool, walk_key(b, s, start), start, &dropped);
+	key = walk_key(b, s, start);
+	hnsw_pool_put(&s->pool, &key, &start, 1, NULL);
 	while (hnsw_pool_pop(&s->pool, &at))
 	{
 		uint32_t count = meet_links(b, s, at.node, layer);
@@ -140,14 +141,8 @@ hnsw_search_layer(HnswBuilder *b, HnswScratch *s, uint32_t start, uint32_t layer
 		if (s->pool.next < s->pool.count)
 			prefetch_list(b, s->pool.entries[s->pool.next].node, layer);
 		walk_keys(b, s, count);
-		for (uint32_t i = 0; i < count; i++)
-		{
-			if (!hnsw_pool_accepts(&s->pool, s->keys[i]))
-				continue;
-			hnsw_pool_insert(&s->pool, s->keys[i], s->links[i], &dropped);
-			if (s->pool.next < s->pool.count && s->pool.entries[s->pool.next].node == s->links[i])
-				prefetch_list(b, s->links[i], layer);
-		}
+		if (hnsw_pool_put(&s->pool, s->keys, s->links, count, NULL))
+			prefetch_list(b, s->pool.entries[s->pool.next].node, layer);
 	}
 	compare_by_codes(b, s);
 }

@@ -9,9 +9,7 @@
 #ifndef HNSW_POOL_H
 #define HNSW_POOL_H
 
-#include <stdbool.h>
-#include <stdint.h>
-#include <string.h>
+#include "heap.h"
 
 typedef struct HnswCandidate
 {
@@ -28,7 +26,7 @@ typedef struct HnswPoolEntry
 
 typedef struct HnswPool
 {
-	HnswPoolEntry *entries; /* capacity of them */
+	HnswPoolEntry *entries; /* capacity of them; behind, room for as many as are put in at once */
 	uint32_t capacity;
 	uint32_t expandable; /* entries from this place on are kept, but not expanded; <= capacity */
 	uint32_t count;
@@ -48,38 +46,66 @@ hnsw_pool_full(const HnswPool *pool)
 	return pool->count == pool->capacity;
 }
 
-/* True if a node of this key would be kept. */
-static inline bool
-hnsw_pool_accepts(const HnswPool *pool, float key)
+static inline void
+hnsw_pool_leave(HnswHeap *rest, float key, uint32_t node)
 {
-	return pool->count < pool->capacity || key < pool->entries[pool->count - 1].key;
+	if (rest != NULL)
+		rest->entries[rest->count++] = (HnswHeapEntry){key, node};
 }
 
 /*
- * Keep a node; among equal keys the earlier stays in front.  A full pool drops
- * its last entry into *dropped and returns true.  hnsw_pool_accepts() holds.
+ * Put in n nodes and keep the best; among equal keys the earlier stays in front.
+ * What is not kept goes to the rest, in no order, where there is one, with room
+ * for n.  True when the next to be expanded is another.
  */
 static inline bool
-hnsw_pool_insert(HnswPool *pool, float key, uint32_t node, HnswPoolEntry *dropped)
+hnsw_pool_put(HnswPool *pool, const float *keys, const uint32_t *nodes, uint32_t n, HnswHeap *rest)
 {
-	uint32_t low = 0;
-	bool drops = pool->count == pool->capacity;
+	HnswPoolEntry *entries = pool->entries;
+	HnswPoolEntry *fresh = entries + pool->capacity;
+	bool full = hnsw_pool_full(pool);
+	uint32_t count = pool->count;
+	uint32_t more = 0;
 
-	/* a binary search without branches, for nobody could foretell them */
-	for (uint32_t n = pool->count; n > 0; n /= 2)
+	/* sort those that will stay, a few of many */
+	for (uint32_t i = 0; i < n; i++)
 	{
-		uint32_t half = (n + 1) / 2;
+		uint32_t place = more;
 
-		low += pool->entries[low + half - 1].key <= key ? half : 0;
+		if (full && keys[i] >= entries[count - 1].key)
+		{
+			hnsw_pool_leave(rest, keys[i], nodes[i]);
+			continue;
+		}
+		for (; place > 0 && fresh[place - 1].key > keys[i]; place--)
+			fresh[place] = fresh[place - 1];
+		fresh[place] = (HnswPoolEntry){keys[i], nodes[i], false};
+		more++;
 	}
-	if (drops)
-		*dropped = pool->entries[--pool->count];
-	memmove(pool->entries + low + 1, pool->entries + low, (pool->count - low) * sizeof *pool->entries);
-	pool->entries[low] = (HnswPoolEntry){key, node, false};
-	pool->count++;
-	if (low < pool->next)
-		pool->next = low;
-	return drops;
+	while (count + more > pool->capacity)
+	{
+		bool old = count > 0 && entries[count - 1].key > fresh[more - 1].key;
+		const HnswPoolEntry *last = old ? &entries[--count] : &fresh[--more];
+
+		hnsw_pool_leave(rest, last->key, last->node);
+	}
+	pool->count = count + more;
+	if (more == 0)
+		return false;
+
+	/* merge from behind: each entry moves at most once */
+	for (; more > 0; more--)
+	{
+		HnswPoolEntry e = fresh[more - 1];
+
+		for (; count > 0 && entries[count - 1].key > e.key; count--)
+			entries[count + more - 1] = entries[count - 1];
+		entries[count + more - 1] = e;
+	}
+	if (count > pool->next)
+		return false;
+	pool->next = count;
+	return true;
 }
 
 /* Mark and return the nearest entry not expanded; false when there is none. */

@@ -15,6 +15,9 @@
 /* The kernels take sketches by fours. */
 #define KEYS_AT_ONCE 4
 
+/* Lists that are asked for before their nodes are expanded. */
+#define LISTS_AHEAD 2
+
 /* Codes of what the walk found that are asked for before they are needed. */
 #define REFINE_AHEAD 4
 
@@ -124,20 +127,6 @@ batch_keys(const HnswCursor *c, HnswBatch *batch)
 	return true;
 }
 
-/* Put a node into the pool, or the rest, which has room for one more.  True: into the pool. */
-static inline bool
-found(HnswCursor *c, float key, uint32_t node)
-{
-	HnswPoolEntry dropped = {0};
-	bool accepted = hnsw_pool_accepts(&c->pool, key);
-
-	if (!accepted)
-		c->rest.entries[c->rest.count++] = (HnswHeapEntry){key, node};
-	else if (hnsw_pool_insert(&c->pool, key, node, &dropped))
-		c->rest.entries[c->rest.count++] = (HnswHeapEntry){dropped.key, dropped.node};
-	return accepted;
-}
-
 /*
  * Read a list of at most max links, all to nodes below members; those not met
  * before go to the batch, marked, and the first of them are asked for.
@@ -176,10 +165,8 @@ find(HnswCursor *c, HnswBatch *batch)
 		return HNSW_NOMEM;
 	if (!batch_keys(c, batch))
 		return HNSW_CORRUPT;
-	for (uint32_t i = 0; i < batch->count; i++)
-		if (found(c, batch->keys[i], batch->links[i]) &&
-			c->pool.entries[c->pool.next].node == batch->links[i])
-			prefetch_links(c, batch->links[i]);
+	if (hnsw_pool_put(&c->pool, batch->keys, batch->links, batch->count, &c->rest))
+		prefetch_links(c, c->pool.entries[c->pool.next].node);
 	return poll_interrupt(c, batch->count);
 }
 
@@ -204,7 +191,7 @@ descend(HnswCursor *c)
 		return HNSW_NOMEM;
 	c->stats.distances_computed++;
 	best = batch->keys[0];
-	found(c, best, 0);
+	hnsw_pool_put(&c->pool, &best, batch->links, 1, &c->rest);
 	for (uint32_t layer = s->layers - 1; layer > 0; layer--)
 	{
 		uint32_t from;
@@ -256,9 +243,9 @@ walk(HnswCursor *c)
 		else if (now->count == 0)
 			break;
 
-		/* unless something nearer is found now, this list is the next to be read */
-		if (c->pool.next < c->pool.count)
-			prefetch_links(c, c->pool.entries[c->pool.next].node);
+		/* unless something nearer is found now, these lists are the next to be read */
+		for (uint32_t i = c->pool.next; i < c->pool.next + LISTS_AHEAD && i < c->pool.count; i++)
+			prefetch_links(c, c->pool.entries[i].node);
 		if (status == HNSW_OK)
 			status = find(c, now);
 		now = ahead;
@@ -271,8 +258,6 @@ walk(HnswCursor *c)
 static HnswStatus
 begin_round(HnswCursor *c)
 {
-	HnswPoolEntry dropped;
-
 	hnsw_pool_clear(&c->pool);
 	c->refined = 0;
 	if (!c->started)
@@ -284,8 +269,9 @@ begin_round(HnswCursor *c)
 	while (c->rest.count > 0 && !hnsw_pool_full(&c->pool))
 	{
 		HnswHeapEntry e = hnsw_heap_pop(&c->rest);
+		float key = (float) e.key;
 
-		hnsw_pool_insert(&c->pool, (float) e.key, e.node, &dropped);
+		hnsw_pool_put(&c->pool, &key, &e.node, 1, NULL);
 	}
 	return HNSW_OK;
 }
