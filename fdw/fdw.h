@@ -432,11 +432,12 @@ int vssfdw_register_value_functions(sqlite3 *db);
 /* Register functions over numerics; returns SQLite's result code. */
 int vssfdw_register_decimals(sqlite3 *db);
 
-/* ---------- time_functions.c, extract.c ---------- */
+/* ---------- time_functions.c, extract.c, date_arithmetic.c ---------- */
 
 /* Register functions over times; returns SQLite's result code. */
 int vssfdw_register_time_functions(sqlite3 *db);
 int vssfdw_register_extract(sqlite3 *db);
+int vssfdw_register_date_arithmetic(sqlite3 *db);
 
 /* Whether vss_trunc() knows this unit. */
 bool vssfdw_is_trunc_unit(const char *name);

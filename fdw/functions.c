@@ -197,6 +197,8 @@ vssfdw_register_functions(sqlite3 *db)
 	if (rc == SQLITE_OK)
 		rc = vssfdw_register_extract(db);
 	if (rc == SQLITE_OK)
+		rc = vssfdw_register_date_arithmetic(db);
+	if (rc == SQLITE_OK)
 		rc = vssfdw_register_decimals(db);
 	if (rc == SQLITE_OK)
 		rc = vssfdw_register_value_functions(db);

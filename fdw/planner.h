@@ -383,7 +383,7 @@ VssClass vssfdw_common_class(VssClass a, VssClass b);
 
 /* ---------- function_map.c ---------- */
 
-#define VSS_FUNCTION_ARGS 3
+#define VSS_FUNCTION_ARGS 4
 
 /* A function or operator as SQLite has it. */
 typedef struct VssFunction
@@ -393,7 +393,7 @@ typedef struct VssFunction
 	bool may_fail; /* so that it must not stand in a condition */
 	VssClass result;
 	VssClass args[VSS_FUNCTION_ARGS]; /* what each must be */
-	List *operands; /* what is handed to it: the arguments, or what a cast in one of them is of */
+	List *operands;                   /* what is handed to it: the arguments, or what they are made of */
 } VssFunction;
 
 /* Whether SQLite has the function (of an operator: its function) with these arguments. */
@@ -429,7 +429,7 @@ bool vssfdw_is_time_field(const char *name, VssClass class, VssTimeField *out);
 typedef struct VssAttempt
 {
 	const char *operation;
-	const char *type; /* of the result: smallint, integer, bigint, double precision */
+	const char *type; /* of the result: smallint, integer, bigint, double precision; days between dates */
 } VssAttempt;
 
 bool vssfdw_find_attempt(Oid function, VssAttempt *out);

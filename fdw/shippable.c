@@ -319,6 +319,10 @@ attempt_class(ShipContext *context, Oid function, List *args)
 
 	if (!context->guess || !vssfdw_find_attempt(function, &attempt))
 		return VSS_CLASS_NONE;
+	/* a date less a date */
+	if (strcmp(attempt.type, "days") == 0)
+		return common_class(context, args, VSS_CLASS_DATE) != VSS_CLASS_NONE ? VSS_CLASS_INTEGER
+																			 : VSS_CLASS_NONE;
 	class = attempt.type[0] == 'd' ? VSS_CLASS_FLOAT : VSS_CLASS_INTEGER;
 	return common_class(context, args, class);
 }

@@ -50,40 +50,39 @@ clamped(int64 value, int overflow)
 	return value;
 }
 
+/* user data: whether in the session's time zone */
 static void
 date_start(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
+	int64 day = sqlite3_value_int64(argv[0]);
 	int overflow = 0;
 	Timestamp result;
 
 	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
 		return;
-	result = date2timestamp_opt_overflow((DateADT) sqlite3_value_int64(argv[0]), &overflow);
-	sqlite3_result_int64(context, clamped(result, overflow));
-}
-
-static void
-date_start_local(sqlite3_context *context, int argc, sqlite3_value **argv)
-{
-	int overflow = 0;
-	TimestampTz result;
-
-	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
-		return;
-	result = date2timestamptz_opt_overflow((DateADT) sqlite3_value_int64(argv[0]), &overflow);
+	if (!DATE_NOT_FINITE(day) && !IS_VALID_DATE(day))
+		result = clamped(0, day < 0 ? -1 : 1);
+	else if (sqlite3_user_data(context) != NULL)
+		result = date2timestamptz_opt_overflow((DateADT) day, &overflow);
+	else
+		result = date2timestamp_opt_overflow((DateADT) day, &overflow);
 	sqlite3_result_int64(context, clamped(result, overflow));
 }
 
 static void
 from_local(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
+	Timestamp timestamp = sqlite3_value_int64(argv[0]);
 	int overflow = 0;
-	TimestampTz result;
 
 	if (sqlite3_value_type(argv[0]) == SQLITE_NULL)
 		return;
-	result = timestamp2timestamptz_opt_overflow(sqlite3_value_int64(argv[0]), &overflow);
-	sqlite3_result_int64(context, clamped(result, overflow));
+	if (IS_VALID_TIMESTAMP(timestamp))
+	{
+		timestamp = timestamp2timestamptz_opt_overflow(timestamp, &overflow);
+		timestamp = clamped(timestamp, overflow);
+	}
+	sqlite3_result_int64(context, timestamp);
 }
 
 /* What a clock shows: a day of PostgreSQL's count, and microseconds since it began. */
@@ -326,7 +325,7 @@ vssfdw_register_time_functions(sqlite3 *db)
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
 		const void *user_data;
 	} functions[] = {
-		{"vss_date_start", 1, date_start, NULL},  {"vss_date_start_local", 1, date_start_local, NULL},
+		{"vss_date_start", 1, date_start, NULL},  {"vss_date_start_local", 1, date_start, &local},
 		{"vss_from_local", 1, from_local, NULL},  {"vss_to_local", 1, to_local, NULL},
 		{"vss_to_date", 1, to_date, NULL},        {"vss_to_date_local", 1, to_date, &local},
 		{"vss_to_time", 1, to_time, NULL},        {"vss_to_time_local", 1, to_time, &local},

@@ -8,7 +8,7 @@
  * decides about it, error and all.
  *
  * operation: + - * / %; "abs" and "cast" of x alone.  type: smallint, integer,
- * bigint, double precision.
+ * bigint, double precision; days, of dates that are not infinite.
  *
  * Called by SQLite: nothing of PostgreSQL may be used below.
  */
@@ -17,6 +17,7 @@
 #include <math.h>
 
 #include "common/int.h"
+#include "utils/date.h"
 
 #include "fdw/planner.h"
 #include "utils/fmgroids.h"
@@ -62,6 +63,7 @@ vssfdw_find_attempt(Oid function, VssAttempt *out)
 		{F_INT2_INT4, {"cast", "smallint"}},
 		{F_INT2_INT8, {"cast", "smallint"}},
 		{F_INT4_INT8, {"cast", "integer"}},
+		{F_DATE_MI, {"-", "days"}},
 		{F_FLOAT8PL, {"+", "double precision"}},
 		{F_FLOAT8MI, {"-", "double precision"}},
 		{F_FLOAT8MUL, {"*", "double precision"}},
@@ -158,6 +160,12 @@ is_number(sqlite3_value *value)
 	return sqlite3_value_type(value) == SQLITE_INTEGER || sqlite3_value_type(value) == SQLITE_FLOAT;
 }
 
+static bool
+is_finite_date(int64 day)
+{
+	return !DATE_NOT_FINITE(day) && IS_VALID_DATE(day);
+}
+
 /* Values that do not fit give NULL as well: the row is fetched, which is an error. */
 static void
 try_function(sqlite3_context *context, int argc, sqlite3_value **argv)
@@ -169,6 +177,12 @@ try_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 
 	if (operation == NULL || type == NULL)
 		sqlite3_result_error_nomem(context);
+	else if (strcmp(type, "days") == 0)
+	{
+		if (vssfdw_value_integer(argv[2], &x) && vssfdw_value_integer(argv[3], &y) && is_finite_date(x) &&
+			is_finite_date(y))
+			sqlite3_result_int64(context, x - y);
+	}
 	else if (type[0] == 'd')
 	{
 		if (is_number(argv[2]) && is_number(argv[3]))

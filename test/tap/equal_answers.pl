@@ -156,6 +156,8 @@ my @units = ('year', 'month', 'day', 'hour', 'minute', 'week', 'quarter', 'decad
 my @day_fields = ('year', 'month', 'day', 'week', 'quarter', 'decade', 'century', 'millennium', 'isoyear', 'dow', 'isodow', 'doy', 'epoch', 'julian');
 my @clock_fields = ('hour', 'minute', 'second', 'milliseconds', 'microseconds', 'epoch');
 
+my @intervals = map { "interval '$_'" } '1 day', '-1 day', '1 month', '-1 month', '1 year 1 month -1 day', '12:00', '-00:00:00.000001', '30 days 36:00', '-4800 years', '100 years', '0', '11 months 59 minutes', '290000 years', '5800000 years';
+
 # A field and what it is of; the Julian day of a timestamp is one that PostgreSQL computes.
 sub field
 {
@@ -219,15 +221,16 @@ sub value
 		},
 		bytea => sub { column('bytea') },
 		bool => sub { '(' . condition($d) . ')' },
-		date => sub { pick(sub { column('date') }, sub { '(' . value('timestamptz', $d) . ')::date' }, sub { sprintf("date_trunc('%s', %s)::date", pick(@units), column('date')) }, sub { '(' . value('timestamp', $d) . ')::date' }, sub { pick('greatest', 'least') . '(' . value('date', $d) . ', ' . value('date', $d) . ')' })->() },
+		date => sub { pick(sub { column('date') }, sub { '(' . value('timestamptz', $d) . ')::date' }, sub { '(' . value('date', $d) . pick(' + ', ' - ') . pick(0, 1, 30, 365, 100000, 2000000000, 'NULL::int') . ')' }, sub { '(' . column('date') . ' + ' . column('int4') . '::int)' }, sub { sprintf("date_trunc('%s', %s)::date", pick(@units), column('date')) }, sub { '(' . value('timestamp', $d) . ')::date' }, sub { pick('greatest', 'least') . '(' . value('date', $d) . ', ' . value('date', $d) . ')' })->() },
 		timestamp => sub {
 			pick(
 				sub { column('timestamp') },
 				sub { 'coalesce(' . value('timestamp', $d) . ', ' . value('timestamp', $d) . ')' },
 				sub { '(' . value(pick('date', 'timestamptz'), $d) . ')::timestamp' },
+				sub { '(' . value(pick('date', 'timestamp'), $d) . pick(' + ', ' - ') . pick(@intervals) . ')' },
 				sub { "date_trunc('" . pick(@units) . "', " . value('timestamp', $d) . ')' })->();
 		},
-		timestamptz => sub { pick(sub { column('timestamptz') }, sub { "date_trunc('" . pick(@units) . "', " . value(pick('timestamptz', 'date'), $d) . ')' }, sub { '(' . value('timestamp', $d) . ')::timestamptz' })->() },
+		timestamptz => sub { pick(sub { column('timestamptz') }, sub { '(' . value('timestamptz', $d) . pick(' + ', ' - ') . pick(@intervals) . ')' }, sub { "date_trunc('" . pick(@units) . "', " . value(pick('timestamptz', 'date'), $d) . ')' }, sub { '(' . value('timestamp', $d) . ')::timestamptz' })->() },
 		time => sub { pick(sub { column('time') }, sub { '(' . value(pick('timestamp', 'timestamptz'), $d) . ')::time' }, sub { 'nullif(' . value('time', $d) . ', ' . value('time', $d) . ')' })->() },
 		uuid => sub { column('uuid') },
 		varchar => sub { column('varchar') },
@@ -285,6 +288,9 @@ sub condition
 		sub { column('bpchar') . pick(' = ', ' <> ', ' < ', ' > ') . pick(sub { column('varchar') }, sub { column('text') }, sub { literal('bpchar') . ' COLLATE "C"' })->() },
 		sub { sprintf('extract(%s FROM %s)', field(0)) . pick(' = ', ' <> ', ' < ', ' >= ') . pick(0, 1, 2, 3, 12, 29, 2024, 1999, '56.5', -44, '1709164800') },
 		sub { sprintf("date_part('%s', %s)", field(0)) . pick(' = ', ' < ', ' >= ') . pick(0, 1, 2, 3, 12, 2024, 1999, '59.5') },
+		# infinite dates fail, in a join for more rows in one plan than in another
+		sub { return column('date') . ' IS NOT NULL' if @from > 1; '(' . value('date', 0) . ' - ' . value('date', 0) . ')' . pick(' > ', ' <= ', ' = ') . pick(0, 30, -1, 365) },
+		sub { my $t = pick('date', 'timestamp', 'timestamptz'); column($t) . pick(' + ', ' - ') . pick(@intervals) . pick(' < ', ' >= ', ' = ') . literal(pick('date', 'timestamp', 'timestamptz')) },
 		sub { sprintf("date_trunc('%s', %s)", pick(@units), column(pick('date', 'timestamp', 'timestamptz'))) . pick(' = ', ' < ', ' >= ') . literal(pick('date', 'timestamp', 'timestamptz')) },
 		sub { column('numeric') . pick(' = ', ' <> ', ' < ', ' >= ') . pick(sub { column('int8') }, sub { literal('int8') }, sub { literal('int4') })->() },
 		sub { 'EXISTS (SELECT 1 FROM b e WHERE e.k1 = ' . column('int8') . ')' },
@@ -357,7 +363,7 @@ sub aggregate_query
 	my $where = chance(0.5) ? ' WHERE ' . pick('k1 < 5', 'id > 30', 'i4 IS NOT NULL', condition(1)) : '';
 	return [ 'aggregate', "SELECT $list FROM a$where", 0 ] if chance(0.4);
 	my $by = pick('k1', 'k2', 'f1', 't2', 'k1, k2', 's2', 'd1', 'ts', 'tz', 'u1', 'vn', 'cn', 'tm, k1', 'n1', 'np', "date_trunc('month', ts)", 'ts0::date',
-		sprintf("date_trunc('%s', %s)", pick(@units), pick('d1', 'd2', 'tz', 'ts')), pick('tz::date', 'ts::time', "date_trunc('month', d2)::date"),
+		sprintf("date_trunc('%s', %s)", pick(@units), pick('d1', 'd2', 'tz', 'ts')), pick('tz::date', 'ts::time', "date_trunc('month', d2)::date", "ts + interval '1 month'", "tz - interval '1 day 1 hour'", "d2 + 1"),
 		sprintf('extract(%s FROM %s)', field(0)), sprintf("date_part('%s', %s)", field(0)), sprintf('extract(%s FROM %s)::int', pick('year', 'month', 'dow'), pick('ts', 'tz', 'd1', 'd2')));
 	my $having = chance(0.3) ? ' HAVING ' . pick('count(*) > 2', 'max(k1) > 3', 'sum(k1) IS NOT NULL', "max(d2) > '2000-01-01'", 'min(ts) < max(ts0)', 'sum(np) > 10', 'sum(i4) < 5.5') : '';
 	return [ 'group', "SELECT $by, $list FROM a$where GROUP BY $by$having", 0 ];
