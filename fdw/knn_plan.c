@@ -59,6 +59,23 @@ computed_above(const Query *parse, bool ordered)
 		   (parse->sortClause != NIL && !ordered);
 }
 
+bool
+vssfdw_reads_alone(PlannerInfo *root, RelOptInfo *baserel, List **tlist)
+{
+	AppendRelInfo *child = root->append_rel_array != NULL ? root->append_rel_array[baserel->relid] : NULL;
+	int only;
+
+	*tlist = root->processed_tlist;
+	if (!bms_get_singleton_member(root->all_baserels, &only))
+		return false;
+	if (child == NULL)
+		return baserel->relid == only;
+	if (child->parent_relid != only)
+		return false;
+	*tlist = (List *) adjust_appendrel_attrs(root, (Node *) *tlist, 1, &child);
+	return true;
+}
+
 /*
  * Whether, given that target list, nobody looks at the vector column itself:
  * the query consists of this relation and computes its distance alone.
@@ -68,22 +85,12 @@ vector_unused(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *d
 			  bool ordered)
 {
 	UseContext context = {.baserel = baserel, .attnum = attnum, .distance = distance};
-	AppendRelInfo *child = root->append_rel_array != NULL ? root->append_rel_array[baserel->relid] : NULL;
-	List *tlist = root->processed_tlist;
+	List *tlist;
 	bool computed = false;
 	ListCell *cell;
-	int only;
 
 	/* in joins the distance is computed from the vector, above the join */
-	if (!bms_get_singleton_member(root->all_baserels, &only) || root->parse->hasTargetSRFs)
-		return false;
-	if (child != NULL)
-	{
-		if (child->parent_relid != only)
-			return false;
-		tlist = (List *) adjust_appendrel_attrs(root, (Node *) tlist, 1, &child);
-	}
-	else if (baserel->relid != only)
+	if (root->parse->hasTargetSRFs || !vssfdw_reads_alone(root, baserel, &tlist))
 		return false;
 	if (uses_column((Node *) local_exprs, &context))
 		return false;

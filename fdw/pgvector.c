@@ -60,21 +60,11 @@ compares_distances(const Query *parse)
 bool
 vssfdw_only_sorted_by(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *distance)
 {
-	AppendRelInfo *child = root->append_rel_array != NULL ? root->append_rel_array[baserel->relid] : NULL;
-	List *tlist = root->processed_tlist;
+	List *tlist;
 	ListCell *cell;
-	int only;
 
 	/* in joins it is computed above them */
-	if (!bms_get_singleton_member(root->all_baserels, &only))
-		return false;
-	if (child != NULL)
-	{
-		if (child->parent_relid != only)
-			return false;
-		tlist = (List *) adjust_appendrel_attrs(root, (Node *) tlist, 1, &child);
-	}
-	else if (baserel->relid != only)
+	if (!vssfdw_reads_alone(root, baserel, &tlist))
 		return false;
 	if (compares_distances(root->parse) || contains((Node *) local_exprs, distance))
 		return false;

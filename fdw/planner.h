@@ -192,6 +192,9 @@ bool vssfdw_has_widened(BridgeMetric metric);
 
 /* ---------- knn_plan.c ---------- */
 
+/* Whether the query reads nothing but this relation, or the table it is a partition of; then its target list. */
+bool vssfdw_reads_alone(PlannerInfo *root, RelOptInfo *baserel, List **tlist);
+
 typedef struct VssKnnPlan
 {
 	PlannerInfo *root;
