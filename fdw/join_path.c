@@ -120,6 +120,14 @@ wants_inner(PlannerInfo *root, VssRel *join, RelOptInfo *joinrel)
 		   bms_overlap(pull_varnos(root, (Node *) conds), inner);
 }
 
+static bool
+is_true(Expr *clause)
+{
+	const Const *c = (const Const *) clause;
+
+	return IsA(clause, Const) && !c->constisnull && DatumGetBool(c->constvalue);
+}
+
 /* Split the join's own clauses; false when one that must go down cannot. */
 static bool
 split_clauses(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype, List *restrictlist)
@@ -132,6 +140,9 @@ split_clauses(PlannerInfo *root, RelOptInfo *joinrel, JoinType jointype, List *r
 		RestrictInfo *info = lfirst_node(RestrictInfo, cell);
 		bool shippable = vssfdw_is_shippable(root, joinrel, info->clause);
 
+		/* what is left of an outer join's clause, since PostgreSQL 16, when both sides are compared with a constant */
+		if (is_true(info->clause))
+			continue;
 		/* PostgreSQL has no node to test it in above such a join */
 		if (info->pseudoconstant)
 			return false;
