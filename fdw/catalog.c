@@ -459,7 +459,7 @@ refresh_ef(VssConnection *conn, List *indexes)
 
 		if (sqlite3_prepare_v2(conn->db, "SELECT hnsw_ef_search(?1)", -1, &stmt, NULL) != SQLITE_OK)
 			return;
-		if (sqlite3_bind_text(stmt, 1, index->name, -1, SQLITE_STATIC) == SQLITE_OK &&
+		if (sqlite3_bind_text(stmt, 1, vssfdw_to_utf8(index->name), -1, SQLITE_TRANSIENT) == SQLITE_OK &&
 			sqlite3_step(stmt) == SQLITE_ROW)
 			index->ef_search = sqlite3_column_int(stmt, 0);
 		sqlite3_finalize(stmt);

@@ -50,7 +50,7 @@ may_pass_over(VssConnection *conn, const char *table, MemoryContext context)
 	VssStatement *statement = vssfdw_prepare(conn, sql, context);
 	bool found;
 
-	sqlite3_bind_text(statement->stmt, 1, table, -1, SQLITE_STATIC);
+	sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(table), -1, SQLITE_TRANSIENT);
 	found = vssfdw_step(statement);
 	vssfdw_done(statement);
 	return found;

@@ -289,8 +289,8 @@ note_model(Run *run)
 			continue;
 		vssfdw_begin_write(conn);
 		statement = vssfdw_prepare(conn, "SELECT hnsw_model(?, ?)", CurrentMemoryContext);
-		sqlite3_bind_text(statement->stmt, 1, index->name, -1, SQLITE_STATIC);
-		sqlite3_bind_text(statement->stmt, 2, run->options.model, -1, SQLITE_STATIC);
+		sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(index->name), -1, SQLITE_TRANSIENT);
+		sqlite3_bind_text(statement->stmt, 2, vssfdw_to_utf8(run->options.model), -1, SQLITE_TRANSIENT);
 		while (vssfdw_step(statement))
 			;
 		vssfdw_done(statement);

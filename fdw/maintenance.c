@@ -85,14 +85,14 @@ call_on_index(VssConnection *conn, const char *function, const char *index)
 	char *result = NULL;
 
 	/* The copy: the statement may outlive this memory when it fails. */
-	if (sqlite3_bind_text(statement->stmt, 1, index, -1, SQLITE_TRANSIENT) != SQLITE_OK)
+	if (sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(index), -1, SQLITE_TRANSIENT) != SQLITE_OK)
 		vssfdw_report(ERROR, SQLITE_NOMEM, conn->db, conn->servername, sql);
 	if (vssfdw_step(statement))
 	{
 		const char *text = (const char *) sqlite3_column_text(statement->stmt, 0);
 
 		if (text != NULL)
-			result = pstrdup(text);
+			result = pstrdup(vssfdw_from_utf8(text));
 	}
 	vssfdw_done(statement);
 	return result;
@@ -180,7 +180,7 @@ vss_recall(PG_FUNCTION_ARGS)
 
 	if (sqlite3_bind_int(stmt, 1, PG_GETARG_INT32(1)) != SQLITE_OK ||
 		sqlite3_bind_int(stmt, 2, PG_GETARG_INT32(2)) != SQLITE_OK ||
-		sqlite3_bind_text(stmt, 3, target->index, -1, SQLITE_TRANSIENT) != SQLITE_OK ||
+		sqlite3_bind_text(stmt, 3, vssfdw_to_utf8(target->index), -1, SQLITE_TRANSIENT) != SQLITE_OK ||
 		(vssfdw_ef_search > 0 && sqlite3_bind_int(stmt, 4, vssfdw_ef_search) != SQLITE_OK))
 		vssfdw_report(ERROR, SQLITE_NOMEM, conn->db, conn->servername, sql);
 	known = vssfdw_step(statement) && sqlite3_column_type(stmt, 0) != SQLITE_NULL;

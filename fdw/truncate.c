@@ -60,7 +60,7 @@ vssExecForeignTruncate(List *rels, DropBehavior behavior, bool restart_seqs)
 					vssfdw_prepare(conn, "DELETE FROM main.sqlite_sequence WHERE name = ? COLLATE NOCASE",
 								   CurrentMemoryContext);
 
-				sqlite3_bind_text(reset->stmt, 1, table, -1, SQLITE_TRANSIENT);
+				sqlite3_bind_text(reset->stmt, 1, vssfdw_to_utf8(table), -1, SQLITE_TRANSIENT);
 				vssfdw_step(reset);
 				vssfdw_done(reset);
 			}

@@ -2,10 +2,12 @@
 use strict;
 use warnings;
 use utf8;
+use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
+my $root = getcwd();
 my $node = PostgreSQL::Test::Cluster->new('encoding');
 $node->init;
 $node->append_conf('postgresql.conf', "fsync = off\n");
@@ -17,7 +19,8 @@ sub sqlite
 	my ($sql) = @_;
 	my $out = '';
 	utf8::encode($sql);
-	IPC::Run::run([ 'sqlite3', '-bail', $file, $sql ], '<', \'', '>', \$out, '2>&1');
+	$sql .= ";\n";
+	IPC::Run::run([ 'sqlite3', '-bail', $file ], '<', \$sql, '>', \$out, '2>&1');
 	utf8::decode($out);
 	chomp $out;
 	return $out;
@@ -38,6 +41,11 @@ sub ask
 sqlite(q{CREATE TABLE "größe"("schlüssel" INTEGER PRIMARY KEY, "straße" TEXT, j TEXT);
 	INSERT INTO "größe" VALUES (1, 'Köln', '["ä"]'), (2, '漢字', '[]'), (3, 'plain', '[]')});
 
+# table, vector and index with names beyond ASCII
+sqlite(qq{.load $root/hnsw\n} . q{CREATE TABLE "Äpfel"("id" INTEGER PRIMARY KEY AUTOINCREMENT, "maß" TEXT);
+	INSERT INTO "Äpfel"("maß") VALUES ('[5,5]'), ('[1,2]'), ('[3,1]');
+	CREATE VIRTUAL TABLE "nächste" USING hnsw(dim=2, metric=l2, content="Äpfel", content_rowid=id, content_vector="maß");}) if -e "$root/hnsw.so";
+
 for my $encoding ('LATIN1', 'UTF8', 'SQL_ASCII')
 {
 	my $database = lc $encoding;
@@ -55,6 +63,16 @@ for my $encoding ('LATIN1', 'UTF8', 'SQL_ASCII')
 		'{ä}', "$encoding: JSON arrays");
 	like(ask($database, 'CREATE FOREIGN TABLE y("straße" int) SERVER s OPTIONS ("table" \'größe\'); SELECT * FROM y;'),
 		qr/SQLite value "Köln" does not fit.*column "straße", rowid 1/s, "$encoding: messages");
+	SKIP:
+	{
+		skip "no hnsw.so in $root", 5 unless -e "$root/hnsw.so";
+
+		is(ask($database, q{SELECT "id" FROM "Äpfel" ORDER BY "maß" <-> '[1,2]' LIMIT 1;}), '2', "$encoding: nearest neighbours");
+		is(ask($database, q{SELECT vss_index_info('"nächste"')->>'index';}), 'nächste', "$encoding: an index tells of itself");
+		is(ask($database, q{SELECT vss_check('"nächste"'), vss_recall('"nächste"');}), 'ok|1', "$encoding: and is checked");
+		is(ask($database, q{SELECT vss_merge('"nächste"');}), '', "$encoding: and merged");
+		is(ask($database, q{BEGIN; TRUNCATE "Äpfel" RESTART IDENTITY; INSERT INTO "Äpfel"("maß") VALUES ('[1,1]') RETURNING "id"; ROLLBACK;}), '1', "$encoding: a sequence begins anew");
+	}
 	if ($encoding eq 'LATIN1')
 	{
 		like(ask($database, 'SELECT "straße" FROM "größe" WHERE "schlüssel" = 2;'), qr/22P05: character .* has no equivalent in encoding "LATIN1".*rowid 2/s,
