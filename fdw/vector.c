@@ -100,6 +100,14 @@ vssfdw_vector_check_element(float x, int position)
 						errdetail("Element %d is not a finite number in the range of real.", position)));
 }
 
+void
+vssfdw_vector_check_range(float x, int position)
+{
+	if (isinf(x))
+		ereport(ERROR, (errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("value out of range: overflow"),
+						errdetail("Element %d of the result exceeds the range of real.", position)));
+}
+
 /* The start of what the user typed, for messages; cut between characters. */
 static char *
 shown(const char *text, size_t length)

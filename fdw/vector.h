@@ -20,6 +20,9 @@ void vssfdw_vector_check_typmod(int dim, int32 typmod);
 /* Raise an error for NaN and infinity; position is that in the vector, from 1. */
 void vssfdw_vector_check_element(float x, int position);
 
+/* Raise an error for infinity that a computation gave; position likewise. */
+void vssfdw_vector_check_range(float x, int position);
+
 /* Element by element, then by length; the order of the btree operator class. */
 int vssfdw_vector_compare(const VssVector *a, const VssVector *b);
 

@@ -9,8 +9,6 @@
  */
 #include "fdw/vector.h"
 
-#include <math.h>
-
 #include "libpq/pqformat.h"
 #include "utils/memutils.h"
 
@@ -154,10 +152,7 @@ finish(const SumState *state, double divisor)
 	for (int i = 0; i < state->dim; i++)
 	{
 		result->x[i] = (float) (state->sum[i] / divisor);
-		if (isinf(result->x[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("value out of range: overflow"),
-					 errdetail("Element %d of the result exceeds the range of real.", i + 1)));
+		vssfdw_vector_check_range(result->x[i], i + 1);
 	}
 	return result;
 }

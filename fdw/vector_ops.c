@@ -8,8 +8,6 @@
  */
 #include "fdw/vector.h"
 
-#include <math.h>
-
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 
@@ -102,10 +100,7 @@ add_scaled(const VssVector *a, const VssVector *b, float sign)
 	for (int i = 0; i < a->dim; i++)
 	{
 		result->x[i] = a->x[i] + sign * b->x[i];
-		if (isinf(result->x[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE), errmsg("value out of range: overflow"),
-					 errdetail("Element %d of the result exceeds the range of real.", i + 1)));
+		vssfdw_vector_check_range(result->x[i], i + 1);
 	}
 	return result;
 }
