@@ -11,6 +11,11 @@
 
 #include "heap.h"
 
+#include <string.h>
+
+/* So many entries are looked through one by one for the place of a node. */
+#define HNSW_POOL_NEAR 64
+
 typedef struct HnswCandidate
 {
 	float key;
@@ -51,6 +56,22 @@ hnsw_pool_leave(HnswHeap *rest, float key, uint32_t node)
 {
 	if (rest != NULL)
 		rest->entries[rest->count++] = (HnswHeapEntry){key, node};
+}
+
+/* How many of the first count entries are no farther than key. */
+static inline uint32_t
+hnsw_pool_place(const HnswPoolEntry *entries, uint32_t count, float key)
+{
+	uint32_t place = 0;
+
+	for (uint32_t n = count; n > 0; n /= 2)
+	{
+		uint32_t half = (n + 1) / 2;
+
+		if (entries[place + half - 1].key <= key)
+			place += half;
+	}
+	return place;
 }
 
 /*
@@ -97,9 +118,17 @@ hnsw_pool_put(HnswPool *pool, const float *keys, const uint32_t *nodes, uint32_t
 	for (; more > 0; more--)
 	{
 		HnswPoolEntry e = fresh[more - 1];
+		uint32_t near = count > HNSW_POOL_NEAR ? count - HNSW_POOL_NEAR : 0;
 
-		for (; count > 0 && entries[count - 1].key > e.key; count--)
+		for (; count > near && entries[count - 1].key > e.key; count--)
 			entries[count + more - 1] = entries[count - 1];
+		if (count == near)
+		{
+			uint32_t place = hnsw_pool_place(entries, count, e.key);
+
+			memmove(entries + place + more, entries + place, (count - place) * sizeof *entries);
+			count = place;
+		}
 		entries[count + more - 1] = e;
 	}
 	if (count > pool->next)
