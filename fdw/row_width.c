@@ -37,10 +37,14 @@ vssfdw_sample_row_bytes(VssConnection *conn, const VssTableInfo *info)
 					 "(SELECT max(%1$s) FROM %2$s)), step(i) AS (SELECT 0 UNION ALL SELECT i + 1 FROM step "
 					 "WHERE i < %3$d) SELECT avg((SELECT %4$d",
 					 rowid, table, SAMPLED_ROWS - 1, ROW_OVERHEAD);
-	/* of a BLOB SQLite reads the length alone */
+	/* of a BLOB SQLite reads the length alone; computed columns are not in the file, mostly */
 	foreach (cell, info->columns)
-		appendStringInfo(&sql, " + ifnull(length(t.%s), 0)",
-						 vssfdw_quote_identifier(((VssColumnInfo *) lfirst(cell))->name));
+	{
+		VssColumnInfo *column = lfirst(cell);
+
+		if (!column->generated)
+			appendStringInfo(&sql, " + ifnull(length(t.%s), 0)", vssfdw_quote_identifier(column->name));
+	}
 	appendStringInfo(&sql,
 					 " FROM %2$s AS t WHERE t.%1$s >= low + (high / %3$d.0 - low / %3$d.0) * i "
 					 "ORDER BY t.%1$s LIMIT 1)) FROM span, step",
