@@ -26,7 +26,7 @@
  * its sketch were wrong by so many standard deviations, as measured in the same
  * search on so many others.
  */
-#define SURE_DEVIATIONS 4
+#define SURE_DEVIATIONS 5
 #define DIFFERENCES_MIN 16
 
 /* Past this share of the nodes, reading the rest in order is cheaper. */
