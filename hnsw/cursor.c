@@ -23,7 +23,7 @@
  * Lines asked for before they are needed: about as many as a core can wait for
  * at once; more would push out what was asked for first.
  */
-#define LINES_AHEAD 32
+#define LINES_AHEAD 16
 
 static bool
 batch_init(HnswBatch *batch, size_t links)
