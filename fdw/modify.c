@@ -402,6 +402,7 @@ vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot 
 	ErrorContextCallback callback;
 	VssStatement *statement;
 	MemoryContext old;
+	int changes;
 	int rc;
 
 	vssfdw_drain(conn, true);
@@ -417,15 +418,17 @@ vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot 
 		bind_values(modify, statement, r * modify->param_count, slots[r]);
 	}
 	error_context_stack = callback.previous;
+	changes = sqlite3_total_changes(conn->db);
 	rc = vssfdw_try_step(statement);
 	if (rc == SQLITE_DONE && !modify->is_view)
 		*count = sqlite3_changes(conn->db);
-	else if (rc != SQLITE_DONE && (conn->lost || !is_fault_of_a_row(rc)))
+	else if (rc != SQLITE_DONE &&
+			 (conn->lost || !is_fault_of_a_row(rc) || sqlite3_total_changes(conn->db) != changes))
 		vssfdw_report(ERROR, rc, conn->db, conn->servername, statement->sql);
 	vssfdw_rewind(statement);
 	MemoryContextSwitchTo(old);
 
-	/* nothing has been written; one by one it shows which row is at fault */
+	/* nothing has been written (ON CONFLICT FAIL would leave rows); one by one it shows which row is at fault */
 	for (int r = 0; r < *count && rc != SQLITE_DONE; r++)
 		write_row(modify, target, slots[r], NULL);
 	return slots;

@@ -147,7 +147,9 @@ SELECT count(*), sum(v), max(id) FROM numbers;
 \set VERBOSITY default
 INSERT INTO numbers SELECT i, i FROM generate_series(249, 251) i;
 INSERT INTO items(id, name) VALUES (1, repeat('long ', 40)), (10, NULL);
+INSERT INTO half_way VALUES (1), (2), (2);
 \set VERBOSITY terse
+SELECT count(*) FROM half_way;
 COPY numbers (id, v) FROM '/tmp/vss_fdw_regress/modify.tsv';
 SELECT count(*), sum(v) FROM numbers;
 -- not where something looks at the table in between: a default, a trigger behind the command

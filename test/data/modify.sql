@@ -32,3 +32,4 @@ CREATE TABLE part(id INTEGER PRIMARY KEY, region TEXT, v INT);
 CREATE TABLE documents(id INTEGER PRIMARY KEY, content TEXT, embedding BLOB);
 CREATE VIRTUAL TABLE vss USING hnsw(dim=3, content=documents, content_rowid=id, content_vector=embedding);
 CREATE TABLE picky(id INTEGER PRIMARY KEY ON CONFLICT IGNORE);
+CREATE TABLE half_way(id INTEGER PRIMARY KEY ON CONFLICT FAIL);
