@@ -40,7 +40,7 @@ _PG_init(void)
 							"Candidates that a graph search keeps: more find better neighbours, slower.",
 							"0 takes the index's own: the value that it was created with, or that was "
 							"measured.",
-							&vssfdw_ef_search, 0, 0, 100000, PGC_USERSET, 0, NULL, NULL, NULL);
+							&vssfdw_ef_search, 0, 0, VSS_MAX_EF, PGC_USERSET, 0, NULL, NULL, NULL);
 	DefineCustomEnumVariable("vss_fdw.knn_strategy", "How nearest neighbours are searched.",
 							 "auto chooses by cost; the others are for tests and diagnosis.",
 							 &vssfdw_knn_strategy, VSS_STRATEGY_AUTO, strategy_options, PGC_USERSET, 0, NULL,

@@ -44,6 +44,9 @@ typedef enum VssStrategy
 	VSS_STRATEGY_EXACT
 } VssStrategy;
 
+/* The module keeps no more candidates than this. */
+#define VSS_MAX_EF 65536
+
 extern int vssfdw_ef_search;    /* vss_fdw.ef_search; 0 leaves it to the index */
 extern int vssfdw_knn_strategy; /* vss_fdw.knn_strategy, a VssStrategy */
 

@@ -93,8 +93,8 @@ is_sound_pattern(Expr *expr)
 	return true;
 }
 
-static bool
-set(VssFunction *out, const char *name, VssClass result, VssClass first, VssClass second)
+bool
+vssfdw_set_function(VssFunction *out, const char *name, VssClass result, VssClass first, VssClass second)
 {
 	out->name = name;
 	out->result = result;
@@ -212,18 +212,19 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 		case F_INT8MOD:
 			if (!is_constant_within(second, 1, PG_INT64_MAX) && !is_constant_within(second, PG_INT64_MIN, -2))
 				return false;
-			return set(out,
-					   function == F_INT2MOD || function == F_INT4MOD || function == F_INT8MOD ? "vss_mod"
-																							   : "vss_div",
-					   VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
+			return vssfdw_set_function(out,
+									   function == F_INT2MOD || function == F_INT4MOD || function == F_INT8MOD
+										   ? "vss_mod"
+										   : "vss_div",
+									   VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
 
 		case F_LOWER_TEXT:
 			return utf8 && folds_ascii(collation) &&
-				   set(out, "vss_lower", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
+				   vssfdw_set_function(out, "vss_lower", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
 
 		case F_UPPER_TEXT:
 			return utf8 && folds_ascii(collation) &&
-				   set(out, "vss_upper", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
+				   vssfdw_set_function(out, "vss_upper", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
 
 		case F_SUBSTR_TEXT_INT4:
 		case F_SUBSTR_TEXT_INT4_INT4:
@@ -233,7 +234,7 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 			if (!utf8 || !is_constant_within(second, 1, PG_INT32_MAX) ||
 				(list_length(args) == 3 && !is_constant_within(lthird(args), 0, PG_INT32_MAX)))
 				return false;
-			return set(out, "substr", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
+			return vssfdw_set_function(out, "substr", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
 
 		case F_TEXTLIKE:
 		case F_LIKE_TEXT_TEXT:
@@ -242,30 +243,31 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 			if (!utf8 || !is_deterministic(collation) || !is_sound_pattern(second))
 				return false;
 			out->negated = function == F_TEXTNLIKE || function == F_NOTLIKE_TEXT_TEXT;
-			return set(out, "vss_like", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+			return vssfdw_set_function(out, "vss_like", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 
 		case F_TEXTICLIKE:
 		case F_TEXTICNLIKE:
 			if (!utf8 || !folds_ascii(collation) || !is_deterministic(collation) || !is_sound_pattern(second))
 				return false;
 			out->negated = function == F_TEXTICNLIKE;
-			return set(out, "vss_ilike", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+			return vssfdw_set_function(out, "vss_ilike", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 
 		case F_STRPOS:
 		case F_POSITION_TEXT_TEXT:
 			return utf8 && is_deterministic(collation) &&
-				   set(out, "instr", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+				   vssfdw_set_function(out, "instr", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 
 		case F_REPLACE:
 			if (!utf8 || !is_deterministic(collation))
 				return false;
-			set(out, "replace", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+			vssfdw_set_function(out, "replace", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
 			out->args[2] = VSS_CLASS_TEXT;
 			return true;
 
 		case F_STARTS_WITH:
 			return is_deterministic(collation) &&
-				   set(out, "vss_starts_with", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
+				   vssfdw_set_function(out, "vss_starts_with", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT,
+									   VSS_CLASS_TEXT);
 
 		default:
 			break;
@@ -274,8 +276,8 @@ vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
 	{
 		if (same_functions[i].function == function)
 			return (utf8 || !same_functions[i].utf8) &&
-				   set(out, same_functions[i].name, same_functions[i].result, same_functions[i].args[0],
-					   same_functions[i].args[1]);
+				   vssfdw_set_function(out, same_functions[i].name, same_functions[i].result,
+									   same_functions[i].args[0], same_functions[i].args[1]);
 	}
 	return vssfdw_find_time_function(function, args, out);
 }

@@ -402,6 +402,10 @@ typedef struct VssFunction
 /* Whether SQLite has the function (of an operator: its function) with these arguments. */
 bool vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out);
 
+/* Describe a function of at most two arguments, or three with an integer; true. */
+bool vssfdw_set_function(VssFunction *out, const char *name, VssClass result, VssClass first,
+						 VssClass second);
+
 /* ---------- time_map.c ---------- */
 
 /* The same of functions over dates and times that are not alike for all arguments; *out has its operands. */
@@ -680,9 +684,6 @@ void vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatemen
 void vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *slot);
 
 /* ---------- knn.c ---------- */
-
-/* The module keeps no more candidates than this. */
-#define VSS_MAX_EF 65536
 
 VssKnnScan *vssfdw_knn_begin(ForeignScanState *node, List *private);
 /* Prepare what may follow state->statement; not under EXPLAIN alone. */

@@ -21,16 +21,6 @@
 
 #include "fdw/planner.h"
 
-static bool
-set(VssFunction *out, const char *name, VssClass result, VssClass first, VssClass second)
-{
-	out->name = name;
-	out->result = result;
-	out->args[0] = first;
-	out->args[1] = second;
-	return true;
-}
-
 /* A constant text, or NULL. */
 static char *
 constant_text(Expr *expr)
@@ -151,13 +141,13 @@ set_extraction(const Extraction *extraction, const char *prefix, VssClass result
 	}
 	if (may_be_beyond((Node *) from, NULL))
 		return false;
-	return set(out,
-			   psprintf("%s_%s", prefix,
-						class == VSS_CLASS_DATE        ? "date"
-						: class == VSS_CLASS_TIMESTAMP ? "timestamp"
-						: class == VSS_CLASS_TIME      ? "time"
-													   : "timestamptz"),
-			   result, VSS_CLASS_TEXT, class);
+	return vssfdw_set_function(out,
+							   psprintf("%s_%s", prefix,
+										class == VSS_CLASS_DATE        ? "date"
+										: class == VSS_CLASS_TIMESTAMP ? "timestamp"
+										: class == VSS_CLASS_TIME      ? "time"
+																	   : "timestamptz"),
+							   result, VSS_CLASS_TEXT, class);
 }
 
 /* extract()::integer; of an infinite time some fields are infinite, and the cast fails. */
@@ -199,7 +189,7 @@ find_days(List *args, int sign, VssFunction *out)
 		out->operands =
 			list_make2(linitial(args), integer_constant(-(int64) DatumGetInt32(days->constvalue)));
 	}
-	return set(out, "vss_add_days", VSS_CLASS_DATE, VSS_CLASS_DATE, VSS_CLASS_INTEGER);
+	return vssfdw_set_function(out, "vss_add_days", VSS_CLASS_DATE, VSS_CLASS_DATE, VSS_CLASS_INTEGER);
 }
 
 /* What the class of times has as it is, plus or minus a constant interval. */
@@ -219,9 +209,9 @@ find_sum(List *args, int sign, VssClass class, VssFunction *out)
 		list_make4(linitial(args), integer_constant(sign * (int64) interval->month),
 				   integer_constant(sign * (int64) interval->day), integer_constant(sign * interval->time));
 	out->args[3] = VSS_CLASS_INTEGER;
-	out->args[2] = VSS_CLASS_INTEGER;
-	return set(out, class == VSS_CLASS_TIMESTAMPTZ ? "vss_add_interval_local" : "vss_add_interval", class,
-			   class, VSS_CLASS_INTEGER);
+	return vssfdw_set_function(out,
+							   class == VSS_CLASS_TIMESTAMPTZ ? "vss_add_interval_local" : "vss_add_interval",
+							   class, class, VSS_CLASS_INTEGER);
 }
 
 /* A date is a timestamp there. */
@@ -243,16 +233,19 @@ vssfdw_find_time_function(Oid function, List *args, VssFunction *out)
 	{
 		case F_TIME_TIMESTAMP:
 			return !may_be_beyond(linitial(args), NULL) &&
-				   set(out, "vss_to_time", VSS_CLASS_TIME, VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE);
+				   vssfdw_set_function(out, "vss_to_time", VSS_CLASS_TIME, VSS_CLASS_TIMESTAMP,
+									   VSS_CLASS_NONE);
 		case F_TIME_TIMESTAMPTZ:
 			return !may_be_beyond(linitial(args), NULL) &&
-				   set(out, "vss_to_time_local", VSS_CLASS_TIME, VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_NONE);
+				   vssfdw_set_function(out, "vss_to_time_local", VSS_CLASS_TIME, VSS_CLASS_TIMESTAMPTZ,
+									   VSS_CLASS_NONE);
 		case F_DATE_TRUNC_TEXT_TIMESTAMP:
-			return is_trunc_unit(linitial(args)) &&
-				   set(out, "vss_trunc", VSS_CLASS_TIMESTAMP, VSS_CLASS_TEXT, VSS_CLASS_TIMESTAMP);
+			return is_trunc_unit(linitial(args)) && vssfdw_set_function(out, "vss_trunc", VSS_CLASS_TIMESTAMP,
+																		VSS_CLASS_TEXT, VSS_CLASS_TIMESTAMP);
 		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
 			return is_trunc_unit(linitial(args)) &&
-				   set(out, "vss_trunc_local", VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_TEXT, VSS_CLASS_TIMESTAMPTZ);
+				   vssfdw_set_function(out, "vss_trunc_local", VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_TEXT,
+									   VSS_CLASS_TIMESTAMPTZ);
 		case F_DATE_PLI:
 			return find_days(args, 1, out);
 		case F_DATE_MII:

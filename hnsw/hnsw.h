@@ -142,8 +142,8 @@ HnswStatus hnsw_builder_add(HnswBuilder *builder, int64_t label, const float *ve
 
 /*
  * Insert n vectors (n x dim float32, row-major) on several threads; not beside
- * other adds.  After an error or an interrupt some of them are in.  Labels that rise make it faster:
- * none comes twice, so the order is free.
+ * other adds.  After an error or an interrupt some of them are in.  Labels that
+ * rise make it faster: none comes twice, so the order is free.
  */
 HnswStatus hnsw_builder_add_many(HnswBuilder *builder, size_t n, const int64_t *labels, const float *vectors,
 								 const HnswTask *task, HnswError *err);
@@ -285,12 +285,13 @@ HnswStatus hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, u
 HnswStatus hnsw_search_again(HnswCursor *cursor, const float *query, uint32_t k, HnswError *err);
 
 /*
- * The next result.  The first k, or ef where k is 0, come in non-decreasing
- * distance as one search; going on past them widens the same search and computes
- * nothing again.  Read to HNSW_DONE, every admitted node has come exactly once:
- * what links do not reach comes from an exact scan, and so does everything once
- * a large share of the graph has been visited.  Completeness goes before order
- * where a late node is nearer than one already given.
+ * The next result.  The first ef, or k where that is less and not 0, come in
+ * non-decreasing distance as one search; going on past them widens the same
+ * search and computes nothing again.  Read to HNSW_DONE, every admitted node has
+ * come exactly once: what links do not reach comes from an exact scan, and so
+ * does everything once a large share of the graph has been visited.
+ * Completeness goes before order where a late node is nearer than one already
+ * given.
  */
 HnswStatus hnsw_search_next(HnswCursor *cursor, HnswHit *hit);
 

@@ -80,6 +80,7 @@ RESET ROLE;
 -- settings
 SET vss_fdw.ef_search = 400;
 SET vss_fdw.ef_search = -1;
+SET vss_fdw.ef_search = 65537;
 SET vss_fdw.knn_strategy = 'graph';
 SET vss_fdw.knn_strategy = 'guess';
 SET vss_fdw.no_such_setting = 1;

@@ -13,10 +13,11 @@
  * of one case the time that the client waits.  Client and backend run on one
  * CPU, as in bench/sql/sql.cc.  Output is TSV.
  */
+#include "bench/cpu.h"
+
 #include <libpq-fe.h>
 #include <sqlite3.h>
 
-#include <sched.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -238,19 +239,6 @@ median(double *values)
 	return values[rounds / 2];
 }
 
-/* Have this process and the backend run on the CPU that this one is on; each stays there. */
-static void
-share_cpu(void)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	if (sched_setaffinity(0, sizeof(one), &one) != 0 ||
-		sched_setaffinity(PQbackendPID(conn), sizeof(one), &one) != 0)
-		die("cannot bind processes to a CPU");
-}
-
 int
 main(int argc, char **argv)
 {
@@ -266,7 +254,8 @@ main(int argc, char **argv)
 		die(PQerrorMessage(conn));
 	if (clock_getcpuclockid(PQbackendPID(conn), &backend) != 0)
 		die("cannot read the backend's clock");
-	share_cpu();
+	if (!share_cpu(PQbackendPID(conn)))
+		die("cannot bind processes to a CPU");
 	pg("PREPARE foreign_row(bigint) AS SELECT * FROM t WHERE id = $1");
 	pg("PREPARE small_row(bigint) AS SELECT * FROM small.t WHERE id = $1");
 	pg("PREPARE local_row(bigint) AS SELECT * FROM l WHERE id = $1");

@@ -25,6 +25,7 @@
  * microseconds a query, and the recall: the share of rows no farther than the
  * true tenth.  Ratios are taken at equal recall, round by round.  Output is TSV.
  */
+#include "../cpu.h"
 #include "../search/search.h"
 
 #include <arpa/inet.h>
@@ -34,7 +35,6 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <sched.h>
 #include <string>
 #include <vector>
 
@@ -106,16 +106,10 @@ class Session
 		if (plan.find(wanted) == std::string::npos)
 			die("%s: the plan has no \"%s\":\n%s", name.c_str(), wanted, plan.c_str());
 	}
-	void
-	share_cpu()
+	int
+	backend_pid()
 	{
-		cpu_set_t one;
-
-		CPU_ZERO(&one);
-		CPU_SET(sched_getcpu(), &one);
-		if (sched_setaffinity(0, sizeof(one), &one) != 0 ||
-			sched_setaffinity(PQbackendPID(conn), sizeof(one), &one) != 0)
-			die("cannot bind processes to a CPU");
+		return PQbackendPID(conn);
 	}
 	void
 	set_ef(uint32_t ef)
@@ -251,7 +245,7 @@ make_items(size_t n)
 int
 main(int argc, char **argv)
 {
-	if (argc != 4)
+	if (argc != 4 || atol(argv[2]) < K || atol(argv[3]) < 1)
 		die("usage: pgvector FOLDER N ROUNDS");
 	Dataset data = make_synthetic((size_t) atol(argv[2]), 1000, 384);
 	size_t rounds = (size_t) atol(argv[3]);
@@ -275,7 +269,8 @@ main(int argc, char **argv)
 								 .c_str());
 	for (Session *s : sessions)
 	{
-		s->share_cpu();
+		if (!share_cpu(s->backend_pid()))
+			die("cannot bind processes to a CPU");
 		for (size_t e = std::size(efs); e-- > 0;)
 		{
 			s->set_ef(efs[e]);

@@ -22,6 +22,7 @@
  * most of what two runs differ by.  Recall is against exact search.  Output is
  * TSV.
  */
+#include "../cpu.h"
 #include "../search/bench.h"
 
 #include <arpa/inet.h>
@@ -31,7 +32,6 @@
 #include <algorithm>
 #include <cstdio>
 #include <cstring>
-#include <sched.h>
 #include <unistd.h>
 #include <string>
 #include <vector>
@@ -163,18 +163,6 @@ struct Statement : System
 	}
 };
 
-/* Have this process and the other one run on the CPU that this one is on; each stays there. */
-static void
-share_cpu(pid_t other)
-{
-	cpu_set_t one;
-
-	CPU_ZERO(&one);
-	CPU_SET(sched_getcpu(), &one);
-	if (sched_setaffinity(0, sizeof(one), &one) != 0 || sched_setaffinity(other, sizeof(one), &one) != 0)
-		die("cannot bind processes to a CPU");
-}
-
 struct Postgres : System
 {
 	PGconn *conn;
@@ -193,7 +181,8 @@ struct Postgres : System
 		conn = PQconnectdb("");
 		if (PQstatus(conn) != CONNECTION_OK || clock_getcpuclockid(PQbackendPID(conn), &backend) != 0)
 			die("%s", PQerrorMessage(conn));
-		share_cpu(PQbackendPID(conn));
+		if (!share_cpu(PQbackendPID(conn)))
+			die("cannot bind processes to a CPU");
 		PQclear(PQexec(conn, ("SET vss_fdw.ef_search = " + std::to_string(ef)).c_str()));
 		result = PQexec(conn, prepare.c_str());
 		if (PQresultStatus(result) != PGRES_COMMAND_OK)
@@ -343,7 +332,7 @@ median(std::vector<double> values)
 int
 main(int argc, char **argv)
 {
-	if (argc < 4)
+	if (argc < 4 || atol(argv[2]) < K || atoi(argv[3]) < 1)
 		die("usage: sql FOLDER N EF [PEER.so ...]");
 	std::string folder = argv[1];
 	uint32_t ef = (uint32_t) atoi(argv[3]);
