@@ -14,8 +14,8 @@
 # (COPT=-Werror).  scripts/check runs everything on a private server.
 
 HNSW_SRCS   := $(sort $(wildcard hnsw/*.c))
-BRIDGE_SRCS := $(sort $(wildcard sqlite_bridge/*.c))
-FDW_SRCS    := $(wildcard vss_fdw.c) $(sort $(wildcard fdw/*.c))
+BRIDGE_SRCS := $(sort $(wildcard sqlite_bridge/*/*.c))
+FDW_SRCS    := $(wildcard vss_fdw.c) $(sort $(wildcard fdw/*/*.c))
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)

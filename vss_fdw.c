@@ -14,8 +14,8 @@
 #include "utils/guc.h"
 
 #include "fdw/fdw.h"
-#include "fdw/modify.h"
-#include "fdw/worker.h"
+#include "fdw/modify/modify.h"
+#include "fdw/admin/worker.h"
 
 PG_MODULE_MAGIC;
 

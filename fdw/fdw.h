@@ -81,9 +81,9 @@ typedef struct VssTableOptions
 
 /* palloc'd in the current context. */
 VssServerOptions *vssfdw_server_options(ForeignServer *server);
-VssTableOptions *vssfdw_read_table_options(Oid foreigntableid); /* for described.c alone */
+VssTableOptions *vssfdw_read_table_options(Oid foreigntableid); /* for table_cache.c alone */
 
-/* ---------- described.c: what DDL says of a foreign table, kept ---------- */
+/* ---------- table_cache.c: what DDL says of a foreign table, kept ---------- */
 
 /* The server's values being the defaults.  Valid until the transaction ends. */
 const VssTableOptions *vssfdw_table_options(Oid foreigntableid);
@@ -385,7 +385,7 @@ List *vssfdw_indexes(VssConnection *conn);
 /* SQLite identifier and literal quoting, palloc'd. */
 char *vssfdw_quote_identifier(const char *name);
 
-/* ---------- declared.c ---------- */
+/* ---------- sqlite_types.c ---------- */
 
 VssAffinity vssfdw_affinity(const char *declared, bool strict);
 

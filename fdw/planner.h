@@ -5,11 +5,11 @@
  * The split is by question: which ways are there to read a relation (paths.c,
  * knn_path.c, join_path.c, upper_path.c, order_path.c), which plans do they
  * become (paths.c, knn_plan.c, remote_plan.c, direct_plan.c), what do they cost
- * (cost.c, unique.c, analyze.c), what means the same in SQLite (column_class.c,
- * shippable.c, shippable_upper.c, function_map.c, time_map.c, and the functions of readers.c,
+ * (cost.c, unique_keys.c, analyze.c), what means the same in SQLite (column_class.c,
+ * shippable.c, shippable_upper.c, pushdown_functions.c, time_map.c, and the functions of readers.c,
  * decimal.c, assign.c and their like), how is it spelled (deparse.c, deparse_aggregate.c,
- * deparse_conds.c, deparse_select.c, compared.c, bounds.c), how are rows fetched
- * (scan.c, whole_row.c, knn.c, drain.c), what does EXPLAIN say (explain.c).
+ * deparse_conds.c, deparse_select.c, literals.c, bounds.c), how are rows fetched
+ * (scan.c, whole_row.c, knn.c, read_ahead.c), what does EXPLAIN say (explain.c).
  */
 #ifndef VSS_PLANNER_H
 #define VSS_PLANNER_H
@@ -258,7 +258,7 @@ List *vssfdw_deparse_limit(VssDeparse *context, const VssRel *state);
 ForeignScan *vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
 								Plan *outer_plan);
 
-/* ---------- unique.c ---------- */
+/* ---------- unique_keys.c ---------- */
 
 /* Enter the unique keys of the SQLite table into baserel->indexlist. */
 void vssfdw_tell_unique_keys(RelOptInfo *baserel);
@@ -314,7 +314,7 @@ int vssfdw_numeric_scale(int32 typmod);
 void vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo *info,
 					 bool keeps_affinity);
 
-/* ---------- compared.c ---------- */
+/* ---------- literals.c ---------- */
 
 /* 'text' with quotes doubled, palloc'd. */
 char *vssfdw_quote_literal(const char *text);
@@ -384,7 +384,7 @@ int vssfdw_comparison(Oid opno, VssClass class);
  */
 VssClass vssfdw_common_class(VssClass a, VssClass b);
 
-/* ---------- function_map.c ---------- */
+/* ---------- pushdown_functions.c ---------- */
 
 #define VSS_FUNCTION_ARGS 4
 
@@ -641,7 +641,7 @@ typedef struct VssScanState
 	VssKnnScan *knn; /* NULL in other scans */
 
 	ResourceOwner owner;        /* of the query, or its cursor */
-	struct VssDrained *drained; /* drain.c's; NULL unless rows were fetched ahead */
+	struct VssDrained *drained; /* read_ahead.c's; NULL unless rows were fetched ahead */
 } VssScanState;
 
 /*
@@ -666,7 +666,7 @@ void vssfdw_store_whole_rows(VssScanState *state, VssStatement *statement, Tuple
 void vssfdw_mark_recheck(Plan *plan);
 bool vssRecheckForeignScan(ForeignScanState *node, TupleTableSlot *slot);
 
-/* ---------- drain.c ---------- */
+/* ---------- read_ahead.c ---------- */
 
 /* Have the statement's remaining rows fetched before this connection writes. */
 void vssfdw_drain_before_writes(ForeignScanState *node, VssStatement *statement);

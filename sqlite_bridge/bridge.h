@@ -131,7 +131,7 @@ typedef enum BridgeMetric
 double bridge_distance(BridgeMetric metric, const float *a, const float *b, int dim);
 double bridge_norm(const float *a, int dim);
 
-/* ---------- embed_client.c: texts to vectors over HTTP ---------- */
+/* ---------- embed/client.c: texts to vectors over HTTP ---------- */
 
 typedef enum BridgeEmbedApi
 {
@@ -201,7 +201,7 @@ BridgeEmbedStatus bridge_embed(BridgeEmbedClient *client, const BridgeEmbedOptio
  */
 bool bridge_embed_is_of_text(const BridgeEmbedError *error);
 
-/* ---------- embed_provenance.c: which model made a vector ---------- */
+/* ---------- embed/provenance.c: which model made a vector ---------- */
 
 #define BRIDGE_MODEL_SIZE 128
 

@@ -6,7 +6,7 @@
 #ifndef BRIDGE_SUPPORT_H
 #define BRIDGE_SUPPORT_H
 
-#include "sqlite_bridge/bridge_int.h"
+#include "sqlite_bridge/base/base.h"
 #include "support.h"
 
 #include <math.h>

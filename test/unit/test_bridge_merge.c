@@ -8,7 +8,7 @@
  */
 #define _GNU_SOURCE
 #include "merge_support.h"
-#include "sqlite_bridge/merge_int.h"
+#include "sqlite_bridge/merge/merge.h"
 
 #define ROWS 3000
 

@@ -5,7 +5,7 @@
  */
 #define _GNU_SOURCE
 #include "bridge_support.h"
-#include "sqlite_bridge/index_int.h"
+#include "sqlite_bridge/index/index.h"
 
 #include <dirent.h>
 #include <fcntl.h>

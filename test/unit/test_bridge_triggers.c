@@ -7,7 +7,7 @@
  */
 #define _GNU_SOURCE
 #include "bridge_support.h"
-#include "sqlite_bridge/content_int.h"
+#include "sqlite_bridge/content/content.h"
 
 static const char *const triggers[] = {
 	"CREATE TRIGGER t AFTER INSERT ON d BEGIN SELECT hnsw_add(NEW.id, NEW.v); END",

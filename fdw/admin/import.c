@@ -1,0 +1,690 @@
+/*
+ * import.c
+ *		IMPORT FOREIGN SCHEMA: foreign tables for what a SQLite database holds.
+ *
+ * A SQLite name is kept as it is, upper case included; where PostgreSQL cannot
+ * take it (too long, the name of a system column), the local name differs and
+ * the options "table" and "column_name" say what is meant.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "access/htup_details.h"
+#include "catalog/heap.h"
+#include "commands/defrem.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "fdw/remote/remote.h"
+
+/*
+ * Rows looked at to learn how a column without a telling type is stored, and
+ * for how long: a view may take for ever to give its first.
+ */
+#define SAMPLE_ROWS 1000
+#define SAMPLE_MS 500
+
+typedef struct ImportState
+{
+	VssConnection *conn;
+	ImportForeignSchemaStmt *stmt;
+	bool defaults;
+	bool not_null;
+	bool generated;
+	bool views;
+	bool pgvector;  /* vector columns get pgvector's type */
+	List *shadowed; /* of ShadowedTable */
+	List *names;    /* local table names used so far */
+	List *commands; /* the result */
+} ImportState;
+
+/* A virtual table with shadow tables of its module's. */
+typedef struct ShadowedTable
+{
+	char *name;
+	const char *suffixes;
+} ShadowedTable;
+
+/* A column on its way; strings are palloc'd. */
+typedef struct ImportColumn
+{
+	char *name;
+	char *declared;
+	char *default_sql; /* as SQLite wrote it, or NULL */
+	bool not_null;
+	int key; /* position in the primary key, 0: none */
+	bool generated;
+	int dim;      /* of a vector, -1 without a dimension, 0: no vector */
+	char *sample; /* "integer", "real", "text", "blob", "number", "mixed", or NULL */
+} ImportColumn;
+
+/* ---------- options of the command ---------- */
+
+static void
+read_options(ImportState *state)
+{
+	static const char valid[] =
+		"import_default, import_not_null, import_generated, import_views, vector_type";
+	ListCell *lc;
+
+	state->defaults = state->not_null = state->generated = state->views = true;
+	foreach (lc, state->stmt->options)
+	{
+		DefElem *def = lfirst(lc);
+
+		if (strcmp(def->defname, "import_default") == 0)
+			state->defaults = defGetBoolean(def);
+		else if (strcmp(def->defname, "import_not_null") == 0)
+			state->not_null = defGetBoolean(def);
+		else if (strcmp(def->defname, "import_generated") == 0)
+			state->generated = defGetBoolean(def);
+		else if (strcmp(def->defname, "import_views") == 0)
+			state->views = defGetBoolean(def);
+		else if (strcmp(def->defname, "vector_type") == 0)
+		{
+			char *type = defGetString(def);
+
+			if (strcmp(type, "vector") != 0 && strcmp(type, "vss_vector") != 0)
+				ereport(ERROR,
+						(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						 errmsg("invalid value for option \"vector_type\": \"%s\"", type),
+						 errhint("Use vss_vector, or vector for the type of the extension pgvector.")));
+			state->pgvector = strcmp(type, "vector") == 0;
+			if (state->pgvector && !OidIsValid(vssfdw_oids()->pgvector))
+				ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+								errmsg("option vector_type 'vector' needs the extension pgvector"),
+								errhint("Run CREATE EXTENSION vector, or leave the option out.")));
+		}
+		else
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("invalid option \"%s\" for IMPORT FOREIGN SCHEMA of vss_fdw", def->defname),
+					 errdetail("Valid options are: %s.", valid)));
+	}
+}
+
+/* ---------- local names ---------- */
+
+/* Cut to PostgreSQL's length, at a character. */
+static char *
+clipped(const char *name, int room)
+{
+	int length = (int) strlen(name);
+
+	return pnstrdup(name, length <= room ? length : pg_mbcliplen(name, length, room));
+}
+
+/* A name that PostgreSQL takes and that is not in used yet; entered there. */
+static char *
+local_name(const char *name, List **used, bool column)
+{
+	char *local = clipped(name, NAMEDATALEN - 1);
+	bool again = local[0] == '\0' || (column && SystemAttributeByName(local) != NULL);
+	ListCell *lc;
+
+	for (int suffix = 1;; suffix++)
+	{
+		foreach (lc, *used)
+			again = again || strcmp(lfirst(lc), local) == 0;
+		if (!again)
+			break;
+		local = psprintf("%s_%d", clipped(name, NAMEDATALEN - 12), suffix);
+		again = false;
+	}
+	*used = lappend(*used, local);
+	return local;
+}
+
+static char *
+column_string(VssStatement *statement, int i)
+{
+	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
+
+	return text == NULL ? NULL : pstrdup(vssfdw_from_utf8(text));
+}
+
+/* ---------- LIMIT TO and EXCEPT ---------- */
+
+/*
+ * The entry of the list that means this SQLite table, or NULL.  SQLite's names
+ * are equal whatever their case, so LIMIT TO (documents) finds Documents.
+ */
+static const char *
+listed_as(const ImportState *state, const char *table)
+{
+	ListCell *lc;
+
+	foreach (lc, state->stmt->table_list)
+	{
+		const char *listed = ((RangeVar *) lfirst(lc))->relname;
+
+		if (strcmp(listed, clipped(table, NAMEDATALEN - 1)) == 0 || pg_strcasecmp(listed, table) == 0)
+			return listed;
+	}
+	return NULL;
+}
+
+static bool
+is_wanted(const ImportState *state, const char *table)
+{
+	switch (state->stmt->list_type)
+	{
+		case FDW_IMPORT_SCHEMA_LIMIT_TO:
+			return listed_as(state, table) != NULL;
+		case FDW_IMPORT_SCHEMA_EXCEPT:
+			return listed_as(state, table) == NULL;
+		case FDW_IMPORT_SCHEMA_ALL:
+			break;
+	}
+	return true;
+}
+
+/* A table named in LIMIT TO that is not there is most likely a slip. */
+static void
+check_all_found(const ImportState *state)
+{
+	ListCell *lc;
+
+	if (state->stmt->list_type != FDW_IMPORT_SCHEMA_LIMIT_TO)
+		return;
+	foreach (lc, state->stmt->table_list)
+	{
+		const char *listed = ((RangeVar *) lfirst(lc))->relname;
+		bool found = false;
+		ListCell *name;
+
+		foreach (name, state->names)
+			found = found || strcmp(lfirst(name), listed) == 0;
+		if (!found)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+					 errmsg("SQLite database \"%s\" of server \"%s\" has no table \"%s\" to import",
+							state->conn->options->database, state->conn->servername, listed),
+					 errhint("Internal tables (sqlite_*, and the shadow tables of virtual tables) are never "
+							 "imported.")));
+	}
+}
+
+/* ---------- shadow tables of modules that are not loaded ---------- */
+
+/*
+ * SQLite marks the shadow tables of modules it knows.  Of the others these are
+ * the names, by module; '*' stands for digits.
+ */
+static const struct
+{
+	const char *module;
+	const char *suffixes;
+} foreign_shadows[] = {
+	{"fts3", "content docsize segments segdir stat"},
+	{"fts4", "content docsize segments segdir stat"},
+	{"fts5", "data idx content docsize config"},
+	{"rtree", "node rowid parent"},
+	{"rtree_i32", "node rowid parent"},
+	{"geopoly", "node rowid parent"},
+	{"spellfix1", "vocab"},
+	{"vss0", "index data"},
+	{"vec0", "info chunks rowids auxiliary vector_chunks* metadatachunks* metadatatext* metadata_chunks* "
+			 "metadata_text*"},
+	{"hnsw", "vectors delta config"},
+};
+
+static bool
+suffix_matches(const char *suffixes, const char *suffix)
+{
+	while (*suffixes != '\0')
+	{
+		size_t length = strcspn(suffixes, " ");
+
+		if (length > 0 && suffixes[length - 1] == '*')
+		{
+			size_t stem = length - 1;
+
+			if (pg_strncasecmp(suffixes, suffix, stem) == 0 &&
+				strspn(suffix + stem, "0123456789") == strlen(suffix + stem))
+				return true;
+		}
+		else if (strlen(suffix) == length && pg_strncasecmp(suffixes, suffix, length) == 0)
+			return true;
+		suffixes += length;
+		suffixes += strspn(suffixes, " ");
+	}
+	return false;
+}
+
+/* The module's name in CREATE VIRTUAL TABLE name USING module(...), lower case. */
+static char *
+module_of(const char *sql)
+{
+	for (const char *p = sql; *p != '\0'; p++)
+	{
+		const char *start;
+
+		/* Skip a quoted name, which may contain anything. */
+		if (*p == '"' || *p == '`' || *p == '\'' || *p == '[')
+		{
+			const char *end = strchr(p + 1, *p == '[' ? ']' : *p);
+
+			if (end == NULL)
+				break;
+			p = end;
+			continue;
+		}
+		if (pg_strncasecmp(p, "USING", 5) != 0 || p == sql || !isspace((unsigned char) p[-1]) ||
+			!isspace((unsigned char) p[5]))
+			continue;
+		start = p + 5 + strspn(p + 5, " \t\r\n\"`[");
+		return pnstrdup(start, strcspn(start, " \t\r\n\"`](;"));
+	}
+	return pstrdup("");
+}
+
+/* The virtual tables whose shadow tables are known, and the suffixes of these. */
+static void
+read_shadowed(ImportState *state)
+{
+	static const char sql[] =
+		"SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name";
+	VssStatement *statement = vssfdw_prepare(state->conn, sql, CurrentMemoryContext);
+
+	while (vssfdw_step(statement))
+	{
+		const char *create = (const char *) sqlite3_column_text(statement->stmt, 1);
+		char *module = module_of(create != NULL ? create : "");
+
+		for (int i = 0; i < lengthof(foreign_shadows); i++)
+		{
+			ShadowedTable *table;
+
+			if (pg_strcasecmp(module, foreign_shadows[i].module) != 0)
+				continue;
+			table = palloc(sizeof(ShadowedTable));
+			table->name = column_string(statement, 0);
+			table->suffixes = foreign_shadows[i].suffixes;
+			state->shadowed = lappend(state->shadowed, table);
+		}
+	}
+	vssfdw_done(statement);
+}
+
+static bool
+is_foreign_shadow(const ImportState *state, const char *table)
+{
+	ListCell *lc;
+
+	foreach (lc, state->shadowed)
+	{
+		const ShadowedTable *owner = lfirst(lc);
+		size_t length = strlen(owner->name);
+
+		if (pg_strncasecmp(table, owner->name, length) == 0 && table[length] == '_' &&
+			suffix_matches(owner->suffixes, table + length + 1))
+			return true;
+	}
+	return false;
+}
+
+/* ---------- columns ---------- */
+
+static List *
+read_columns(ImportState *state, const char *table)
+{
+	static const char sql[] =
+		"SELECT name, type, dflt_value, \"notnull\", pk, hidden FROM pragma_table_xinfo(?1) "
+		"WHERE hidden <> 1 ORDER BY cid";
+	VssStatement *statement = vssfdw_prepare(state->conn, sql, CurrentMemoryContext);
+	List *columns = NIL;
+
+	sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(table), -1, SQLITE_TRANSIENT);
+	while (vssfdw_step(statement))
+	{
+		ImportColumn *column = palloc0(sizeof(ImportColumn));
+
+		column->name = column_string(statement, 0);
+		column->declared = column_string(statement, 1);
+		if (column->declared == NULL)
+			column->declared = pstrdup("");
+		column->default_sql = column_string(statement, 2);
+		column->not_null = sqlite3_column_int(statement->stmt, 3) != 0;
+		column->key = sqlite3_column_int(statement->stmt, 4);
+		column->generated = sqlite3_column_int(statement->stmt, 5) != 0;
+		if (!column->generated || state->generated)
+			columns = lappend(columns, column);
+	}
+	vssfdw_done(statement);
+	return columns;
+}
+
+/* Types whose stored form cannot be told from the declaration. */
+static bool
+wants_sample(const ImportColumn *column, const char *type)
+{
+	return column->declared[0] == '\0' || column->dim != 0 || strncmp(type, "date", 4) == 0 ||
+		   strncmp(type, "time", 4) == 0 || strcmp(type, "uuid") == 0;
+}
+
+/* What kinds of values the first rows hold, asked for all columns at once. */
+static void
+sample_columns(ImportState *state, const char *table, List *columns, bool strict)
+{
+	StringInfoData sql;
+	StringInfoData list;
+	VssStatement *statement;
+	ListCell *lc;
+	int n = 0;
+	int rc;
+
+	initStringInfo(&sql);
+	initStringInfo(&list);
+	foreach (lc, columns)
+	{
+		ImportColumn *column = lfirst(lc);
+
+		if (!wants_sample(column, vssfdw_type_for_declared(column->declared, strict)))
+			continue;
+		appendStringInfo(&sql,
+						 "%s replace(group_concat(DISTINCT nullif(typeof(c%d), 'null')), 'real,integer', "
+						 "'integer,real')",
+						 n > 0 ? "," : "SELECT", n);
+		appendStringInfo(&list, "%s%s AS c%d", n > 0 ? ", " : "", vssfdw_quote_identifier(column->name), n);
+		n++;
+	}
+	if (n == 0)
+		return;
+	appendStringInfo(&sql, " FROM (SELECT %s FROM %s LIMIT %d)", list.data, vssfdw_quote_identifier(table),
+					 SAMPLE_ROWS);
+
+	statement = vssfdw_prepare(state->conn, sql.data, CurrentMemoryContext);
+	state->conn->give_up_at = vssfdw_clock() + SAMPLE_MS;
+	rc = sqlite3_step(statement->stmt);
+	state->conn->give_up_at = 0;
+	CHECK_FOR_INTERRUPTS();
+	if (rc == SQLITE_ROW)
+	{
+		n = 0;
+		foreach (lc, columns)
+		{
+			ImportColumn *column = lfirst(lc);
+
+			if (wants_sample(column, vssfdw_type_for_declared(column->declared, strict)))
+				column->sample = column_string(statement, n++);
+		}
+	}
+	else if (rc != SQLITE_INTERRUPT)
+		vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, sql.data);
+	vssfdw_done(statement);
+}
+
+/* The columns that feed hnsw indexes are vectors whatever their declaration says. */
+static void
+mark_vectors(List *columns, const VssTableInfo *info)
+{
+	ListCell *lc;
+	ListCell *lc2;
+
+	foreach (lc, columns)
+	{
+		ImportColumn *column = lfirst(lc);
+
+		column->dim = vssfdw_declared_dimension(column->declared);
+		foreach (lc2, info->indexes)
+		{
+			const VssIndexInfo *index = lfirst(lc2);
+
+			if (info->is_hnsw ? strcmp(column->name, "embedding") == 0
+							  : index->content_vector != NULL &&
+									pg_strcasecmp(index->content_vector, column->name) == 0)
+				column->dim = index->dim;
+		}
+	}
+}
+
+static char *
+vector_type(const ImportState *state, int dim)
+{
+	Oid type = state->pgvector ? vssfdw_oids()->pgvector : vssfdw_oids()->vector;
+
+	return format_type_extended(type, dim > 0 ? dim : -1,
+								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
+}
+
+/* PostgreSQL's type, and the column_type option where the stored form needs naming. */
+static const char *
+column_type(const ImportState *state, const ImportColumn *column, bool strict, const char **stored)
+{
+	const char *type = vssfdw_type_for_declared(column->declared, strict);
+	const char *sample = column->sample;
+
+	*stored = NULL;
+	if (column->dim != 0)
+	{
+		if (sample != NULL ? strcmp(sample, "blob") == 0 : strcasestr(column->declared, "blob") != NULL)
+			*stored = "BLOB";
+		return vector_type(state, column->dim);
+	}
+	if (sample == NULL)
+		return type;
+	if (column->declared[0] == '\0')
+	{
+		if (strcmp(sample, "integer") == 0)
+			return "bigint";
+		if (strcmp(sample, "real") == 0 || strcmp(sample, "integer,real") == 0)
+			return "double precision";
+		return strcmp(sample, "blob") == 0 ? "bytea" : "text";
+	}
+	if (strcmp(sample, "integer") == 0)
+		*stored = "INTEGER";
+	else if (strcmp(sample, "real") == 0)
+		*stored = "REAL";
+	else if (strcmp(sample, "blob") == 0)
+		*stored = "BLOB";
+	return type;
+}
+
+/* ---------- one table ---------- */
+
+static void
+append_option(StringInfo options, const char *name, const char *value)
+{
+	appendStringInfo(options, "%s%s %s", options->len > 0 ? ", " : "", name, quote_literal_cstr(value));
+}
+
+static void
+append_column(StringInfo command, ImportState *state, const ImportColumn *column, const VssTableInfo *info,
+			  List **names)
+{
+	StringInfoData options;
+	const char *stored;
+	const char *type = column_type(state, column, info->strict, &stored);
+	char *default_sql = column->generated ? NULL : vssfdw_translated_default(column->default_sql, type);
+	bool is_rowid = info->rowid_alias != NULL && strcmp(info->rowid_alias, column->name) == 0;
+
+	initStringInfo(&options);
+	append_option(&options, "column_name", column->name);
+	if (stored != NULL)
+		append_option(&options, "column_type", stored);
+	if (column->key > 0)
+		append_option(&options, "key", "true");
+
+	if (*names != NIL)
+		appendStringInfoChar(command, ',');
+	appendStringInfo(command, "\n\t%s %s OPTIONS (%s)",
+					 quote_identifier(local_name(column->name, names, true)), type, options.data);
+	if (state->defaults && default_sql != NULL)
+		appendStringInfo(command, " DEFAULT %s", default_sql);
+
+	/*
+	 * A rowid or generated column left out of an INSERT is filled by SQLite, so
+	 * PostgreSQL must not insist on a value; nor where SQLite has a default
+	 * that could not be translated.
+	 */
+	if (state->not_null && !is_rowid && !column->generated &&
+		(column->not_null || (column->key > 0 && !info->has_rowid)) &&
+		(column->default_sql == NULL || (state->defaults && default_sql != NULL)))
+		appendStringInfoString(command, " NOT NULL");
+}
+
+/* The foreign table of an hnsw index: what vss_knn('name', ...) finds it by. */
+static List *
+index_columns(const VssTableInfo *info)
+{
+	static const struct
+	{
+		const char *name;
+		const char *declared;
+	} columns[] = {{"rowid", "INTEGER"}, {"embedding", "BLOB"}, {"distance", "REAL"}};
+	List *result = NIL;
+
+	for (int i = 0; i < lengthof(columns); i++)
+	{
+		ImportColumn *column = palloc0(sizeof(ImportColumn));
+
+		column->name = pstrdup(columns[i].name);
+		column->declared = pstrdup(columns[i].declared);
+		result = lappend(result, column);
+	}
+	return result;
+}
+
+/* Without blanks and newlines at the end. */
+static int
+trimmed_length(const char *text)
+{
+	size_t length = strlen(text);
+
+	while (length > 0 && isspace((unsigned char) text[length - 1]))
+		length--;
+	return (int) length;
+}
+
+static void
+import_table(ImportState *state, const char *table)
+{
+	const VssTableInfo *info = vssfdw_table_info(state->conn, table);
+	const char *listed =
+		state->stmt->list_type == FDW_IMPORT_SCHEMA_LIMIT_TO ? listed_as(state, table) : NULL;
+	List *columns = info->is_hnsw ? index_columns(info) : read_columns(state, table);
+	List *names = NIL;
+	StringInfoData command;
+	StringInfoData options;
+	ListCell *lc;
+
+	if (list_length(columns) == 0 || list_length(columns) > MaxHeapAttributeNumber)
+	{
+		ereport(WARNING,
+				(errmsg("table \"%s\" was not imported: it has %d columns", table, list_length(columns)),
+				 errdetail("PostgreSQL tables have 1 to %d columns.", MaxHeapAttributeNumber)));
+		return;
+	}
+	mark_vectors(columns, info);
+	if (!info->is_hnsw)
+		sample_columns(state, table, columns, info->strict);
+
+	initStringInfo(&command);
+	appendStringInfo(&command, "CREATE FOREIGN TABLE %s (",
+					 quote_identifier(local_name(listed != NULL ? listed : table, &state->names, false)));
+	foreach (lc, columns)
+		append_column(&command, state, lfirst(lc), info, &names);
+
+	initStringInfo(&options);
+	append_option(&options, "table", table);
+	if (info->is_view || info->is_hnsw)
+		append_option(&options, "updatable", "false");
+	appendStringInfo(&command, "\n) SERVER %s OPTIONS (%s)", quote_identifier(state->stmt->server_name),
+					 options.data);
+	state->commands = lappend(state->commands, command.data);
+
+	foreach (lc, info->indexes)
+	{
+		const VssIndexInfo *index = lfirst(lc);
+
+		if (!info->is_hnsw && index->missing_sql != NULL)
+			ereport(WARNING, (errmsg("index \"%s\" does not follow every change of SQLite table \"%s\"",
+									 index->name, table),
+							  errdetail("Its triggers do not cover INSERT, UPDATE and DELETE."),
+							  errhint("Run this in the SQLite database: %.*s",
+									  trimmed_length(index->missing_sql), index->missing_sql)));
+	}
+}
+
+/* A virtual table whose module is not there cannot even be described. */
+static bool
+is_usable(ImportState *state, const char *table, const char *type)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *sql;
+	int rc;
+
+	if (strcmp(type, "table") == 0)
+		return true;
+	sql = psprintf("SELECT * FROM %s", vssfdw_quote_identifier(table));
+	rc = sqlite3_prepare_v2(state->conn->db, vssfdw_to_utf8(sql), -1, &stmt, NULL);
+	sqlite3_finalize(stmt);
+	if (rc == SQLITE_OK)
+		return true;
+	if (rc == SQLITE_NOMEM || rc == SQLITE_INTERRUPT)
+		vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, sql);
+	ereport(WARNING,
+			(errmsg("%s \"%s\" was not imported: %s", strcmp(type, "view") == 0 ? "view" : "virtual table",
+					table, sqlite3_errmsg(state->conn->db))));
+	return false;
+}
+
+static void
+check_schema(const ImportState *state)
+{
+	const char *schema = state->stmt->remote_schema;
+
+	if (strcmp(schema, "main") != 0 && strcmp(schema, "public") != 0)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FDW_SCHEMA_NOT_FOUND),
+			 errmsg("SQLite database of server \"%s\" has no schema \"%s\"", state->stmt->server_name,
+					schema),
+			 errhint("A SQLite database has one schema: IMPORT FOREIGN SCHEMA main FROM SERVER %s INTO ...",
+					 quote_identifier(state->stmt->server_name))));
+}
+
+List *
+vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
+{
+	static const char sql[] =
+		"SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND "
+		"type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+		"ORDER BY name";
+	ImportState state = {.stmt = stmt};
+	VssHold *hold;
+	VssStatement *statement;
+	List *tables = NIL;
+	ListCell *lc;
+
+	check_schema(&state);
+	read_options(&state);
+	state.conn = vssfdw_connect(serverOid);
+	hold = vssfdw_hold(state.conn, CurrentMemoryContext);
+	read_shadowed(&state);
+
+	/* Names and types, alternating; the list is closed before tables are opened. */
+	statement = vssfdw_prepare(state.conn, sql, CurrentMemoryContext);
+	while (vssfdw_step(statement))
+		tables = lappend(lappend(tables, column_string(statement, 0)), column_string(statement, 1));
+	vssfdw_done(statement);
+
+	for (lc = list_head(tables); lc != NULL; lc = lnext(tables, lnext(tables, lc)))
+	{
+		const char *table = lfirst(lc);
+		const char *type = lfirst(lnext(tables, lc));
+
+		if (is_wanted(&state, table) && (state.views || strcmp(type, "view") != 0) &&
+			!(strcmp(type, "table") == 0 && is_foreign_shadow(&state, table)) &&
+			is_usable(&state, table, type))
+			import_table(&state, table);
+	}
+	check_all_found(&state);
+	vssfdw_release(hold);
+	return state.commands;
+}

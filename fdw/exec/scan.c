@@ -1,0 +1,391 @@
+/*
+ * scan.c
+ *		Fetching rows: the executor's callbacks.
+ *
+ * A statement is prepared when the scan begins and run when the first row is
+ * asked for.  A rescan resets it and binds anew; EXPLAIN does neither.
+ * Statement, read transaction and bound values belong to the scan's memory
+ * contexts: after an error they go with the query's, in whatever state.
+ *
+ * Converted values live in the executor's per-tuple context.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/relation.h"
+#include "access/table.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+#include "fdw/modify/modify.h"
+#include "fdw/planner.h"
+
+/* ---------- binding ---------- */
+
+/* What LIMIT or OFFSET means to SQLite: NULL is none, and less than none an error as everywhere. */
+static Datum
+row_count(const VssScanParam *param, Datum value, bool *isnull)
+{
+	bool limit = param->use == VSS_PARAM_LIMIT;
+
+	if (*isnull)
+	{
+		*isnull = false;
+		return Int64GetDatum(limit ? -1 : 0);
+	}
+	if (DatumGetInt64(value) < 0 && limit)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_ROW_COUNT_IN_LIMIT_CLAUSE), errmsg("LIMIT must not be negative")));
+	if (DatumGetInt64(value) < 0)
+		ereport(ERROR, (errcode(ERRCODE_INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE),
+						errmsg("OFFSET must not be negative")));
+	return value;
+}
+
+void
+vssfdw_value_init(VssScanValue *value, Expr *expr, PlanState *parent)
+{
+	const Const *constant = (const Const *) expr;
+
+	if (!IsA(expr, Const))
+	{
+		value->state = ExecInitExpr(expr, parent);
+		return;
+	}
+	value->state = NULL;
+	value->value = constant->constvalue;
+	value->isnull = constant->constisnull;
+}
+
+Datum
+vssfdw_value(const VssScanValue *value, ExprContext *econtext, bool *isnull)
+{
+	if (value->state != NULL)
+		return ExecEvalExprSwitchContext(value->state, econtext, isnull);
+	*isnull = value->isnull;
+	return value->value;
+}
+
+void
+vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *statement)
+{
+	ExprContext *econtext = node->ss.ps.ps_ExprContext;
+
+	for (int i = 0; i < state->nparams; i++)
+	{
+		VssScanParam *param = &state->params[i];
+		MemoryContext old;
+		Datum value;
+		bool isnull;
+		int rc;
+
+		value = vssfdw_value(&param->value, econtext, &isnull);
+		if (param->use != VSS_PARAM_VALUE)
+			value = row_count(param, value, &isnull);
+		old = MemoryContextSwitchTo(state->bound);
+		rc = vssfdw_bind_compared(statement->stmt, param->number, param->type, value, isnull);
+		MemoryContextSwitchTo(old);
+		if (rc != SQLITE_OK)
+			vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, statement->sql);
+	}
+}
+
+/* ---------- rows ---------- */
+
+/* What avg() gives for "sum count": the division that PostgreSQL's own does. */
+static Datum
+average(VssStatement *statement, int i, bool *isnull)
+{
+	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
+	char *sum;
+	char *count;
+
+	*isnull = text == NULL;
+	if (*isnull)
+		return (Datum) 0;
+	sum = pstrdup(text);
+	count = strchr(sum, ' ');
+	*count++ = '\0';
+	return DirectFunctionCall2(numeric_div,
+							   DirectFunctionCall3(numeric_in, CStringGetDatum(sum),
+												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)),
+							   DirectFunctionCall3(numeric_in, CStringGetDatum(count),
+												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+}
+
+void
+vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *slot)
+{
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
+	for (int i = 0; i < state->ncolumns; i++)
+	{
+		int place = state->places[i];
+
+		if (place < 0)
+		{
+			vssfdw_rowid_to_tid(state->conn, sqlite3_column_int64(statement->stmt, i), &slot->tts_tid);
+			continue;
+		}
+		if (state->averages[i])
+		{
+			slot->tts_values[place] = average(statement, i, &slot->tts_isnull[place]);
+			continue;
+		}
+		slot->tts_values[place] =
+			vssfdw_column_datum(&state->columns[i], statement, i, state->tables[i], &slot->tts_isnull[place]);
+	}
+	if (state->rows != NIL)
+		vssfdw_store_whole_rows(state, statement, slot);
+}
+
+/*
+ * After a failure: when the index of a cached plan was dropped in SQLite,
+ * of which PostgreSQL hears nothing, say so, and have plans made anew.
+ */
+static void
+report_lost_index(VssScanState *state, const char *name)
+{
+	ListCell *cell;
+
+	if (geterrcode() != ERRCODE_FDW_TABLE_NOT_FOUND)
+		return;
+	MemoryContextSwitchTo(state->context);
+	foreach (cell, vssfdw_indexes(state->conn))
+	{
+		if (pg_strcasecmp(((VssIndexInfo *) lfirst(cell))->name, name) == 0)
+			return;
+	}
+	FlushErrorState();
+	InvalidateSystemCaches();
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+			 errmsg("index \"%s\" was dropped from the SQLite database of server \"%s\" after the query "
+					"was planned",
+					name, state->conn->servername),
+			 errhint("Run the query again: it will be planned without the index.")));
+}
+
+static bool
+fetch_nearest(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot)
+{
+	List *knn = list_nth(((ForeignScan *) node->ss.ps.plan)->fdw_private, VSS_SCAN_KNN);
+	bool found = false;
+
+	if (vssfdw_knn_is_running(state))
+		return vssfdw_knn_fetch(node, state, slot);
+	/* a statement that was prepared earlier is prepared anew by its first step */
+	PG_TRY();
+	{
+		found = vssfdw_knn_fetch(node, state, slot);
+	}
+	PG_CATCH();
+	{
+		report_lost_index(state, strVal(list_nth(knn, VSS_KNN_INDEX)));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return found;
+}
+
+/* ---------- callbacks ---------- */
+
+/* The table and column that a place of the scan tuple is filled from. */
+static void
+init_column(VssScanState *state, int i, ForeignScanState *node, int place)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	VssColumn *column = &state->columns[i];
+	Relation rel = node->ss.ss_currentRelation;
+	Expr *expr;
+	Oid relid;
+
+	if (plan->fdw_scan_tlist == NIL)
+	{
+		state->tables[i] = i > 0 ? state->tables[i - 1] : vssfdw_table_options(RelationGetRelid(rel))->table;
+		if (place > 0)
+			vssfdw_column_init(column, rel, place);
+		return;
+	}
+	expr = list_nth_node(TargetEntry, plan->fdw_scan_tlist, place - 1)->expr;
+	if (!IsA(expr, Var))
+	{
+		state->averages[i] = IsA(expr, Aggref) && vssfdw_is_average((Aggref *) expr);
+		vssfdw_column_init_type(column, exprType((Node *) expr), exprTypmod((Node *) expr));
+		return;
+	}
+	/* the executor holds the locks */
+	relid = exec_rt_fetch(((Var *) expr)->varno, node->ss.ps.state)->relid;
+	rel = table_open(relid, NoLock);
+	state->tables[i] = vssfdw_table_options(relid)->table;
+	vssfdw_column_init(column, rel, ((Var *) expr)->varattno);
+	table_close(rel, NoLock);
+}
+
+void
+vssBeginForeignScan(ForeignScanState *node, int eflags)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	EState *estate = node->ss.ps.state;
+	VssScanState *state = palloc0(sizeof(VssScanState));
+	List *places = list_nth(plan->fdw_private, VSS_SCAN_COLUMNS);
+	List *knn = list_nth(plan->fdw_private, VSS_SCAN_KNN);
+	ListCell *cell;
+	int skip = knn != NIL ? VSS_KNN_EXPRS : 0;
+	int i = 0;
+
+	node->fdw_state = state;
+	state->owner = CurrentResourceOwner;
+	state->sql = strVal(list_nth(plan->fdw_private, VSS_SCAN_SQL));
+	state->context = AllocSetContextCreate(estate->es_query_cxt, "vss_fdw scan", ALLOCSET_SMALL_SIZES);
+	state->bound = AllocSetContextCreate(estate->es_query_cxt, "vss_fdw bound values", ALLOCSET_SMALL_SIZES);
+
+	state->ncolumns = list_length(places);
+	state->columns = palloc0(Max(state->ncolumns, 1) * sizeof(VssColumn));
+	state->tables = palloc0(Max(state->ncolumns, 1) * sizeof(char *));
+	state->averages = palloc0(Max(state->ncolumns, 1) * sizeof(bool));
+	state->places = palloc0(Max(state->ncolumns, 1) * sizeof(int));
+	foreach (cell, places)
+	{
+		init_column(state, i, node, lfirst_int(cell));
+		state->places[i++] = lfirst_int(cell) - 1;
+	}
+
+	/* without plain columns, what stands for them comes first */
+	if (list_length(plan->fdw_private) > VSS_SCAN_ROWS)
+		state->rows = vssfdw_whole_rows_begin(node, list_nth(plan->fdw_private, VSS_SCAN_ROWS),
+											  Max(state->ncolumns, 1));
+
+	state->nparams = list_length(plan->fdw_exprs) - skip;
+	state->params = palloc0(Max(state->nparams, 1) * sizeof(VssScanParam));
+	for (i = 0; i < state->nparams; i++)
+	{
+		Expr *expr = list_nth(plan->fdw_exprs, skip + i);
+
+		vssfdw_value_init(&state->params[i].value, expr, &node->ss.ps);
+		state->params[i].type = exprType((Node *) expr);
+		state->params[i].number = (knn != NIL ? VSS_PARAM_FIRST : 1) + i;
+		if (list_length(plan->fdw_private) > VSS_SCAN_LIMIT)
+		{
+			List *counts = list_nth(plan->fdw_private, VSS_SCAN_LIMIT);
+
+			if (counts == NIL)
+				continue;
+			if (state->params[i].number == linitial_int(counts))
+				state->params[i].use = VSS_PARAM_LIMIT;
+			else if (state->params[i].number == lsecond_int(counts))
+				state->params[i].use = VSS_PARAM_OFFSET;
+		}
+	}
+	if (knn != NIL)
+		state->knn = vssfdw_knn_begin(node, knn);
+
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || list_length(plan->fdw_private) > VSS_SCAN_RECHECK)
+		return;
+	state->conn = vssfdw_connect(plan->fs_server);
+	state->hold = vssfdw_hold(state->conn, state->context);
+
+	/*
+	 * Statements belong to the subtransaction that prepares them.  A cursor
+	 * must survive the rollback of a savepoint set after it was opened, so
+	 * that is now.
+	 */
+	PG_TRY();
+	{
+		state->statement = vssfdw_prepare(state->conn, state->sql, state->context);
+	}
+	PG_CATCH();
+	{
+		if (knn != NIL)
+			report_lost_index(state, strVal(list_nth(knn, VSS_KNN_INDEX)));
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	vssfdw_drain_before_writes(node, state->statement);
+	if (state->knn != NULL)
+		vssfdw_knn_prepare(node, state);
+}
+
+static void
+start(ForeignScanState *node, VssScanState *state)
+{
+	MemoryContextReset(state->bound);
+	vssfdw_bind_params(node, state, state->statement);
+	state->started = true;
+}
+
+bool
+vssfdw_scan_fetch(ForeignScanState *node, TupleTableSlot *slot)
+{
+	VssScanState *state = node->fdw_state;
+
+	if (state->knn != NULL)
+		return fetch_nearest(node, state, slot);
+	if (state->done)
+		return false;
+	if (!state->started)
+		start(node, state);
+	if (!vssfdw_step(state->statement))
+	{
+		/* stepping again would begin anew */
+		state->done = true;
+		return false;
+	}
+	vssfdw_store_row(state, state->statement, slot);
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+TupleTableSlot *
+vssIterateForeignScan(ForeignScanState *node)
+{
+	VssScanState *state = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+
+	if (vssfdw_drained_next(state, slot) || vssfdw_scan_fetch(node, slot))
+		return slot;
+	return ExecClearTuple(slot);
+}
+
+void
+vssReScanForeignScan(ForeignScanState *node)
+{
+	VssScanState *state = node->fdw_state;
+
+	vssfdw_drained_forget(state);
+	if (state->knn != NULL)
+		vssfdw_knn_rescan(state);
+	if (state->statement != NULL)
+		vssfdw_rewind(state->statement);
+	state->started = false;
+	state->done = false;
+}
+
+void
+vssEndForeignScan(ForeignScanState *node)
+{
+	VssScanState *state = node->fdw_state;
+
+	if (state == NULL)
+		return;
+	vssfdw_drained_forget(state);
+	if (state->knn != NULL)
+		vssfdw_knn_end(state);
+	vssfdw_done(state->statement);
+	vssfdw_release(state->hold);
+	state->statement = NULL;
+	state->hold = NULL;
+}

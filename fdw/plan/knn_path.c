@@ -1,0 +1,387 @@
+/*
+ * knn_path.c
+ *		When a query can be answered by an hnsw index.
+ *
+ * A scan ordered by distance is offered for the first sort key of the query,
+ * when that is column <operator> vector in ascending order with NULLs last and
+ * an index over the column serves the operator's metric.  The order of an
+ * index is approximate, and PostgreSQL would use an ordered path for more than
+ * the user asked for: DISTINCT ON, GROUP BY, row_number() and min() take one
+ * too, and would then give another answer.  So it is offered only where the
+ * query says that it wants the first few: LIMIT, or a cursor.
+ *
+ * The other operand may be anything that has one value during a scan: a
+ * constant, a parameter, the outer row's vector inside LATERAL.
+ *
+ * A join in this order is PostgreSQL's, above such a scan, also where SQLite
+ * could do it: k CROSS JOIN table CROSS JOIN other, streamed.  Measured, that
+ * gains nothing: the other table is looked up once for each row in both, and
+ * PostgreSQL remembers what it found (Memoize).
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/stratnum.h"
+#include "access/sysattr.h"
+#include "catalog/pg_opfamily.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/appendinfo.h"
+#include "optimizer/clauses.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/tlist.h"
+#include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
+
+#include "fdw/planner.h"
+#include "fdw/values/index_lookup.h"
+
+/* col <operator> query, taken apart */
+typedef struct Distance
+{
+	AttrNumber attnum;
+	Expr *query;
+	const VssIndexInfo *index;
+} Distance;
+
+/* ---------- recognising ---------- */
+
+static Expr *
+strip_relabel(Expr *expr)
+{
+	while (expr != NULL && IsA(expr, RelabelType))
+		expr = ((RelabelType *) expr)->arg;
+	return expr;
+}
+
+/* The metric of a distance operator, or 0. */
+static int
+operator_metric(Oid opno)
+{
+	const VssOids *oids = vssfdw_oids();
+
+	for (int metric = BRIDGE_COSINE; metric <= BRIDGE_IP; metric++)
+	{
+		if (OidIsValid(opno) && (opno == oids->op[metric] || opno == oids->pgvector_op[metric]))
+			return metric;
+	}
+	return 0;
+}
+
+/* The attribute of this relation that expr is, or 0. */
+static AttrNumber
+own_column(RelOptInfo *baserel, Expr *expr)
+{
+	Var *var = (Var *) strip_relabel(expr);
+
+	if (var == NULL || !IsA(var, Var) || var->varno != baserel->relid || var->varlevelsup != 0)
+		return 0;
+	return var->varattno;
+}
+
+static bool
+match_distance(PlannerInfo *root, RelOptInfo *baserel, Expr *expr, Distance *out)
+{
+	OpExpr *op = (OpExpr *) expr;
+	int metric;
+
+	if (!IsA(expr, OpExpr) || list_length(op->args) != 2)
+		return false;
+	metric = operator_metric(op->opno);
+	if (metric == 0)
+		return false;
+	/* all three operators are symmetric, to the last bit */
+	for (int side = 0; side < 2; side++)
+	{
+		out->attnum = own_column(baserel, list_nth(op->args, side));
+		out->query = list_nth(op->args, 1 - side);
+		if (out->attnum <= 0 || !vssfdw_is_bindable(root, baserel, out->query))
+			continue;
+		out->index = vssfdw_column_index(VSS_REL(baserel), out->attnum, metric);
+		if (out->index != NULL)
+			return true;
+	}
+	return false;
+}
+
+/* The expression of this relation that the pathkey sorts by, when it is a distance. */
+static Expr *
+match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, Distance *out)
+{
+	EquivalenceClass *ec = pathkey->pk_eclass;
+	EquivalenceMember *member;
+
+	if (ec->ec_has_volatile || pathkey->pk_opfamily != VSS_FLOAT_BTREE_FAM || pathkey->pk_nulls_first)
+		return NULL;
+#if PG_VERSION_NUM >= 180000
+	if (pathkey->pk_cmptype != COMPARE_LT)
+		return NULL;
+	{
+		EquivalenceMemberIterator iterator;
+
+		setup_eclass_member_iterator(&iterator, ec, baserel->relids);
+		while ((member = eclass_member_iterator_next(&iterator)) != NULL)
+		{
+			if (bms_equal(member->em_relids, baserel->relids) &&
+				match_distance(root, baserel, member->em_expr, out))
+				return member->em_expr;
+		}
+	}
+#else
+	if (pathkey->pk_strategy != BTLessStrategyNumber)
+		return NULL;
+	{
+		ListCell *cell;
+
+		foreach (cell, ec->ec_members)
+		{
+			member = lfirst(cell);
+			if (bms_equal(member->em_relids, baserel->relids) &&
+				match_distance(root, baserel, member->em_expr, out))
+				return member->em_expr;
+		}
+	}
+#endif
+	return NULL;
+}
+
+/*
+ * Whether this is the query that planagg.c makes of min(): it has a LIMIT 1
+ * that the user did not write.
+ */
+static bool
+is_minmax_subquery(PlannerInfo *root)
+{
+	TargetEntry *entry;
+
+	if (root->parent_root == NULL || !root->parent_root->parse->hasAggs ||
+		list_length(root->processed_tlist) != 1)
+		return false;
+	entry = linitial_node(TargetEntry, root->processed_tlist);
+	return entry->resname != NULL && strcmp(entry->resname, "agg_target") == 0;
+}
+
+/* Whether the query wants the nearest few, and would not notice that the order is approximate. */
+static bool
+wants_nearest(PlannerInfo *root)
+{
+	Query *parse = root->parse;
+
+	if (root->query_pathkeys == NIL)
+		return false;
+	if (parse->limitCount != NULL)
+	{
+		if (IsA(parse->limitCount, Const) && ((Const *) parse->limitCount)->constisnull)
+			return false;
+	}
+	else if (root->tuple_fraction <= 0)
+		return false;
+	return parse->distinctClause == NIL && parse->groupClause == NIL && parse->groupingSets == NIL &&
+		   !parse->hasAggs && !parse->hasWindowFuncs && parse->havingQual == NULL &&
+		   parse->setOperations == NULL && !is_minmax_subquery(root);
+}
+
+/* ---------- paths ---------- */
+
+/*
+ * A condition distance < bound (<=, or turned around) that stays with
+ * PostgreSQL, but lets the search end, or measure, in the index.  Of an index
+ * kept by hand-written triggers it is not sure that its distances are the rows'.
+ */
+static bool
+match_range(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, Distance *distance, Expr **expr,
+			Expr **bound)
+{
+	OpExpr *op = (OpExpr *) clause;
+	int strategy;
+	int side;
+
+	if (!IsA(clause, OpExpr) || list_length(op->args) != 2)
+		return false;
+	strategy = get_op_opfamily_strategy(op->opno, VSS_FLOAT_BTREE_FAM);
+	if (strategy == BTLessStrategyNumber || strategy == BTLessEqualStrategyNumber)
+		side = 0;
+	else if (strategy == BTGreaterStrategyNumber || strategy == BTGreaterEqualStrategyNumber)
+		side = 1;
+	else
+		return false;
+	*expr = list_nth(op->args, side);
+	*bound = list_nth(op->args, 1 - side);
+	if (exprType((Node *) *bound) != FLOAT8OID || !vssfdw_is_bindable(root, baserel, *bound) ||
+		!match_distance(root, baserel, *expr, distance) || !distance->index->declared)
+		return false;
+	return !vssfdw_is_pgvector_distance(*expr) || vssfdw_has_widened(distance->index->metric);
+}
+
+/* The bound that some condition sets to this very distance, or NULL. */
+static Expr *
+find_bound(PlannerInfo *root, RelOptInfo *baserel, Expr *distance)
+{
+	ListCell *cell;
+
+	foreach (cell, VSS_REL(baserel)->local_conds)
+	{
+		Distance found;
+		Expr *expr;
+		Expr *bound;
+
+		if (match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &found, &expr, &bound) &&
+			equal(expr, distance))
+			return bound;
+	}
+	return NULL;
+}
+
+static List *
+path_private(const Distance *distance, Expr *expr, Expr *k, Expr *ef, Expr *bound, bool prefilter)
+{
+	List *result = list_make5(makeString(distance->index->name), makeInteger(distance->attnum), expr,
+							  distance->query, k);
+
+	result = lappend(result, ef);
+	result = lappend(result, bound);
+	return lappend(result, makeBoolean(prefilter));
+}
+
+void
+vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
+{
+	VssRel *rel = VSS_REL(baserel);
+	Distance distance;
+	PathKey *pathkey;
+	Expr *expr;
+	double limit = root->limit_tuples > 0 ? root->limit_tuples : 0;
+
+	if (rel->info->indexes == NIL || !wants_nearest(root))
+		return;
+	pathkey = linitial_node(PathKey, root->query_pathkeys);
+	expr = match_pathkey(root, baserel, pathkey, &distance);
+	if (expr == NULL)
+		return;
+
+	for (int prefilter = 0; prefilter <= (rel->remote_conds != NIL ? 1 : 0); prefilter++)
+	{
+		Cost startup;
+		Cost total;
+
+		vssfdw_cost_knn(root, baserel, distance.index, limit, prefilter, &startup, &total);
+		add_path(baserel,
+				 (Path *) vssfdw_make_path(
+					 root, baserel, baserel->rows, startup, total, list_make1(pathkey),
+					 baserel->lateral_relids,
+					 path_private(&distance, expr, NULL, NULL, find_bound(root, baserel, expr), prefilter)));
+	}
+}
+
+void
+vssfdw_add_range_path(PlannerInfo *root, RelOptInfo *baserel)
+{
+	VssRel *rel = VSS_REL(baserel);
+	ListCell *cell;
+
+	if (rel->info->indexes == NIL)
+		return;
+	foreach (cell, rel->local_conds)
+	{
+		Distance distance;
+		Expr *expr;
+		Expr *bound;
+		Cost startup;
+		Cost total;
+
+		if (!match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &distance, &expr, &bound))
+			continue;
+		vssfdw_cost_range(root, baserel, distance.index, &startup, &total);
+		add_path(baserel, (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, NIL,
+													baserel->lateral_relids,
+													path_private(&distance, expr, NULL, NULL, bound, false)));
+	}
+}
+
+bool
+vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *clause)
+{
+	FuncExpr *func = (FuncExpr *) clause;
+	VssRel *rel = VSS_REL(baserel);
+	AttrNumber attnum;
+	List *indexes;
+
+	if (!IsA(clause, FuncExpr) || func->funcid != vssfdw_oids()->knn_predicate)
+		return false;
+	attnum = own_column(baserel, linitial(func->args));
+	indexes = vssfdw_column_indexes(rel, attnum);
+	if (list_length(indexes) > 1)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_AMBIGUOUS_PARAMETER),
+			 errmsg("column \"%s\" of foreign table \"%s\" has several hnsw indexes that vss_knn could mean",
+					get_attname(rel->relid, attnum, false), get_rel_name(rel->relid)),
+			 errdetail("In SQLite they are %s.", vssfdw_list_indexes(indexes)),
+			 errhint("Import the index meant and use vss_knn('index', query, k) in FROM, or name the metric "
+					 "by its "
+					 "operator: ORDER BY column <=> query LIMIT k.")));
+	if (indexes == NIL)
+		ereport(
+			ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("vss_knn needs a column with an hnsw index as its first argument"),
+			 attnum > 0 ? errdetail("Column \"%s\" of foreign table \"%s\" has none.",
+									get_attname(rel->relid, attnum, false), get_rel_name(rel->relid))
+						: 0,
+			 errhint("Create one in SQLite: CREATE VIRTUAL TABLE ... USING hnsw(dim=..., content=...).")));
+	for (int i = 1; i < list_length(func->args); i++)
+	{
+		if (!vssfdw_is_bindable(root, baserel, list_nth(func->args, i)))
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("the vector, k and ef of vss_knn must not vary from row to row"),
+							errhint("Use vss_knn in FROM, or ORDER BY ... LIMIT inside LATERAL.")));
+	}
+	return true;
+}
+
+void
+vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
+{
+	VssRel *rel = VSS_REL(baserel);
+	FuncExpr *func = (FuncExpr *) rel->knn_predicate->clause;
+	Distance distance = {.attnum = own_column(baserel, linitial(func->args)), .query = lsecond(func->args)};
+	Expr *k = lthird(func->args);
+	Expr *ef = lfourth(func->args);
+	Expr *expr = NULL;
+	double wanted = 10;
+	List *pathkeys = NIL;
+	Cost startup;
+	Cost total;
+
+	/* there is just one: see vssfdw_is_knn_predicate */
+	distance.index = linitial(vssfdw_column_indexes(rel, distance.attnum));
+
+	/* the rows come nearest first: of use when the query sorts by just that */
+	if (root->query_pathkeys != NIL && distance.index->declared)
+	{
+		Distance sorted;
+
+		expr = match_pathkey(root, baserel, linitial(root->query_pathkeys), &sorted);
+		if (expr != NULL && sorted.attnum == distance.attnum && sorted.index == distance.index &&
+			equal(sorted.query, distance.query))
+			pathkeys = list_make1(linitial(root->query_pathkeys));
+		else
+			expr = NULL;
+	}
+
+	k = (Expr *) estimate_expression_value(root, (Node *) k);
+	if (IsA(k, Const) && !((Const *) k)->constisnull)
+		wanted = Max(DatumGetInt64(((Const *) k)->constvalue), 1);
+	wanted = Min(wanted, rel->tuples);
+
+	vssfdw_cost_knn(root, baserel, distance.index, wanted, false, &startup, &total);
+	total = startup + (total - startup) * wanted / rel->tuples;
+	baserel->rows = clamp_row_est(Min(baserel->rows, wanted * baserel->rows / rel->tuples));
+	add_path(baserel, (Path *) vssfdw_make_path(
+						  root, baserel, baserel->rows, startup, total, pathkeys, baserel->lateral_relids,
+						  path_private(&distance, expr, lthird(func->args), ef, NULL, false)));
+}

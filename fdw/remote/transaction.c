@@ -1,0 +1,344 @@
+/*
+ * transaction.c
+ *		SQLite transactions that follow PostgreSQL's.
+ *
+ * Under READ COMMITTED SQLite's read transaction lives while some scan holds
+ * it and nothing was written; from REPEATABLE READ up, and once written, it
+ * lives as long as PostgreSQL's.  Savepoints mirror subtransactions, but only
+ * once something is written: reads need none.  SQLite commits in PRE_COMMIT,
+ * where an error still aborts PostgreSQL's transaction.
+ *
+ * xact_depth counts what SQLite has open: 1 for BEGIN, then one for each
+ * savepoint; savepoint s<n> belongs to nesting level n of PostgreSQL.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+
+#include "fdw/remote/remote.h"
+#include "fdw/admin/worker.h"
+
+struct VssHold
+{
+	VssConnection *conn; /* NULL once released */
+	int level;           /* subtransaction that took it */
+	dlist_node node;
+	MemoryContextCallback callback;
+};
+
+/* ---------- ending: quiet, safe in error cleanup ---------- */
+
+/* End SQLite's transaction without keeping anything; poison if even that fails. */
+static void
+roll_back(VssConnection *conn)
+{
+	if (conn->xact_depth > 0 && !sqlite3_get_autocommit(conn->db) &&
+		vssfdw_exec_quiet(conn, "ROLLBACK", true) != SQLITE_OK)
+		conn->poisoned = true;
+	conn->xact_depth = 0;
+	conn->wrote = false;
+	conn->lost = false;
+}
+
+/* The last hold is gone under READ COMMITTED: let other processes write. */
+static void
+end_read(VssConnection *conn)
+{
+	if (conn->db == NULL || conn->xact_depth == 0 || conn->wrote || conn->in_use > 0 ||
+		IsolationUsesXactSnapshot())
+		return;
+	roll_back(conn);
+}
+
+static void
+release(VssHold *hold)
+{
+	VssConnection *conn = hold->conn;
+
+	if (conn == NULL)
+		return;
+	hold->conn = NULL;
+	dlist_delete(&hold->node);
+	conn->in_use--;
+	end_read(conn);
+}
+
+static void
+hold_context_reset(void *arg)
+{
+	release((VssHold *) arg);
+}
+
+/* ---------- beginning ---------- */
+
+/* SQLite gave up the transaction on its own; nothing of it can be kept. */
+static void
+check_lost(VssConnection *conn)
+{
+	if (conn->xact_depth > 0 && sqlite3_get_autocommit(conn->db))
+		conn->lost = true;
+	if (!conn->lost)
+		return;
+	if (!conn->wrote && !IsolationUsesXactSnapshot() && conn->in_use == 0)
+	{
+		roll_back(conn);
+		return;
+	}
+	ereport(ERROR, (errcode(ERRCODE_TRANSACTION_ROLLBACK),
+					errmsg("SQLite rolled back its transaction on server \"%s\"", conn->servername),
+					errhint("Roll this transaction back and run it again.")));
+}
+
+static void
+begin(VssConnection *conn, const char *sql)
+{
+	int rc;
+
+	vssfdw_touch(conn);
+	rc = vssfdw_exec_quiet(conn, sql, false);
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
+	conn->xact_depth = 1;
+}
+
+VssHold *
+vssfdw_hold(VssConnection *conn, MemoryContext context)
+{
+	VssHold *hold = MemoryContextAllocZero(context, sizeof(VssHold));
+
+	check_lost(conn);
+	if (conn->xact_depth == 0)
+		begin(conn, "BEGIN");
+
+	hold->conn = conn;
+	hold->level = GetCurrentTransactionNestLevel();
+	hold->callback.func = hold_context_reset;
+	hold->callback.arg = hold;
+	dlist_push_head(&conn->holds, &hold->node);
+	conn->in_use++;
+	MemoryContextRegisterResetCallback(context, &hold->callback);
+	return hold;
+}
+
+void
+vssfdw_release(VssHold *hold)
+{
+	if (hold != NULL)
+		release(hold);
+}
+
+void
+vssfdw_end_read(VssConnection *conn)
+{
+	if (conn->db != NULL && conn->xact_depth == 1 && !conn->wrote && conn->in_use == 0)
+		roll_back(conn);
+}
+
+void
+vssfdw_forget_read(VssConnection *conn)
+{
+	if (conn->xact_depth != 1 || conn->wrote || sqlite3_txn_state(conn->db, "main") != SQLITE_TXN_READ)
+		return;
+	roll_back(conn);
+	begin(conn, "BEGIN");
+}
+
+void
+vssfdw_begin_write(VssConnection *conn)
+{
+	int level = GetCurrentTransactionNestLevel();
+
+	check_lost(conn);
+
+	/*
+	 * A read transaction that has not read yet is started anew for writing,
+	 * so that waiting for the lock is possible.  One that has read can only be
+	 * upgraded by the write itself, and fails if the database has changed.
+	 */
+	if (conn->xact_depth == 1 && !conn->wrote && sqlite3_txn_state(conn->db, "main") == SQLITE_TXN_NONE)
+		roll_back(conn);
+	if (conn->xact_depth == 0)
+		begin(conn, "BEGIN IMMEDIATE");
+	conn->wrote = true;
+
+	while (conn->xact_depth < level)
+	{
+		char sql[64];
+		int rc;
+
+		snprintf(sql, sizeof(sql), "SAVEPOINT s%d", conn->xact_depth + 1);
+		rc = vssfdw_exec_quiet(conn, sql, false);
+		if (rc != SQLITE_OK)
+			vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
+		conn->xact_depth++;
+	}
+}
+
+/* ---------- PostgreSQL's transaction ends ---------- */
+
+/* May throw: PostgreSQL has not committed yet. */
+static void
+commit(VssConnection *conn, void *arg)
+{
+	int rc;
+
+	if (conn->db == NULL || conn->xact_depth == 0)
+		return;
+	if (!conn->wrote)
+	{
+		vssfdw_detach_statements(conn, 0);
+		roll_back(conn);
+		return;
+	}
+	check_lost(conn);
+	if (conn->poisoned)
+		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
+						errmsg("connection to server \"%s\" is in an unknown state, cannot commit",
+							   conn->servername)));
+	vssfdw_detach_statements(conn, 0);
+	rc = vssfdw_exec_quiet(conn, "COMMIT", false);
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, conn->db, conn->servername, "COMMIT");
+	conn->xact_depth = 0;
+	conn->wrote = false;
+}
+
+static void
+refuse_prepare(VssConnection *conn, void *arg)
+{
+	if (conn->db != NULL && conn->wrote)
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("cannot PREPARE a transaction that has written to SQLite server \"%s\"",
+							   conn->servername),
+						errhint("SQLite has no two-phase commit. Use COMMIT.")));
+	commit(conn, arg);
+}
+
+/* After commit or abort: nothing may throw.  Leave the connection idle, or closed. */
+static void
+finish(VssConnection *conn, void *arg)
+{
+	dlist_mutable_iter iter;
+
+	dlist_foreach_modify(iter, &conn->holds)
+	{
+		VssHold *hold = dlist_container(VssHold, node, iter.cur);
+
+		dlist_delete(&hold->node);
+		hold->conn = NULL;
+	}
+	conn->in_use = 0;
+	conn->rowids = NULL; /* went with TopTransactionContext */
+	if (conn->db == NULL)
+		return;
+	vssfdw_detach_statements(conn, 0);
+	roll_back(conn);
+	vssfdw_forget_retired_catalogs(conn);
+	if (conn->poisoned || conn->invalidated || !conn->options->keep_connections)
+		vssfdw_close(conn);
+}
+
+static void
+xact_callback(XactEvent event, void *arg)
+{
+	switch (event)
+	{
+		case XACT_EVENT_PRE_COMMIT:
+		case XACT_EVENT_PARALLEL_PRE_COMMIT:
+			vssfdw_each_touched(commit, NULL);
+			if (event == XACT_EVENT_PRE_COMMIT)
+				vssfdw_launch_merges();
+			break;
+		case XACT_EVENT_PRE_PREPARE:
+			vssfdw_each_touched(refuse_prepare, NULL);
+			break;
+		case XACT_EVENT_COMMIT:
+		case XACT_EVENT_PARALLEL_COMMIT:
+		case XACT_EVENT_PREPARE:
+		case XACT_EVENT_ABORT:
+		case XACT_EVENT_PARALLEL_ABORT:
+			vssfdw_finish_touched(finish, NULL);
+			break;
+	}
+}
+
+/* ---------- a subtransaction ends ---------- */
+
+/* level: of the subtransaction that ends.  May throw. */
+static void
+commit_sub(VssConnection *conn, void *arg)
+{
+	int level = *(int *) arg;
+	dlist_iter iter;
+
+	vssfdw_reparent_statements(conn, level);
+	dlist_foreach(iter, &conn->holds)
+	{
+		VssHold *hold = dlist_container(VssHold, node, iter.cur);
+
+		if (hold->level >= level)
+			hold->level = level - 1;
+	}
+	if (conn->db != NULL && conn->xact_depth >= level)
+	{
+		char sql[64];
+		int rc;
+
+		check_lost(conn);
+		snprintf(sql, sizeof(sql), "RELEASE s%d", level);
+		rc = vssfdw_exec_quiet(conn, sql, false);
+		if (rc != SQLITE_OK)
+			vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
+		conn->xact_depth = level - 1;
+	}
+}
+
+/* Must not throw.  Trouble poisons the connection: the transaction cannot commit. */
+static void
+abort_sub(VssConnection *conn, void *arg)
+{
+	int level = *(int *) arg;
+	dlist_mutable_iter iter;
+
+	vssfdw_detach_statements(conn, level);
+	dlist_foreach_modify(iter, &conn->holds)
+	{
+		VssHold *hold = dlist_container(VssHold, node, iter.cur);
+
+		if (hold->level >= level)
+			release(hold);
+	}
+	if (conn->db != NULL && conn->xact_depth >= level)
+	{
+		char sql[64];
+
+		if (sqlite3_get_autocommit(conn->db))
+			conn->lost = true;
+		else
+		{
+			snprintf(sql, sizeof(sql), "ROLLBACK TO s%d; RELEASE s%d", level, level);
+			if (vssfdw_exec_quiet(conn, sql, true) != SQLITE_OK)
+				conn->poisoned = true;
+		}
+		conn->xact_depth = level - 1;
+	}
+}
+
+static void
+subxact_callback(SubXactEvent event, SubTransactionId mine, SubTransactionId parent, void *arg)
+{
+	int level = GetCurrentTransactionNestLevel();
+
+	if (event == SUBXACT_EVENT_PRE_COMMIT_SUB)
+		vssfdw_each_touched(commit_sub, &level);
+	else if (event == SUBXACT_EVENT_ABORT_SUB)
+		vssfdw_each_touched(abort_sub, &level);
+}
+
+void
+vssfdw_register_transaction_callbacks(void)
+{
+	RegisterXactCallback(xact_callback, NULL);
+	RegisterSubXactCallback(subxact_callback, NULL);
+}

@@ -1,0 +1,467 @@
+/*
+ * times.c
+ *		Dates and times in SQLite's three forms: text (ISO 8601), Julian day
+ *		numbers and Unix seconds.
+ *
+ * SQLite's clock is UTC: a text without a zone, CURRENT_TIMESTAMP's for one,
+ * is UTC, and so it is read into timestamptz whatever the session's TimeZone
+ * says.  Texts are read by a grammar of our own: PostgreSQL's input would take
+ * "now" and depend on DateStyle.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+#include <math.h>
+
+#include "common/int.h"
+#include "pgtime.h"
+#include "utils/date.h"
+#include "utils/datetime.h"
+#include "utils/timestamp.h"
+
+#include "fdw/values/types.h"
+
+/* Milliseconds of Julian day 2451544.5, 2000-01-01 00:00, PostgreSQL's epoch. */
+#define EPOCH_JULIAN_MS INT64CONST(211813444800000)
+#define EPOCH_UNIX_SECONDS (INT64CONST(10957) * SECS_PER_DAY)
+
+/* Where SQLite's own day numbers end, 9999-12-31; beyond, a REAL is Unix time. */
+#define JULIAN_END 5373484.5
+
+/* What a text says; absent parts are zero. */
+typedef struct ParsedTime
+{
+	bool has_date;
+	bool has_time;
+	bool has_zone;
+	int year; /* astronomical: 0 is 1 BC */
+	int month;
+	int day;
+	int64 time;   /* microseconds since midnight, 24:00:00 allowed */
+	int zone;     /* seconds east of UTC */
+	int infinite; /* -1, 1, else 0 */
+} ParsedTime;
+
+/* ---------- text ---------- */
+
+/* Not isspace(), which asks the locale. */
+static bool
+is_blank(char c)
+{
+	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* low..high digits at *p as a number, or -1. */
+static int
+digits(const char **p, int low, int high)
+{
+	int value = 0;
+	int count = 0;
+
+	while (count < high && isdigit((unsigned char) **p))
+	{
+		value = value * 10 + (**p - '0');
+		(*p)++;
+		count++;
+	}
+	return count < low ? -1 : value;
+}
+
+static bool
+parse_date(const char **p, ParsedTime *out)
+{
+	out->year = digits(p, 4, 7);
+	if (out->year < 0 || *(*p)++ != '-')
+		return false;
+	out->month = digits(p, 2, 2);
+	if (out->month < 1 || out->month > 12 || *(*p)++ != '-')
+		return false;
+	out->day = digits(p, 2, 2);
+	out->has_date = true;
+	return out->day >= 1;
+}
+
+/* Whether the month has the day; of years BC only their astronomical number tells. */
+static bool
+day_exists(const ParsedTime *time)
+{
+	static const int days[] = {31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31};
+
+	return time->day <= days[time->month - 1] + (time->month == 2 && isleap(time->year));
+}
+
+/* HH:MM[:SS[.fraction]], then Z or +-HH[:MM]. */
+static bool
+parse_clock(const char **p, ParsedTime *out)
+{
+	int hour = digits(p, 2, 2);
+	int minute;
+	int second = 0;
+	int64 micros = 0;
+
+	if (hour < 0 || hour > 24 || *(*p)++ != ':')
+		return false;
+	minute = digits(p, 2, 2);
+	if (minute < 0 || minute > 59)
+		return false;
+	if (**p == ':')
+	{
+		(*p)++;
+		second = digits(p, 2, 2);
+		if (second < 0 || second > 59)
+			return false;
+		if (**p == '.')
+		{
+			int64 unit = 100000;
+			bool any = false;
+
+			for ((*p)++; isdigit((unsigned char) **p); (*p)++, unit /= 10)
+			{
+				if (unit > 0)
+					micros += (**p - '0') * unit;
+				else if (!any && **p >= '5')
+					micros++; /* the seventh digit rounds */
+				any = any || unit == 0;
+			}
+		}
+	}
+	out->time = ((hour * INT64CONST(60) + minute) * 60 + second) * USECS_PER_SEC + micros;
+	out->has_time = true;
+	if (out->time > USECS_PER_DAY)
+		return false;
+
+	while (**p == ' ')
+		(*p)++;
+	if (**p == 'Z' || **p == 'z')
+	{
+		(*p)++;
+		out->has_zone = true;
+	}
+	else if (**p == '+' || **p == '-')
+	{
+		int sign = *(*p)++ == '-' ? -1 : 1;
+		int zone_hour = digits(p, 2, 2);
+		int zone_minute = 0;
+
+		if (**p == ':')
+			(*p)++;
+		if (isdigit((unsigned char) **p))
+			zone_minute = digits(p, 2, 2);
+		if (zone_hour < 0 || zone_hour > 15 || zone_minute < 0 || zone_minute > 59)
+			return false;
+		out->zone = sign * (zone_hour * SECS_PER_HOUR + zone_minute * SECS_PER_MINUTE);
+		out->has_zone = true;
+	}
+	return true;
+}
+
+static bool
+parse_time(const char *p, ParsedTime *out)
+{
+	memset(out, 0, sizeof(ParsedTime));
+	while (is_blank(*p))
+		p++;
+	if (pg_strcasecmp(p, "infinity") == 0 || pg_strcasecmp(p, "-infinity") == 0)
+	{
+		out->infinite = *p == '-' ? -1 : 1;
+		return true;
+	}
+	if (strcspn(p, ":") > 2 || strchr(p, ':') == NULL)
+	{
+		if (!parse_date(&p, out))
+			return false;
+		if (*p == 'T' || *p == 't' || (*p == ' ' && isdigit((unsigned char) p[1])))
+		{
+			p++;
+			if (!parse_clock(&p, out))
+				return false;
+		}
+	}
+	else if (!parse_clock(&p, out))
+		return false;
+
+	while (is_blank(*p))
+		p++;
+	if (out->has_date && pg_strcasecmp(p, "BC") == 0)
+	{
+		if (out->year < 1)
+			return false;
+		out->year = 1 - out->year;
+		p += 2;
+	}
+	return *p == '\0' && (!out->has_date || day_exists(out));
+}
+
+/* ---------- from a point in time to the type ---------- */
+
+/* micros since 2000-01-01 00:00 UTC, finite. */
+static bool
+from_micros(ValueKind kind, int32 typmod, int64 micros, Datum *result)
+{
+	int64 of_day = micros % USECS_PER_DAY;
+	int64 day;
+
+	if (of_day < 0)
+		of_day += USECS_PER_DAY;
+	day = (micros - of_day) / USECS_PER_DAY;
+
+	switch (kind)
+	{
+		case VALUE_DATE:
+			/* a time of day would be lost */
+			if (of_day != 0 || !IS_VALID_DATE(day))
+				return false;
+			*result = DateADTGetDatum((DateADT) day);
+			return true;
+		case VALUE_TIMESTAMP:
+		case VALUE_TIMESTAMPTZ:
+		{
+			Timestamp timestamp = micros;
+
+			if (!IS_VALID_TIMESTAMP(timestamp))
+				return false;
+			if (typmod >= 0 && typmod < MAX_TIMESTAMP_PRECISION)
+			{
+#if PG_VERSION_NUM >= 160000
+				AdjustTimestampForTypmod(&timestamp, typmod, NULL);
+#else
+				AdjustTimestampForTypmod(&timestamp, typmod);
+#endif
+			}
+			*result = TimestampGetDatum(timestamp);
+			return true;
+		}
+		case VALUE_TIME:
+		case VALUE_TIMETZ:
+		default:
+		{
+			TimeADT time = of_day;
+
+			if (typmod >= 0)
+				AdjustTimeForTypmod(&time, typmod);
+			if (kind == VALUE_TIMETZ)
+			{
+				TimeTzADT *timetz = palloc(sizeof(TimeTzADT));
+
+				timetz->time = time;
+				timetz->zone = 0;
+				*result = TimeTzADTPGetDatum(timetz);
+			}
+			else
+				*result = TimeADTGetDatum(time);
+			return true;
+		}
+	}
+}
+
+static bool
+infinite_datum(ValueKind kind, int sign, Datum *result)
+{
+	if (kind == VALUE_DATE)
+		*result = DateADTGetDatum(sign < 0 ? DATEVAL_NOBEGIN : DATEVAL_NOEND);
+	else if (kind == VALUE_TIMESTAMP || kind == VALUE_TIMESTAMPTZ)
+		*result = TimestampGetDatum(sign < 0 ? DT_NOBEGIN : DT_NOEND);
+	else
+		return false;
+	return true;
+}
+
+bool
+vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *result)
+{
+	ParsedTime parsed;
+	int64 micros;
+
+	if (!parse_time(text, &parsed))
+		return false;
+	if (parsed.infinite != 0)
+		return infinite_datum(kind, parsed.infinite, result);
+
+	if (kind == VALUE_TIME || kind == VALUE_TIMETZ)
+	{
+		TimeADT time = parsed.time;
+
+		if (parsed.has_date || !parsed.has_time || (kind == VALUE_TIME && parsed.zone != 0))
+			return false;
+		if (typmod >= 0)
+			AdjustTimeForTypmod(&time, typmod);
+		if (kind == VALUE_TIMETZ)
+		{
+			TimeTzADT *timetz = palloc(sizeof(TimeTzADT));
+
+			timetz->time = time;
+			timetz->zone = -parsed.zone; /* PostgreSQL counts westwards */
+			*result = TimeTzADTPGetDatum(timetz);
+		}
+		else
+			*result = TimeADTGetDatum(time);
+		return true;
+	}
+
+	if (!parsed.has_date || !IS_VALID_JULIAN(parsed.year, parsed.month, parsed.day))
+		return false;
+	micros = date2j(parsed.year, parsed.month, parsed.day) - POSTGRES_EPOCH_JDATE;
+	if (kind == VALUE_DATE)
+		return parsed.time == 0 && parsed.zone == 0 && IS_VALID_DATE(micros) &&
+			   ((*result = DateADTGetDatum((DateADT) micros)), true);
+	if (pg_mul_s64_overflow(micros, USECS_PER_DAY, &micros) ||
+		pg_add_s64_overflow(micros, parsed.time - parsed.zone * USECS_PER_SEC, &micros))
+		return false;
+	return from_micros(kind, typmod, micros, result);
+}
+
+/* ---------- numbers ---------- */
+
+bool
+vssfdw_time_from_julian(ValueKind kind, int32 typmod, double julian, Datum *result)
+{
+	/* Doubles of this size resolve 40 microseconds; SQLite rounds to milliseconds, too. */
+	if (julian >= 0 && julian < JULIAN_END)
+		return from_micros(kind, typmod, ((int64) (julian * 86400000.0 + 0.5) - EPOCH_JULIAN_MS) * 1000,
+						   result);
+
+	/* No day number: seconds with a fraction, as programs' clocks give them. */
+	if (fabs(julian) < 1e12)
+		return from_micros(kind, typmod,
+						   (int64) rint(julian * 1000.0) * 1000 - EPOCH_UNIX_SECONDS * USECS_PER_SEC, result);
+	return false;
+}
+
+bool
+vssfdw_time_from_unix(ValueKind kind, int32 typmod, int64 seconds, Datum *result)
+{
+	int64 micros;
+
+	if (pg_sub_s64_overflow(seconds, EPOCH_UNIX_SECONDS, &seconds) ||
+		pg_mul_s64_overflow(seconds, USECS_PER_SEC, &micros))
+		return false;
+	return from_micros(kind, typmod, micros, result);
+}
+
+/* ---------- the way back ---------- */
+
+static char *
+append_clock(char *p, char *end, int64 time)
+{
+	int fraction = time % USECS_PER_SEC;
+	int seconds = time / USECS_PER_SEC;
+
+	p += snprintf(p, end - p, "%02d:%02d:%02d", seconds / SECS_PER_HOUR, seconds / SECS_PER_MINUTE % 60,
+				  seconds % 60);
+	if (fraction != 0)
+	{
+		p += snprintf(p, end - p, ".%06d", fraction);
+		while (p[-1] == '0')
+			*--p = '\0';
+	}
+	return p;
+}
+
+bool
+vssfdw_time_to_text(ValueKind kind, Datum value, char *buffer, size_t size)
+{
+	char *end = buffer + size;
+	char *p = buffer;
+	int64 day;
+	int64 time = 0;
+	int year;
+	int month;
+	int mday;
+
+	switch (kind)
+	{
+		case VALUE_TIME:
+			append_clock(p, end, DatumGetTimeADT(value));
+			return true;
+		case VALUE_TIMETZ:
+		{
+			TimeTzADT *timetz = DatumGetTimeTzADTP(value);
+			int zone = abs(timetz->zone);
+
+			/* seconds in a zone have no ISO form */
+			if (zone % SECS_PER_MINUTE != 0)
+				return false;
+			p = append_clock(p, end, timetz->time);
+			snprintf(p, end - p, "%c%02d:%02d", timetz->zone > 0 ? '-' : '+', zone / SECS_PER_HOUR,
+					 zone / SECS_PER_MINUTE % 60);
+			return true;
+		}
+		case VALUE_DATE:
+			day = DatumGetDateADT(value);
+			if (DATE_NOT_FINITE(day))
+			{
+				snprintf(p, size, DATE_IS_NOBEGIN(day) ? "-infinity" : "infinity");
+				return true;
+			}
+			break;
+		default:
+		{
+			Timestamp timestamp = DatumGetTimestamp(value);
+
+			if (TIMESTAMP_NOT_FINITE(timestamp))
+			{
+				snprintf(p, size, TIMESTAMP_IS_NOBEGIN(timestamp) ? "-infinity" : "infinity");
+				return true;
+			}
+			time = timestamp % USECS_PER_DAY;
+			if (time < 0)
+				time += USECS_PER_DAY;
+			day = (timestamp - time) / USECS_PER_DAY;
+			break;
+		}
+	}
+
+	j2date((int) (day + POSTGRES_EPOCH_JDATE), &year, &month, &mday);
+	p += snprintf(p, end - p, "%04d-%02d-%02d", year > 0 ? year : 1 - year, month, mday);
+	if (kind != VALUE_DATE)
+	{
+		*p++ = ' ';
+		p = append_clock(p, end, time);
+	}
+	if (year <= 0)
+		snprintf(p, end - p, " BC");
+	return true;
+}
+
+/* The instant in microseconds of PostgreSQL's epoch; false for infinities and times of day. */
+static bool
+to_micros(ValueKind kind, Datum value, int64 *micros)
+{
+	if (kind == VALUE_DATE)
+	{
+		DateADT day = DatumGetDateADT(value);
+
+		return !DATE_NOT_FINITE(day) && !pg_mul_s64_overflow(day, USECS_PER_DAY, micros);
+	}
+	if (kind == VALUE_TIME)
+	{
+		*micros = DatumGetTimeADT(value) + EPOCH_UNIX_SECONDS * -USECS_PER_SEC;
+		return true;
+	}
+	if (kind != VALUE_TIMESTAMP && kind != VALUE_TIMESTAMPTZ)
+		return false;
+	*micros = DatumGetTimestamp(value);
+	return !TIMESTAMP_NOT_FINITE(*micros);
+}
+
+bool
+vssfdw_time_to_julian(ValueKind kind, Datum value, double *julian)
+{
+	int64 micros;
+
+	if (kind == VALUE_TIME || !to_micros(kind, value, &micros))
+		return false;
+	*julian = ((double) (micros / 1000) + (double) EPOCH_JULIAN_MS) / 86400000.0;
+	return *julian >= 0 && *julian < JULIAN_END;
+}
+
+bool
+vssfdw_time_to_unix(ValueKind kind, Datum value, int64 *seconds)
+{
+	int64 micros;
+
+	if (!to_micros(kind, value, &micros) || micros % USECS_PER_SEC != 0)
+		return false;
+	*seconds = micros / USECS_PER_SEC + EPOCH_UNIX_SECONDS;
+	return true;
+}

@@ -1,0 +1,161 @@
+/*
+ * table_cache.c
+ *		What DDL says of a foreign table, kept for the session: its options, and
+ *		how each of its columns is converted.
+ *
+ * Both are asked for whenever a scan begins; reading them from the catalogues
+ * would cost more than looking up a row.  An entry is made anew after an
+ * invalidation of the table, of servers, or of types; what was handed out of
+ * the old one lives on until the transaction ends.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "fdw/values/types.h"
+
+typedef struct Described
+{
+	Oid relid; /* hash key */
+	bool valid;
+	MemoryContext memory;     /* of everything below */
+	VssTableOptions *options; /* NULL: not asked for yet */
+	int column_count;
+	VssColumn *columns; /* by attnum - 1; name NULL: not asked for yet */
+} Described;
+
+static HTAB *tables = NULL;
+static Described *latest = NULL; /* the entry last asked for: columns come one by one */
+
+static void
+invalidate_all(void)
+{
+	HASH_SEQ_STATUS scan;
+	Described *entry;
+
+	hash_seq_init(&scan, tables);
+	while ((entry = hash_seq_search(&scan)) != NULL)
+		entry->valid = false;
+}
+
+static void
+invalidate_table(Datum arg, Oid relid)
+{
+	Described *entry;
+
+	if (!OidIsValid(relid))
+		invalidate_all();
+	else if ((entry = hash_search(tables, &relid, HASH_FIND, NULL)) != NULL)
+		entry->valid = false;
+}
+
+static void
+invalidate_syscache(Datum arg, int cacheid, uint32 hashvalue)
+{
+	invalidate_all();
+}
+
+static Described *
+find(Oid relid)
+{
+	Described *entry;
+	bool found;
+
+	if (tables == NULL)
+	{
+		HASHCTL control = {.keysize = sizeof(Oid), .entrysize = sizeof(Described)};
+
+		tables = hash_create("vss_fdw foreign tables", 64, &control, HASH_ELEM | HASH_BLOBS);
+		CacheRegisterRelcacheCallback(invalidate_table, (Datum) 0);
+		CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate_syscache, (Datum) 0);
+		CacheRegisterSyscacheCallback(TYPEOID, invalidate_syscache, (Datum) 0);
+	}
+	if (latest != NULL && latest->relid == relid && latest->valid)
+		return latest;
+	entry = hash_search(tables, &relid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->valid = false;
+		entry->memory = NULL;
+	}
+	if (!entry->valid)
+	{
+		if (entry->memory != NULL)
+			MemoryContextSetParent(entry->memory, TopTransactionContext);
+		entry->memory = NULL;
+		entry->options = NULL;
+		entry->columns = NULL;
+		entry->column_count = 0;
+		entry->memory =
+			AllocSetContextCreate(CacheMemoryContext, "vss_fdw foreign table", ALLOCSET_SMALL_SIZES);
+		/* before the catalogues are read: an invalidation meanwhile must count */
+		entry->valid = true;
+	}
+	latest = entry;
+	return entry;
+}
+
+const VssTableOptions *
+vssfdw_table_options(Oid foreigntableid)
+{
+	Described *entry = find(foreigntableid);
+
+	if (entry->options == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(entry->memory);
+		VssTableOptions *options = vssfdw_read_table_options(foreigntableid);
+
+		MemoryContextSwitchTo(old);
+		entry->options = options;
+	}
+	return entry->options;
+}
+
+static void
+copy_function(FmgrInfo *function)
+{
+	function->fn_extra = NULL;
+	function->fn_mcxt = CurrentMemoryContext;
+}
+
+void
+vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
+{
+	Described *entry = find(RelationGetRelid(rel));
+	VssColumn *kept;
+
+	if (attnum > entry->column_count)
+	{
+		int count = RelationGetNumberOfAttributes(rel);
+		VssColumn *columns = MemoryContextAllocZero(entry->memory, sizeof(VssColumn) * count);
+
+		if (entry->column_count > 0)
+			memcpy(columns, entry->columns, sizeof(VssColumn) * entry->column_count);
+		entry->columns = columns;
+		entry->column_count = count;
+	}
+	kept = &entry->columns[attnum - 1];
+	if (kept->name == NULL)
+	{
+		Form_pg_attribute attribute = TupleDescAttr(RelationGetDescr(rel), attnum - 1);
+		MemoryContext old = MemoryContextSwitchTo(entry->memory);
+		VssColumn made;
+
+		vssfdw_column_init_type(&made, attribute->atttypid, attribute->atttypmod);
+		made.attnum = attnum;
+		made.relid = RelationGetRelid(rel);
+		made.name = vssfdw_column_options(RelationGetRelid(rel), attnum, &made.stored);
+		MemoryContextSwitchTo(old);
+		*kept = made;
+	}
+	*column = *kept;
+	copy_function(&column->input);
+	copy_function(&column->output);
+	if (kept->domain_cache != NULL)
+		column->domain_cache = palloc0(sizeof(void *));
+}

@@ -1,0 +1,209 @@
+/*
+ * merge.h
+ *		From truth and changes to a published graph, and who begins that.
+ */
+#ifndef BRIDGE_MERGE_H
+#define BRIDGE_MERGE_H
+
+#include "sqlite_bridge/index/index.h"
+
+/* ---------- lock.c: one merger an index ---------- */
+
+typedef struct BridgeLock
+{
+	int fd; /* -1: not held */
+} BridgeLock;
+
+/*
+ * Take the merger's lock, waiting up to wait_ms.  SQLITE_BUSY when another
+ * process or thread keeps it.  mode and group are for a new lock file.
+ */
+int bridge_lock_take(const BridgeFiles *files, int mode, int64_t group, int wait_ms,
+					 bool (*cancelled)(void *arg), void *arg, BridgeLock *lock, BridgeError *err);
+void bridge_lock_drop(BridgeLock *lock);
+
+/* ---------- merge.c: from truth and delta to a new graph ---------- */
+
+typedef enum BridgePhase
+{
+	BRIDGE_READING, /* and building; in rows, or in shares of the rowid range */
+	BRIDGE_REPAIRING,
+	BRIDGE_WRITING
+} BridgePhase;
+
+const char *bridge_phase_name(BridgePhase phase);
+
+/* What a merge is asked to do, and whom it tells. */
+typedef struct BridgeMergeTask
+{
+	const BridgeFiles *files;
+	const char *table;
+	uint64_t id;    /* of the index, as in BridgeStore */
+	int host_mode;  /* as BridgeHost.file_mode */
+	int threads;    /* 0: one per processor */
+	int busy_ms;    /* how long to wait for the database's locks */
+	int lock_ms;    /* how long to wait for another merge */
+	bool rebuild;   /* start from the truth whatever there is */
+	bool if_due;    /* end at once where a merge is not worth while */
+	bool verify;    /* with if_due: a graph that is missing or not sound is reason enough */
+	bool distrusts; /* the graph of this token proved damaged */
+	uint8_t distrusted[HNSW_TOKEN_BYTES];
+
+	/* Called from every thread of the build; may be NULL. */
+	bool (*cancelled)(void *arg);
+	/* Whether others' locks are not worth a long wait any more; may be NULL. */
+	bool (*hurried)(void *arg);
+	/* Called from the merging thread; may be NULL. */
+	void (*progress)(void *arg, BridgePhase phase, uint64_t done, uint64_t total);
+	void *arg;
+
+	/* Set by the merge. */
+	BridgePhase phase;
+	int file_mode;
+	int64_t file_group;
+	bool committing; /* the busy handler is to wait commit_ms at most */
+	int commit_ms;
+	int64_t since; /* milliseconds: all waits from then on count as one; 0: each for itself */
+} BridgeMergeTask;
+
+typedef struct BridgeMergeResult
+{
+	bool merged;      /* a new graph was published */
+	bool incremental; /* made from the previous one */
+	bool locked_out;  /* nothing was done: another merge of the index runs */
+	uint64_t nodes;   /* rows of the current graph, all segments */
+	int64_t seq;
+	char *warning; /* sqlite3_free; or NULL */
+} BridgeMergeResult;
+
+/*
+ * Merge an index of the main database of `database` on a connection of its
+ * own, opened through the named VFS.  Calls nothing of the host but the task's
+ * callbacks.  Safe on any thread.
+ */
+int bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *result, BridgeError *err);
+
+/* The same on the store's own connection, into memory, for databases without a file. */
+int bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult *result,
+						BridgeError *err);
+
+/*
+ * Whether a merge is worth while.  recent: nodes behind the base of a graph that can be
+ * used, -1 without one.  pending: changes since then, or the rows of the truth where
+ * there is no graph.
+ */
+bool bridge_merge_is_due(int64_t recent, int64_t pending);
+
+/*
+ * That no other index of the schema has these graph files: two would remove
+ * each other's.
+ */
+int bridge_merge_check_path(sqlite3 *db, const char *schema, const char *table, const char *path,
+							BridgeError *err);
+
+/* ---------- build.c ---------- */
+
+/* What a merge makes, to be published. */
+typedef struct BridgeBuilt
+{
+	HnswBuilder *builder;
+	bool incremental; /* from the graph before and the changes since */
+	bool recent;      /* goes behind the base, which stays; else a new base, which is all */
+	int64_t *hidden;  /* with recent: labels of the base that do not count, sorted */
+	size_t hidden_count;
+} BridgeBuilt;
+
+/*
+ * The truth as of change upto.  current: the graph as of change after, or NULL; it must outlive
+ * what is built.  SQLITE_CORRUPT_VTAB where current cannot be built upon: it is to be done without.
+ * Free with bridge_built_free, also after a failure.
+ */
+int bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *current, int64_t after,
+				 int64_t upto, BridgeBuilt *out, BridgeError *err);
+void bridge_built_free(BridgeBuilt *built);
+
+bool bridge_merge_cancelled(const BridgeMergeTask *task);
+
+/*
+ * Whether a merge that has waited so long for a lock of the database waits on.
+ * After bridge_merge_wait_as_one(), until task->since is 0 again, what counts is the time
+ * since that call.
+ */
+bool bridge_merge_waits(const BridgeMergeTask *task, int waited_ms);
+void bridge_merge_wait_as_one(BridgeMergeTask *task);
+
+/* Read the files of a graph whole. */
+int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *sound, BridgeError *err);
+
+/* The task as the graph library takes it, in this phase.  It refers to task. */
+HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
+
+/* ---------- publish.c ---------- */
+
+/*
+ * Make what was built current, as of change seq.  before: the state the merge
+ * started from; another merge's publishing since then is SQLITE_BUSY_SNAPSHOT.
+ * *warning (sqlite3_free) tells of what went wrong without harm.
+ */
+int bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *built,
+				   const BridgeState *before, int64_t seq, char **warning, BridgeError *err);
+
+/* Finish what an interrupted merge left undone after its graph became current. */
+void bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const BridgeState *state,
+						   char **warning);
+
+/* Unlink what earlier merges left; the caller holds the lock. */
+void bridge_publish_sweep(const BridgeFiles *files, const BridgeState *state);
+
+/* Unlink this database's graph files of a dropped index; never fails. */
+void bridge_publish_unlink(const BridgeFiles *files);
+
+/* Whether the file path + ending is a graph file of this database. */
+bool bridge_publish_owns(const BridgeFiles *files, const char *ending);
+
+/* ---------- tuning.c: the ef of indexes whose owner named none ---------- */
+
+/*
+ * Whether the graph that was built is to be measured: the first one, one made from
+ * the truth, or one half as large again as that which was measured last.
+ */
+bool bridge_tuning_is_due(const BridgeStore *store, const BridgeState *state, const BridgeBuilt *built);
+
+/* Measure it.  *tuned stays as it is where memory is out. */
+int bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, BridgeTuned *tuned, BridgeError *err);
+
+/* The same of the graph in a file. */
+int bridge_tune_file(BridgeMergeTask *task, const char *path, BridgeTuned *tuned, BridgeError *err);
+
+/* ---------- orphans.c ---------- */
+
+/*
+ * Unlink graph files of this database that are named after tables it has not.
+ * db: the merge's own connection, in no transaction.
+ */
+void bridge_orphans_sweep(sqlite3 *db, const BridgeFiles *files);
+
+/* ---------- thread.c: automatic merges ---------- */
+
+/*
+ * index->merge_due was set and a statement ends or a transaction commits: start the thread
+ * of the connection if the host wants one, or tell the host.  Cheap; never waits.
+ */
+void bridge_merge_request(BridgeIndex *index);
+
+/* The connection closes: end the thread, wait for it, free connection->merger. */
+void bridge_merge_stop(BridgeConnection *connection);
+
+/* How the last automatic merge of this connection went, for hnsw_info. */
+typedef struct BridgeMergeReport
+{
+	bool running;
+	BridgePhase phase;
+	uint64_t done, total;
+	uint64_t merges; /* published by this connection's thread */
+	char error[240]; /* of the last one that failed, "" after success */
+} BridgeMergeReport;
+
+void bridge_merge_report(BridgeConnection *connection, BridgeMergeReport *report);
+
+#endif /* BRIDGE_MERGE_H */

@@ -1,0 +1,60 @@
+/*
+ * tuning.c
+ *		The ef of searches where the owner of an index named none: when a merge
+ *		measures it.
+ *
+ * How many candidates a search must keep for the same recall differs from data
+ * to data and grows with their number (hnsw/tune.c).  So a merge that makes a
+ * base asks the new graph, before it becomes current, and the answer is written
+ * in the transaction that makes it so (storage.c, key "tuned").  A second segment
+ * is searched with what its base needs, being smaller.
+ */
+#include "sqlite_bridge/merge/merge.h"
+
+/* Measured again when there are so many more nodes: by this share of those before. */
+#define GROWTH_SHARE 2
+
+bool
+bridge_tuning_is_due(const BridgeStore *store, const BridgeState *state, const BridgeBuilt *built)
+{
+	int64_t nodes = (int64_t) hnsw_builder_count(built->builder);
+
+	if (store->params.ef_search > 0 || built->recent)
+		return false;
+	return state->tuned.ef == 0 || !built->incremental ||
+		   nodes - state->tuned.nodes >= state->tuned.nodes / GROWTH_SHARE;
+}
+
+int
+bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, BridgeTuned *tuned, BridgeError *err)
+{
+	HnswTask work = bridge_merge_work(task, BRIDGE_WRITING);
+	HnswError hnsw = {0};
+	uint32_t ef;
+	HnswStatus status = hnsw_snapshot_tune(graph, &work, &ef, &hnsw);
+
+	if (status == HNSW_NOMEM) /* the graph is as good without */
+		return SQLITE_OK;
+	if (status != HNSW_OK)
+		return bridge_error_hnsw(err, status, &hnsw, "measuring the graph");
+	tuned->ef = (int) ef;
+	tuned->nodes = (int64_t) hnsw_snapshot_info(graph)->count;
+	return SQLITE_OK;
+}
+
+int
+bridge_tune_file(BridgeMergeTask *task, const char *path, BridgeTuned *tuned, BridgeError *err)
+{
+	HnswSnapshot *graph;
+	HnswError hnsw = {0};
+	HnswStatus status = hnsw_snapshot_open(path, &graph, &hnsw);
+	int rc;
+
+	if (status == HNSW_NOMEM)
+		return SQLITE_OK;
+	if (status != HNSW_OK)
+		return bridge_error_hnsw(err, status, &hnsw, "reading the graph file");
+	rc = bridge_tune(task, graph, tuned, err);
+	hnsw_snapshot_close(graph);
+	return rc;
+}

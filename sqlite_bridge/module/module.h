@@ -1,0 +1,90 @@
+/*
+ * module.h
+ *		The virtual table, and the modules and functions that each connection gets.
+ */
+#ifndef BRIDGE_MODULE_H
+#define BRIDGE_MODULE_H
+
+#include "sqlite_bridge/index/index.h"
+
+/* ---------- module.c: the virtual table ---------- */
+
+/*
+ * What content.c's triggers write, beside plain DML:
+ *
+ *	INSERT INTO vss(command, rowid) VALUES ('changed', x)
+ *		row x of the content table may have been inserted, updated or deleted:
+ *		look at it and record what is there now.  Use for NEW and OLD rowids alike,
+ *		in AFTER triggers.
+ *	INSERT INTO vss(command, rowid) VALUES ('conflict', x)
+ *		from BEFORE INSERT and UPDATE triggers: REPLACE may remove row x.  The next
+ *		'changed' records those of them that have vanished.
+ *
+ * With content=, plain INSERT and UPDATE are taken as 'changed' where the row
+ * exists and are errors where it does not; DELETE the other way round.
+ */
+struct BridgeTable
+{
+	sqlite3_vtab base;
+	BridgeConnection *connection;
+	BridgeStore *store;
+	BridgeIndex *index;
+	int64_t changes;    /* in the present transaction */
+	int holders;        /* SQLite, and functions at work on the store */
+	int64_t *conflicts; /* rowids that REPLACE may remove; see above */
+	size_t conflict_count, conflict_capacity;
+};
+
+int bridge_module_register(BridgeConnection *connection, BridgeError *err);
+
+/*
+ * Keep a connected table and its store while a function works on them: any
+ * statement it runs may find the schema changed and have SQLite disconnect.
+ */
+BridgeTable *bridge_table_hold(BridgeTable *table);
+void bridge_table_release(BridgeTable *table);
+
+/* ---------- update.c ---------- */
+
+/* xUpdate. */
+int bridge_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 *rowid);
+
+/* ---------- knn_function.c: the rowset vss_knn ---------- */
+
+int bridge_knn_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- arithmetic.c: cosine_distance and its like, vector, vector_json ---------- */
+
+int bridge_arithmetic_register(sqlite3 *db, BridgeError *err);
+
+/* ---------- functions.c: hnsw_add, hnsw_del, and arithmetic.c's ---------- */
+
+int bridge_functions_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- check.c, recall.c, info.c, indexes.c ---------- */
+
+/*
+ * Make all that follows read one snapshot of the database, until *stmt is
+ * finalized.
+ */
+int bridge_hold_view(BridgeStore *store, sqlite3_stmt **stmt, BridgeError *err);
+
+int bridge_check_register(BridgeConnection *connection, BridgeError *err);
+int bridge_recall_register(BridgeConnection *connection, BridgeError *err);
+int bridge_info_register(BridgeConnection *connection, BridgeError *err);
+int bridge_indexes_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- save.c: hnsw_save, hnsw_rebuild ---------- */
+
+int bridge_merge_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- embed/functions.c: get_embedding, embed_config, embed_table ---------- */
+
+/* Registers nothing where the host does not want it. */
+int bridge_embed_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- embed/model.c: hnsw_model ---------- */
+
+int bridge_model_register(BridgeConnection *connection, BridgeError *err);
+
+#endif /* BRIDGE_MODULE_H */

@@ -1,0 +1,175 @@
+/*
+ * query.h
+ *		A KNN scan, from its plan to its rows.
+ */
+#ifndef BRIDGE_QUERY_H
+#define BRIDGE_QUERY_H
+
+#include "sqlite_bridge/index/index.h"
+
+/* ---------- plan.c: xBestIndex of vss and of vss_knn ---------- */
+
+/* What idxNum says is in argv, in this order. */
+enum
+{
+	PLAN_QUERY = 1 << 0,
+	PLAN_K = 1 << 1,
+	PLAN_EF = 1 << 2,
+	PLAN_TABLE = 1 << 3,
+	PLAN_STRATEGY = 1 << 4,
+	PLAN_STATS = 1 << 5,
+	PLAN_ROWID = 1 << 6,    /* rowid = value */
+	PLAN_ROWID_IN = 1 << 7, /* rowid IN (list), whole */
+	PLAN_BELOW = 1 << 8,    /* distance < value */
+	PLAN_UPTO = 1 << 9,     /* distance <= value */
+	PLAN_LIMIT = 1 << 10,
+	PLAN_OFFSET = 1 << 11
+};
+
+/* Column numbers; -1 where the table has no such column. */
+typedef struct BridgeColumns
+{
+	int distance, query, k, ef, table, strategy, stats;
+} BridgeColumns;
+
+int bridge_plan(const BridgeColumns *columns, sqlite3_index_info *info);
+
+/* The argument of one PLAN_ bit, or NULL. */
+sqlite3_value *bridge_plan_value(int plan, int bit, sqlite3_value **argv);
+
+/* ---------- hits.c: results in order of distance, then rowid ---------- */
+
+typedef struct BridgeHits
+{
+	HnswHit *items;
+	size_t count, capacity;
+	size_t next;  /* first not taken yet, once ordered */
+	size_t limit; /* keep only so many nearest; SIZE_MAX: all */
+	bool ordered;
+} BridgeHits;
+
+void bridge_hits_reset(BridgeHits *hits, size_t limit);
+int bridge_hits_add(BridgeHits *hits, int64_t label, double distance, BridgeError *err);
+/* No more additions: from here on peek and take give the nearest. */
+void bridge_hits_order(BridgeHits *hits);
+const HnswHit *bridge_hits_peek(const BridgeHits *hits);
+void bridge_hits_take(BridgeHits *hits);
+void bridge_hits_free(BridgeHits *hits);
+bool bridge_hit_before(const HnswHit *a, const HnswHit *b);
+
+/* ---------- query.c: one KNN scan ---------- */
+
+/* The rows of one graph file in order of distance. */
+typedef struct BridgeStream
+{
+	BridgeSearcher *searcher; /* NULL: none, or read to its end */
+	HnswHit hit;              /* the next one, if ready */
+	bool ready;
+} BridgeStream;
+
+typedef struct BridgeQuery
+{
+	/* asked (request.c) */
+	float *vector; /* owned, dim floats */
+	int vector_capacity;
+	int64_t k;    /* as asked, -1: stream */
+	int64_t need; /* rows to give at most, -1: until exhausted */
+	bool bounded, bound_inclusive;
+	double bound; /* only distances below (or equal) */
+	int asked_ef; /* 0: the index's */
+	int ef;       /* kept; final once the state is read */
+	int strategy;
+	int64_t *only; /* the rowids of IN or =, sorted, owned */
+	size_t only_count, only_capacity;
+	bool has_only;
+	bool one_row;       /* rowid = */
+	BridgeStats *stats; /* the caller's or own_stats */
+	BridgeStats own_stats;
+
+	/* sources, merged by distance */
+	BridgeIndex *index; /* NULL: not started, or nothing to give */
+	BridgeHits hits;    /* of the delta, or everything where the scan is exact */
+	BridgeSnapshot *snapshot;
+	BridgeStream streams[BRIDGE_MAX_SEGMENTS];
+	BridgeDelta *delta;      /* held; NULL: none, or own_delta */
+	BridgeDelta own_delta;   /* of this query, where it is too large for the cache */
+	const BridgeDelta *mask; /* one of the two: its entries hide the snapshot's rows */
+	bool exact;              /* hits are all there is */
+
+	/* what was handed out, should the scan have to start over */
+	int64_t *given;
+	size_t given_count, given_capacity;
+
+	HnswHit row; /* the present one */
+	bool eof;
+	unsigned polls;
+} BridgeQuery;
+
+/* Begin (again); a query that cannot have rows is at its end at once. */
+int bridge_query_start(BridgeQuery *query, BridgeIndex *index, int plan, sqlite3_value **argv,
+					   BridgeError *err);
+int bridge_query_next(BridgeQuery *query, BridgeError *err);
+/* Let go of snapshot and cursor; the memory is kept for the next start. */
+void bridge_query_finish(BridgeQuery *query);
+void bridge_query_free(BridgeQuery *query);
+
+/* ---------- request.c: the arguments of a KNN scan ---------- */
+
+typedef enum BridgeStrategy
+{
+	BRIDGE_AUTO,
+	BRIDGE_GRAPH,
+	BRIDGE_PREFILTER,
+	BRIDGE_EXACT
+} BridgeStrategy;
+
+/* "auto", "graph", ...: static text. */
+const char *bridge_strategy_name(int strategy);
+
+/*
+ * Read everything asked.  *usable is false where no row can match: a query of
+ * NULL or without direction, a comparison with NULL.
+ */
+int bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_value **argv, bool *usable,
+						BridgeError *err);
+
+/* How many candidates its search keeps, by what the state says was found: query->ef. */
+void bridge_request_settle_ef(BridgeQuery *query, const BridgeStore *store, const BridgeTuned *tuned);
+
+/* ---------- measure.c: candidates measured one by one, into query->hits ---------- */
+
+/* The whole truth, or the listed rows of it; leaves out what was given. */
+int bridge_measure_truth(BridgeQuery *query, BridgeStore *store, BridgeError *err);
+
+/*
+ * The same rows from snapshot and delta, which needs no decoding.
+ * SQLITE_CORRUPT_VTAB when the graph file turns out damaged.
+ */
+int bridge_measure_snapshot(BridgeQuery *query, BridgeError *err);
+
+/* The changed rows; sets query->mask. */
+int bridge_measure_delta(BridgeQuery *query, BridgeStore *store, const BridgeState *state, BridgeError *err);
+
+bool bridge_query_within(const BridgeQuery *query, double distance);
+bool bridge_query_wants(const BridgeQuery *query, int64_t rowid);
+
+/* ---------- graph.c: the graph as a source of rows ---------- */
+
+/* A stream for each segment of query->snapshot. */
+int bridge_graph_begin(BridgeQuery *query, BridgeError *err);
+
+/*
+ * The next row of a stream into its hit: HNSW_OK, HNSW_DONE or a failure.  *costly:
+ * the search was broken off (HNSW_INTERRUPTED) because measuring the listed rows one by one is cheaper.
+ */
+HnswStatus bridge_graph_next(BridgeQuery *query, int segment, bool *costly);
+
+/*
+ * End one stream, or all.  Searchers are kept for the next query; the caller's
+ * statistics are not touched.
+ */
+void bridge_graph_end_one(BridgeQuery *query, int segment);
+void bridge_graph_end(BridgeQuery *query);
+void bridge_searcher_free(BridgeSearcher *searcher);
+
+#endif /* BRIDGE_QUERY_H */

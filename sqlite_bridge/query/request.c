@@ -1,0 +1,257 @@
+/*
+ * request.c
+ *		What a KNN scan is asked, checked and in the query's own memory.
+ *
+ * Values come as the plan hands them over: from positional arguments, from
+ * WHERE and from LIMIT, with any type a user may bind.
+ */
+#include "sqlite_bridge/query/query.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const strategy_names[] = {"auto", "graph", "prefilter", "exact"};
+
+const char *
+bridge_strategy_name(int strategy)
+{
+	return strategy_names[strategy];
+}
+
+static int
+take_vector(BridgeQuery *query, BridgeStore *store, sqlite3_value *value, bool *usable, BridgeError *err)
+{
+	BridgeVector *scratch = &store->scratch;
+	const BridgeParams *p = &store->params;
+	int rc = bridge_vector_read(value, scratch, err);
+
+	*usable = false;
+	if (rc != SQLITE_OK)
+		return bridge_error_prefix(err, "%s: the query vector", store->table);
+	if (scratch->data == NULL)
+		return SQLITE_OK;
+	if (scratch->dim != p->dim)
+		return bridge_error(err, SQLITE_MISMATCH, "%s: the query vector has %d dimensions, the index has %d",
+							store->table, scratch->dim, p->dim);
+	rc = bridge_index_check_model(store, scratch->data, "the query vector", err);
+	if (rc != SQLITE_OK)
+		return rc;
+	if (query->vector_capacity < p->dim)
+	{
+		float *vector = sqlite3_realloc64(query->vector, sizeof(float) * (uint64_t) p->dim);
+
+		if (vector == NULL)
+			return bridge_error(err, SQLITE_NOMEM, "out of memory");
+		query->vector = vector;
+		query->vector_capacity = p->dim;
+	}
+	memcpy(query->vector, scratch->data, sizeof(float) * (size_t) p->dim);
+	*usable = bridge_indexable(p, query->vector);
+	return SQLITE_OK;
+}
+
+/* A whole number from min on, NULL giving absent. */
+static int
+take_integer(const BridgeStore *store, sqlite3_value *value, const char *name, int64_t min, int64_t max,
+			 int64_t absent, int64_t *out, BridgeError *err)
+{
+	*out = absent;
+	if (value == NULL || sqlite3_value_type(value) == SQLITE_NULL)
+		return SQLITE_OK;
+	if (sqlite3_value_numeric_type(value) == SQLITE_INTEGER)
+		*out = sqlite3_value_int64(value);
+	if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER || *out < min || *out > max)
+	{
+		if (max == INT64_MAX)
+			return bridge_error(err, SQLITE_MISMATCH, "%s: %s = %s: expected a whole number, at least %lld",
+								store->table, name, sqlite3_value_text(value), (sqlite3_int64) min);
+		return bridge_error(err, SQLITE_MISMATCH, "%s: %s = %s: expected a whole number from %lld to %lld",
+							store->table, name, sqlite3_value_text(value), (sqlite3_int64) min,
+							(sqlite3_int64) max);
+	}
+	return SQLITE_OK;
+}
+
+static int
+take_strategy(BridgeQuery *query, const BridgeStore *store, sqlite3_value *value, BridgeError *err)
+{
+	const char *name;
+
+	query->strategy = BRIDGE_AUTO;
+	if (value == NULL || sqlite3_value_type(value) == SQLITE_NULL)
+		return SQLITE_OK;
+	name = (const char *) sqlite3_value_text(value);
+	for (int i = 0; name != NULL && i < 4; i++)
+		if (strcmp(name, strategy_names[i]) == 0)
+		{
+			query->strategy = i;
+			return SQLITE_OK;
+		}
+	return bridge_error(err, SQLITE_MISMATCH, "%s: strategy = %s: expected auto, graph, prefilter or exact",
+						store->table, name == NULL ? "" : name);
+}
+
+/* rowid compares as an integer: 2, 2.0 and '2' are one, 2.5 and 'x' none. */
+static bool
+as_rowid(sqlite3_value *value, int64_t *rowid)
+{
+	int type = sqlite3_value_numeric_type(value);
+
+	if (type == SQLITE_INTEGER)
+		*rowid = sqlite3_value_int64(value);
+	else if (type == SQLITE_FLOAT)
+	{
+		double number = sqlite3_value_double(value);
+
+		if (!(number >= -9223372036854775808.0 && number < 9223372036854775808.0) || floor(number) != number)
+			return false;
+		*rowid = (int64_t) number;
+	}
+	else
+		return false;
+	return true;
+}
+
+static int
+add_only(BridgeQuery *query, int64_t rowid, BridgeError *err)
+{
+	if (query->only_count == query->only_capacity)
+	{
+		size_t capacity = query->only_capacity < 64 ? 64 : 2 * query->only_capacity;
+		int64_t *only = sqlite3_realloc64(query->only, capacity * sizeof(*only));
+
+		if (only == NULL)
+			return bridge_error(err, SQLITE_NOMEM, "out of memory");
+		query->only = only;
+		query->only_capacity = capacity;
+	}
+	query->only[query->only_count++] = rowid;
+	return SQLITE_OK;
+}
+
+static int
+take_rowids(BridgeQuery *query, sqlite3_value *one, sqlite3_value *list, BridgeError *err)
+{
+	sqlite3_value *value;
+	int64_t rowid;
+	size_t kept = 0;
+	int rc;
+
+	query->only_count = 0;
+	query->has_only = one != NULL || list != NULL;
+	if (one != NULL)
+		return as_rowid(one, &rowid) ? add_only(query, rowid, err) : SQLITE_OK;
+	if (list == NULL)
+		return SQLITE_OK;
+	for (rc = sqlite3_vtab_in_first(list, &value); rc == SQLITE_OK && value != NULL;
+		 rc = sqlite3_vtab_in_next(list, &value))
+		if (as_rowid(value, &rowid) && add_only(query, rowid, err) != SQLITE_OK)
+			return err->code;
+	if (rc != SQLITE_OK && rc != SQLITE_DONE)
+		return bridge_error(err, rc, "hnsw: reading the list of rowids: %s", sqlite3_errstr(rc));
+	bridge_labels_sort(query->only, query->only_count);
+	for (size_t i = 0; i < query->only_count; i++)
+		if (i == 0 || query->only[i] != query->only[kept - 1])
+			query->only[kept++] = query->only[i];
+	query->only_count = kept;
+	return SQLITE_OK;
+}
+
+/* distance < x; comparing with NULL is never true, with text always. */
+static void
+take_bound(BridgeQuery *query, sqlite3_value *value, bool inclusive, bool *usable)
+{
+	int type;
+
+	query->bounded = false;
+	if (value == NULL)
+		return;
+	type = sqlite3_value_numeric_type(value);
+	if (type == SQLITE_NULL)
+		*usable = false;
+	if (type != SQLITE_INTEGER && type != SQLITE_FLOAT)
+		return;
+	query->bounded = true;
+	query->bound_inclusive = inclusive;
+	query->bound = sqlite3_value_double(value);
+}
+
+void
+bridge_request_settle_ef(BridgeQuery *query, const BridgeStore *store, const BridgeTuned *tuned)
+{
+	int64_t least = query->need > query->stats->least_ef ? query->need : query->stats->least_ef;
+
+	query->ef = query->asked_ef > 0 ? query->asked_ef : bridge_store_ef(store, tuned);
+	if (least > query->ef)
+		query->ef = least < HNSW_MAX_EF ? (int) least : HNSW_MAX_EF;
+}
+
+/* k and LIMIT + OFFSET, whichever is less. */
+static int
+take_limits(BridgeQuery *query, const BridgeStore *store, int plan, sqlite3_value **argv, BridgeError *err)
+{
+	sqlite3_value *limit_value = bridge_plan_value(plan, PLAN_LIMIT, argv);
+	sqlite3_value *offset_value = bridge_plan_value(plan, PLAN_OFFSET, argv);
+	int64_t ef;
+	int rc =
+		take_integer(store, bridge_plan_value(plan, PLAN_K, argv), "k", 1, INT64_MAX, -1, &query->k, err);
+
+	if (rc == SQLITE_OK)
+		rc = take_integer(store, bridge_plan_value(plan, PLAN_EF, argv), "ef", 1, HNSW_MAX_EF, 0, &ef, err);
+	if (rc != SQLITE_OK)
+		return rc;
+	query->need = query->k;
+	if (limit_value != NULL)
+	{
+		int64_t limit = sqlite3_value_int64(limit_value);
+		int64_t offset = offset_value == NULL ? 0 : sqlite3_value_int64(offset_value);
+
+		if (offset < 0)
+			offset = 0;
+		if (limit >= 0 && limit <= INT64_MAX - offset && (query->need < 0 || limit + offset < query->need))
+			query->need = limit + offset;
+	}
+	query->asked_ef = (int) ef;
+	bridge_request_settle_ef(query, store, &store->opened_tuned);
+	return SQLITE_OK;
+}
+
+int
+bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_value **argv, bool *usable,
+					BridgeError *err)
+{
+	sqlite3_value *stats = bridge_plan_value(plan, PLAN_STATS, argv);
+	sqlite3_value *below = bridge_plan_value(plan, PLAN_BELOW, argv);
+	sqlite3_value *upto = bridge_plan_value(plan, PLAN_UPTO, argv);
+	BridgeStats asked = {0};
+	int rc;
+
+	query->stats = stats == NULL ? NULL : sqlite3_value_pointer(stats, BRIDGE_STATS_POINTER);
+	if (query->stats == NULL)
+		query->stats = &query->own_stats;
+	else
+	{
+		asked.pull_limit = query->stats->pull_limit;
+		asked.least_ef = query->stats->least_ef;
+		asked.expected = query->stats->expected;
+	}
+	*query->stats = asked;
+	query->stats->strategy = strategy_names[BRIDGE_EXACT];
+
+	rc = take_vector(query, store, bridge_plan_value(plan, PLAN_QUERY, argv), usable, err);
+	if (rc == SQLITE_OK)
+		rc = take_limits(query, store, plan, argv, err);
+	if (rc == SQLITE_OK)
+		rc = take_strategy(query, store, bridge_plan_value(plan, PLAN_STRATEGY, argv), err);
+	if (rc == SQLITE_OK)
+		rc = take_rowids(query, bridge_plan_value(plan, PLAN_ROWID, argv),
+						 bridge_plan_value(plan, PLAN_ROWID_IN, argv), err);
+	if (rc != SQLITE_OK)
+		return rc;
+	query->one_row = (plan & PLAN_ROWID) != 0;
+	take_bound(query, below != NULL ? below : upto, below == NULL, usable);
+	query->stats->k = query->k;
+	if (query->need == 0 || (query->has_only && query->only_count == 0))
+		*usable = false;
+	return SQLITE_OK;
+}

@@ -1,0 +1,243 @@
+/*
+ * store.h
+ *		An index in its database: the shadow tables that hold truth, changes and
+ *		parameters, and where its graph files are.
+ */
+#ifndef BRIDGE_STORE_H
+#define BRIDGE_STORE_H
+
+#include "sqlite_bridge/base/base.h"
+
+#define BRIDGE_FORMAT 1       /* of the shadow tables */
+#define BRIDGE_MAX_SEGMENTS 2 /* base, and a small one of recent changes */
+
+/* ---------- storage.c ---------- */
+
+/* A graph file as the config table names it. */
+typedef struct BridgeSegment
+{
+	uint8_t token[HNSW_TOKEN_BYTES];
+	int64_t seq; /* image of the truth as of this change */
+} BridgeSegment;
+
+/* The ef that a graph was found to need.  A hint: it decides on no row but through recall. */
+typedef struct BridgeTuned
+{
+	int ef;        /* 0: nothing was found yet */
+	int64_t nodes; /* of the graph that was measured */
+} BridgeTuned;
+
+/* What changes while an index lives, read in one snapshot of the database. */
+typedef struct BridgeState
+{
+	BridgeTuned tuned;
+	int64_t counter;   /* number of the last change */
+	int segment_count; /* 0: never merged */
+	BridgeSegment segments[BRIDGE_MAX_SEGMENTS];
+} BridgeState;
+
+enum
+{
+	BRIDGE_STMT_STATE,
+	BRIDGE_STMT_COUNTER,
+	BRIDGE_STMT_CURRENT,
+	BRIDGE_STMT_HIDDEN,
+	BRIDGE_STMT_HIDDEN_PUT,
+	BRIDGE_STMT_TUNED_PUT,
+	BRIDGE_STMT_TRUTH_GET,
+	BRIDGE_STMT_TRUTH_EXISTS,
+	BRIDGE_STMT_TRUTH_PUT,
+	BRIDGE_STMT_TRUTH_DELETE,
+	BRIDGE_STMT_TRUTH_BATCH,
+	BRIDGE_STMT_DELTA_PUT,
+	BRIDGE_STMT_DELTA_RANGE,
+	BRIDGE_STMT_DELTA_HAS,
+	BRIDGE_STMT_DELTA_TRIM,
+	BRIDGE_STMT_COUNT
+};
+
+/* What a query reads before it searches, and the version of the database that it is true of. */
+typedef struct BridgeSeen
+{
+	bool known;
+	unsigned version; /* SQLITE_FCNTL_DATA_VERSION */
+	BridgeState state;
+	int64_t tag_seq; /* the delta row that was looked up: */
+	int64_t tag;
+	bool found;
+} BridgeSeen;
+
+typedef struct BridgeStore
+{
+	sqlite3 *db;
+	char *schema;
+	char *table;
+	uint64_t id; /* random, made with the table: tells a new one of the same name */
+	BridgeParams params;
+	BridgeTuned opened_tuned; /* as it was when the store was opened; searches go by BridgeState */
+	sqlite3_stmt *statements[BRIDGE_STMT_COUNT]; /* prepared at first use */
+	BridgeVector scratch;
+	BridgeSeen seen; /* query.c's */
+} BridgeStore;
+
+/* Create the shadow tables and their first rows (within xCreate). */
+int bridge_store_create(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
+						BridgeError *err);
+int bridge_store_rename(BridgeStore *store, const char *new_name, BridgeError *err);
+int bridge_store_drop(BridgeStore *store, BridgeError *err);
+
+/*
+ * Read the parameters of an existing index from its config table.  Needs
+ * neither the virtual table nor the module on db.  Close before db.
+ */
+int bridge_store_open(sqlite3 *db, const char *schema, const char *table, BridgeStore **out,
+					  BridgeError *err);
+void bridge_store_close(BridgeStore *store);
+
+/* Give up all prepared statements; they come back when needed. */
+void bridge_store_release(BridgeStore *store);
+
+/*
+ * Counter and current segments.  SQLITE_SCHEMA when the table is another one
+ * of the same name by now.  *tag (if not NULL) is the tag of delta row tag_seq, *found
+ * whether there is such a row.
+ */
+int bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int64_t *tag, bool *found,
+					   BridgeError *err);
+
+/* Whether the file of this token is one of the current segments. */
+bool bridge_state_names(const BridgeState *state, const uint8_t token[HNSW_TOKEN_BYTES]);
+
+/*
+ * Write the current segments, and the sorted labels of the base that a second one
+ * hides; within a write transaction of the caller's.
+ */
+int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int count,
+							 const int64_t *hidden, size_t hidden_count, BridgeError *err);
+
+/* The same of what a measurement found. */
+int bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError *err);
+
+/* The ef of searches that name none: given with the table, else found, else the default. */
+int bridge_store_ef(const BridgeStore *store, const BridgeTuned *tuned);
+
+/* That list, the caller's to sqlite3_free.  *sound is false where there is none or it is damaged. */
+int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *sound, BridgeError *err);
+
+/* Run one SQL text in sqlite3_mprintf's format, to its end. */
+int bridge_exec(sqlite3 *db, BridgeError *err, const char *format, ...);
+
+/*
+ * For rows.c: a prepared statement of the store, kept by it; running one to
+ * its end; putting back one that a walk took out of statements[], so that a
+ * visitor could start another; and a text with the names filled in.
+ */
+int bridge_store_statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err);
+int bridge_store_finish(BridgeStore *store, sqlite3_stmt *stmt, BridgeError *err);
+void bridge_store_put_back(BridgeStore *store, int which, sqlite3_stmt *stmt);
+char *bridge_store_expand(const BridgeStore *store, const char *text);
+
+/* ---------- rows.c: truth and delta ---------- */
+
+/*
+ * Rows of the truth with rowid >= from in order of rowid, at most limit of
+ * them (negative: all).  vector is NULL for a row that belongs in no graph
+ * (NULL, or of length zero under cosine) and valid during the call; a result
+ * other than SQLITE_OK ends the walk and is returned (SQLITE_DONE: ends it, and
+ * OK is returned).  *count is how many were visited.
+ */
+typedef int (*BridgeTruthVisit)(void *arg, int64_t rowid, const float *vector, BridgeError *err);
+int bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTruthVisit visit, void *arg,
+					   int64_t *count, BridgeError *err);
+
+/* One row of the truth.  *present: the row is there; out->data NULL: but has no vector. */
+int bridge_store_truth_get(BridgeStore *store, int64_t rowid, BridgeVector *out, bool *present,
+						   BridgeError *err);
+int bridge_store_truth_exists(BridgeStore *store, int64_t rowid, bool *present, BridgeError *err);
+int bridge_store_truth_count(BridgeStore *store, int64_t *count, BridgeError *err);
+
+/* The row's vector as stored: *stmt is on it, to be reset; NULL if there is no such row. */
+int bridge_store_truth_value(BridgeStore *store, int64_t rowid, sqlite3_stmt **stmt, BridgeError *err);
+
+/*
+ * Write to the shadow table of vectors; never to a content table.  Without
+ * has_rowid a new one is chosen and returned in *rowid.
+ */
+int bridge_store_truth_put(BridgeStore *store, bool has_rowid, int64_t *rowid, const float *vector,
+						   BridgeError *err);
+int bridge_store_truth_delete(BridgeStore *store, int64_t rowid, BridgeError *err);
+
+/*
+ * A new statement, the caller's to finalize, over (rowid, vector) as stored:
+ * of the row ?1, or of all in order of rowid.
+ */
+int bridge_store_truth_select(BridgeStore *store, bool by_rowid, sqlite3_stmt **out, BridgeError *err);
+
+/*
+ * Changes with after < seq <= upto in order of seq, at most limit of them
+ * (negative: all).  vector NULL: the row is not in the graph any more.  One rowid may come
+ * several times, its last change counts.
+ */
+typedef int (*BridgeDeltaVisit)(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vector,
+								BridgeError *err);
+int bridge_store_delta(BridgeStore *store, int64_t after, int64_t upto, int64_t limit, BridgeDeltaVisit visit,
+					   void *arg, int64_t *count, BridgeError *err);
+
+/* Whether rowid has a change after seq. */
+int bridge_store_delta_has(BridgeStore *store, int64_t rowid, int64_t after, bool *has, BridgeError *err);
+
+/* Remove at most limit changes with seq <= upto. */
+int bridge_store_delta_trim(BridgeStore *store, int64_t upto, int64_t limit, int64_t *removed,
+							BridgeError *err);
+
+/* Append a change and move the counter; xUpdate's, in the user's transaction. */
+int bridge_store_change(BridgeStore *store, int64_t rowid, const float *vector, BridgeError *err);
+
+/* Whether the vector belongs in a graph: not NULL, not zero under cosine. */
+bool bridge_indexable(const BridgeParams *params, const float *vector);
+
+/* ---------- embed/model.c: the model an index holds vectors of ---------- */
+
+/* "" where none is known. */
+int bridge_index_model(sqlite3 *db, const char *schema, const char *table, char model[BRIDGE_MODEL_SIZE],
+					   BridgeError *err);
+
+/* Embedding fills the index: SQLITE_MISMATCH when it holds vectors of another model. */
+int bridge_index_claim_model(sqlite3 *db, const char *schema, const char *table, const char *model,
+							 BridgeError *err);
+
+/*
+ * A vector (dim floats), called what in a message, comes to the index:
+ * SQLITE_MISMATCH when it is known to be of another model than the index's.
+ */
+int bridge_index_check_model(BridgeStore *store, const float *vector, const char *what, BridgeError *err);
+
+/* ---------- files.c ---------- */
+
+/* Where the graph files of an index are.  path NULL: database without a file. */
+typedef struct BridgeFiles
+{
+	char *path;     /* absolute; sqlite3_free */
+	char *database; /* absolute path of the database file */
+	uint64_t device, inode;
+} BridgeFiles;
+
+/*
+ * `path` of the arguments, confined to the database's folder, else
+ * "<database>-<table>.hnsw".
+ */
+int bridge_files_locate(sqlite3 *db, const char *schema, const char *table, const char *path,
+						BridgeFiles *out, BridgeError *err);
+void bridge_files_free(BridgeFiles *files);
+
+/* The index is renamed: its file of this token gets the name it will be looked for under. */
+void bridge_files_move(const BridgeFiles *from, const BridgeFiles *to, const uint8_t token[HNSW_TOKEN_BYTES]);
+
+/* "<path>-<token in hex>"; sqlite3_free. */
+char *bridge_files_token_path(const BridgeFiles *files, const uint8_t token[HNSW_TOKEN_BYTES]);
+
+/* 16 hexadecimal digits and a zero byte. */
+void bridge_token_format(const uint8_t token[HNSW_TOKEN_BYTES], char out[17]);
+bool bridge_token_parse(const char *text, uint8_t token[HNSW_TOKEN_BYTES]);
+
+#endif /* BRIDGE_STORE_H */
