@@ -1,10 +1,13 @@
 /*
  * vss_fdw.c
- *		Entry points of the foreign-data wrapper: module initialisation,
- *		settings and the handler.
+ *		The foreign-data wrapper's table of contents: its settings, and the
+ *		callbacks by which PostgreSQL enters it.
  *
- * What each callback does is told in the file that implements it; see
- * fdw/fdw.h and fdw/planner.h.
+ * The rooms of fdw/, from the top: admin/ (import, merges, embeddings),
+ * modify/ (what writes), exec/ (how rows are fetched), plan/ (ways and costs),
+ * ship/ (what SQLite computes, and its SQL), values/ (conversions, vss_vector),
+ * remote/ (the SQLite connection), sqlfn/ (functions that SQLite calls).  Each
+ * has one header, in sections by file, and uses only those after it.
  */
 #include "postgres.h"
 
@@ -13,17 +16,9 @@
 #include "foreign/fdwapi.h"
 #include "utils/guc.h"
 
-#include "fdw/fdw.h"
-#include "fdw/modify/modify.h"
-#include "fdw/admin/worker.h"
+#include "fdw/admin/admin.h"
 
 PG_MODULE_MAGIC;
-
-int vssfdw_ef_search = 0;
-int vssfdw_knn_strategy = VSS_STRATEGY_AUTO;
-bool vssfdw_auto_merge = true;
-int vssfdw_merge_workers = 2;
-int vssfdw_merge_threads = 2;
 
 static const struct config_enum_entry strategy_options[] = {{"auto", VSS_STRATEGY_AUTO, false},
 															{"graph", VSS_STRATEGY_GRAPH, false},
@@ -56,6 +51,10 @@ _PG_init(void)
 							"0 takes one for each processor.", &vssfdw_merge_threads, 2, 0, 1024, PGC_SIGHUP,
 							0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("vss_fdw");
+
+	vssfdw_listener.progress = vssfdw_progress;
+	vssfdw_listener.merge_due = vssfdw_note_merge;
+	vssfdw_listener.committed = vssfdw_launch_merges;
 }
 
 VSS_SQL_FUNCTION(vss_fdw_handler);
@@ -65,9 +64,48 @@ vss_fdw_handler(PG_FUNCTION_ARGS)
 {
 	FdwRoutine *routine = makeNode(FdwRoutine);
 
+	/* plan/ */
+	routine->GetForeignRelSize = vssGetForeignRelSize;
+	routine->GetForeignPaths = vssGetForeignPaths;
+	routine->GetForeignJoinPaths = vssGetForeignJoinPaths;
+	routine->GetForeignUpperPaths = vssGetForeignUpperPaths;
+	routine->GetForeignPlan = vssGetForeignPlan;
+	routine->IsForeignScanParallelSafe = vssIsForeignScanParallelSafe;
+	routine->AnalyzeForeignTable = vssAnalyzeForeignTable;
+
+	/* exec/ */
+	routine->BeginForeignScan = vssBeginForeignScan;
+	routine->IterateForeignScan = vssIterateForeignScan;
+	routine->ReScanForeignScan = vssReScanForeignScan;
+	routine->RecheckForeignScan = vssRecheckForeignScan;
+	routine->EndForeignScan = vssEndForeignScan;
+	routine->ExplainForeignScan = vssExplainForeignScan;
+
+	/* modify/: row by row */
+	routine->AddForeignUpdateTargets = vssAddForeignUpdateTargets;
+	routine->IsForeignRelUpdatable = vssIsForeignRelUpdatable;
+	routine->PlanForeignModify = vssPlanForeignModify;
+	routine->BeginForeignModify = vssBeginForeignModify;
+	routine->BeginForeignInsert = vssBeginForeignInsert;
+	routine->ExecForeignInsert = vssExecForeignInsert;
+	routine->ExecForeignBatchInsert = vssExecForeignBatchInsert;
+	routine->GetForeignModifyBatchSize = vssGetForeignModifyBatchSize;
+	routine->ExecForeignUpdate = vssExecForeignChange;
+	routine->ExecForeignDelete = vssExecForeignChange;
+	routine->EndForeignModify = vssEndForeignModify;
+	routine->EndForeignInsert = vssEndForeignModify;
+	routine->ExplainForeignModify = vssExplainForeignModify;
+
+	/* modify/: as one statement */
+	routine->PlanDirectModify = vssPlanDirectModify;
+	routine->BeginDirectModify = vssBeginDirectModify;
+	routine->IterateDirectModify = vssIterateDirectModify;
+	routine->EndDirectModify = vssEndDirectModify;
+	routine->ExplainDirectModify = vssExplainDirectModify;
+	routine->ExecForeignTruncate = vssExecForeignTruncate;
+
+	/* admin/ */
 	routine->ImportForeignSchema = vssImportForeignSchema;
-	vssfdw_read_routine(routine);
-	vssfdw_modify_routine(routine);
 
 	PG_RETURN_POINTER(routine);
 }

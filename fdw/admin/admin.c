@@ -3,8 +3,7 @@
  *		SQL functions for people who run a server: its connections, SQL sent
  *		to SQLite as it stands, versions.
  */
-#include "fdw/fdw.h"
-#include "fdw/remote/remote.h"
+#include "fdw/admin/admin.h"
 
 #include "access/htup_details.h"
 #include "catalog/pg_foreign_server.h"

@@ -9,9 +9,7 @@
  * read and write) and therefore refuses transaction blocks.  When building
  * fails or is cancelled the virtual table is dropped again.
  */
-#include "fdw/admin/maintenance.h"
-#include "fdw/remote/remote.h"
-#include "fdw/values/index_lookup.h"
+#include "fdw/admin/admin.h"
 
 #include "access/relation.h"
 #include "access/xact.h"

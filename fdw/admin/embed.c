@@ -9,8 +9,7 @@
  * text that stands in ORDER BY and in the select list, or is met again for
  * every row, is asked for once.
  */
-#include "fdw/fdw.h"
-#include "fdw/admin/embed.h"
+#include "fdw/admin/admin.h"
 
 #include "access/genam.h"
 #include "access/reloptions.h"

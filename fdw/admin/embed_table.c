@@ -13,8 +13,7 @@
  * bad text fails its whole request.  What no other text could do better with
  * (no connection, a missing model) ends the run with an error.
  */
-#include "fdw/fdw.h"
-#include "fdw/admin/embed.h"
+#include "fdw/admin/admin.h"
 
 #include "access/htup_details.h"
 #include "access/sysattr.h"

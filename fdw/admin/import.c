@@ -19,7 +19,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
-#include "fdw/remote/remote.h"
+#include "fdw/admin/admin.h"
 
 /*
  * Rows looked at to learn how a column without a telling type is stored, and

@@ -14,7 +14,7 @@
  * lock and keeps it to its end; the worker takes it over.  If somebody has it, a
  * worker is there or about to be.
  */
-#include "fdw/admin/worker.h"
+#include "fdw/admin/admin.h"
 
 #include "access/htup_details.h"
 #include "access/xact.h"
@@ -28,7 +28,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
-#include "fdw/remote/remote.h"
+bool vssfdw_auto_merge = true;
 
 #define FIRST_PAUSE_S 1
 #define LAST_PAUSE_S 60

@@ -11,8 +11,7 @@
  * only the graph, and SQLite must be able to commit while they run.  So the
  * connection must be idle, and a ROLLBACK does not undo them.
  */
-#include "fdw/admin/maintenance.h"
-#include "fdw/values/index_lookup.h"
+#include "fdw/admin/admin.h"
 
 #include "access/relation.h"
 #include "commands/progress.h"

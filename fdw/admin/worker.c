@@ -16,9 +16,7 @@
  * killing of any of its processes does: until a graph is published, the former
  * one with all changes since is what searches read.
  */
-#include "fdw/admin/maintenance.h"
-#include "fdw/remote/remote.h"
-#include "fdw/admin/worker.h"
+#include "fdw/admin/admin.h"
 
 #include <pthread.h>
 #include <signal.h>
@@ -36,6 +34,9 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/wait_event.h"
+
+int vssfdw_merge_workers = 2;
+int vssfdw_merge_threads = 2;
 
 /* How often the process looks at its thread. */
 #define LOOK_MS 50

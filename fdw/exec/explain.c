@@ -7,13 +7,9 @@
 #include "postgres.h"
 
 #include "commands/explain.h"
-#if PG_VERSION_NUM >= 180000
-#include "commands/explain_format.h"
-#include "commands/explain_state.h"
-#endif
 #include "nodes/nodeFuncs.h"
 
-#include "fdw/planner.h"
+#include "fdw/exec/exec.h"
 
 static const char *
 metric_name(BridgeMetric metric)

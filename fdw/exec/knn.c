@@ -35,7 +35,7 @@
 #include "utils/float.h"
 #include "utils/memutils.h"
 
-#include "fdw/planner.h"
+#include "fdw/exec/exec.h"
 
 /* A stream is not given up before so many rows. */
 #define MIN_PULL 100
@@ -111,23 +111,6 @@ struct VssKnnScan
 	bool counted;      /* stats are in the report */
 	VssKnnReport report;
 };
-
-const char *
-vssfdw_strategy_name(int strategy)
-{
-	switch ((VssStrategy) strategy)
-	{
-		case VSS_STRATEGY_AUTO:
-			return "auto";
-		case VSS_STRATEGY_GRAPH:
-			return "graph";
-		case VSS_STRATEGY_PREFILTER:
-			return "prefilter";
-		case VSS_STRATEGY_EXACT:
-			return "exact";
-	}
-	return "unknown";
-}
 
 static void
 check_bind(VssStatement *statement, int rc)

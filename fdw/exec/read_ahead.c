@@ -16,7 +16,7 @@
  * Where putting aside fails, the write fails with it.  A cursor that outlives
  * that, in an outer subtransaction, cannot go on: what was read is gone.
  */
-#include "fdw/planner.h"
+#include "fdw/exec/exec.h"
 
 #include "executor/executor.h"
 #include "miscadmin.h"

@@ -11,8 +11,7 @@
  * rowids and distances are its content.  They read nothing but the index: the
  * k nearest of all its rows, nearest first.
  */
-#include "fdw/fdw.h"
-#include "fdw/values/index_lookup.h"
+#include "fdw/exec/exec.h"
 
 #include "foreign/foreign.h"
 #include "funcapi.h"

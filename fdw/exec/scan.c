@@ -26,131 +26,8 @@
 #include "utils/json.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
-#include "fdw/modify/modify.h"
-#include "fdw/planner.h"
-
-/* ---------- binding ---------- */
-
-/* What LIMIT or OFFSET means to SQLite: NULL is none, and less than none an error as everywhere. */
-static Datum
-row_count(const VssScanParam *param, Datum value, bool *isnull)
-{
-	bool limit = param->use == VSS_PARAM_LIMIT;
-
-	if (*isnull)
-	{
-		*isnull = false;
-		return Int64GetDatum(limit ? -1 : 0);
-	}
-	if (DatumGetInt64(value) < 0 && limit)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_ROW_COUNT_IN_LIMIT_CLAUSE), errmsg("LIMIT must not be negative")));
-	if (DatumGetInt64(value) < 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_ROW_COUNT_IN_RESULT_OFFSET_CLAUSE),
-						errmsg("OFFSET must not be negative")));
-	return value;
-}
-
-void
-vssfdw_value_init(VssScanValue *value, Expr *expr, PlanState *parent)
-{
-	const Const *constant = (const Const *) expr;
-
-	if (!IsA(expr, Const))
-	{
-		value->state = ExecInitExpr(expr, parent);
-		return;
-	}
-	value->state = NULL;
-	value->value = constant->constvalue;
-	value->isnull = constant->constisnull;
-}
-
-Datum
-vssfdw_value(const VssScanValue *value, ExprContext *econtext, bool *isnull)
-{
-	if (value->state != NULL)
-		return ExecEvalExprSwitchContext(value->state, econtext, isnull);
-	*isnull = value->isnull;
-	return value->value;
-}
-
-void
-vssfdw_bind_params(ForeignScanState *node, VssScanState *state, VssStatement *statement)
-{
-	ExprContext *econtext = node->ss.ps.ps_ExprContext;
-
-	for (int i = 0; i < state->nparams; i++)
-	{
-		VssScanParam *param = &state->params[i];
-		MemoryContext old;
-		Datum value;
-		bool isnull;
-		int rc;
-
-		value = vssfdw_value(&param->value, econtext, &isnull);
-		if (param->use != VSS_PARAM_VALUE)
-			value = row_count(param, value, &isnull);
-		old = MemoryContextSwitchTo(state->bound);
-		rc = vssfdw_bind_compared(statement->stmt, param->number, param->type, value, isnull);
-		MemoryContextSwitchTo(old);
-		if (rc != SQLITE_OK)
-			vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, statement->sql);
-	}
-}
-
-/* ---------- rows ---------- */
-
-/* What avg() gives for "sum count": the division that PostgreSQL's own does. */
-static Datum
-average(VssStatement *statement, int i, bool *isnull)
-{
-	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
-	char *sum;
-	char *count;
-
-	*isnull = text == NULL;
-	if (*isnull)
-		return (Datum) 0;
-	sum = pstrdup(text);
-	count = strchr(sum, ' ');
-	*count++ = '\0';
-	return DirectFunctionCall2(numeric_div,
-							   DirectFunctionCall3(numeric_in, CStringGetDatum(sum),
-												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)),
-							   DirectFunctionCall3(numeric_in, CStringGetDatum(count),
-												   ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
-}
-
-void
-vssfdw_store_row(VssScanState *state, VssStatement *statement, TupleTableSlot *slot)
-{
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts * sizeof(bool));
-	for (int i = 0; i < state->ncolumns; i++)
-	{
-		int place = state->places[i];
-
-		if (place < 0)
-		{
-			vssfdw_rowid_to_tid(state->conn, sqlite3_column_int64(statement->stmt, i), &slot->tts_tid);
-			continue;
-		}
-		if (state->averages[i])
-		{
-			slot->tts_values[place] = average(statement, i, &slot->tts_isnull[place]);
-			continue;
-		}
-		slot->tts_values[place] =
-			vssfdw_column_datum(&state->columns[i], statement, i, state->tables[i], &slot->tts_isnull[place]);
-	}
-	if (state->rows != NIL)
-		vssfdw_store_whole_rows(state, statement, slot);
-}
+#include "fdw/exec/exec.h"
 
 /*
  * After a failure: when the index of a cached plan was dropped in SQLite,
@@ -388,4 +265,20 @@ vssEndForeignScan(ForeignScanState *node)
 	vssfdw_release(state->hold);
 	state->statement = NULL;
 	state->hold = NULL;
+}
+
+/* EvalPlanQual has the rows of a join from the plan below. */
+bool
+vssRecheckForeignScan(ForeignScanState *node, TupleTableSlot *slot)
+{
+	TupleTableSlot *row;
+
+	/* of a table of its own PostgreSQL has the row, and tests fdw_recheck_quals */
+	if (((Scan *) node->ss.ps.plan)->scanrelid > 0)
+		return true;
+	row = ExecProcNode(outerPlanState(node));
+	if (TupIsNull(row))
+		return false;
+	ExecCopySlot(slot, row);
+	return true;
 }

@@ -12,12 +12,8 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#if PG_VERSION_NUM >= 180000
-#include "commands/explain_format.h"
-#endif
 
 #include "fdw/modify/modify.h"
-#include "fdw/planner.h"
 
 typedef struct DirectState
 {
@@ -34,7 +30,7 @@ typedef struct DirectState
 	bool counts;
 } DirectState;
 
-static void
+void
 vssBeginDirectModify(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
@@ -148,7 +144,7 @@ returned_row(ForeignScanState *node, DirectState *state)
 	return slot == node->ss.ss_ScanTupleSlot ? slot : ExecStoreAllNullTuple(node->ss.ss_ScanTupleSlot);
 }
 
-static TupleTableSlot *
+TupleTableSlot *
 vssIterateDirectModify(ForeignScanState *node)
 {
 	DirectState *state = (DirectState *) node->fdw_state;
@@ -177,7 +173,7 @@ vssIterateDirectModify(ForeignScanState *node)
 	return ExecClearTuple(node->ss.ss_ScanTupleSlot);
 }
 
-static void
+void
 vssEndDirectModify(ForeignScanState *node)
 {
 	VssScanState *scan = node->fdw_state;
@@ -190,7 +186,7 @@ vssEndDirectModify(ForeignScanState *node)
 	scan->hold = NULL;
 }
 
-static void
+void
 vssExplainDirectModify(ForeignScanState *node, ExplainState *es)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
@@ -200,14 +196,4 @@ vssExplainDirectModify(ForeignScanState *node, ExplainState *es)
 	if (label[0] != '\0')
 		ExplainPropertyText("Relations", label, es);
 	ExplainPropertyText("SQLite SQL", strVal(list_nth(plan->fdw_private, VSS_DIRECT_SQL)), es);
-}
-
-void
-vssfdw_direct_modify_routine(FdwRoutine *routine)
-{
-	routine->PlanDirectModify = vssPlanDirectModify;
-	routine->BeginDirectModify = vssBeginDirectModify;
-	routine->IterateDirectModify = vssIterateDirectModify;
-	routine->EndDirectModify = vssEndDirectModify;
-	routine->ExplainDirectModify = vssExplainDirectModify;
 }

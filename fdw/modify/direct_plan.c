@@ -45,7 +45,6 @@
 #include "utils/rel.h"
 
 #include "fdw/modify/modify.h"
-#include "fdw/planner.h"
 
 typedef struct DirectPlan
 {

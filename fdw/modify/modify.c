@@ -12,10 +12,6 @@
 #include "fdw/modify/modify.h"
 
 #include "commands/explain.h"
-#if PG_VERSION_NUM >= 180000
-#include "commands/explain_format.h"
-#include "commands/explain_state.h"
-#endif
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"
 #include "catalog/pg_type.h"
@@ -142,7 +138,7 @@ begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *sub
 	return modify;
 }
 
-static void
+void
 vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
 					  int eflags)
 {
@@ -152,10 +148,8 @@ vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *priv
 		begin_modify(state->ps.state, target, state->operation, outerPlanState(state)->plan, private);
 }
 
-static int vssGetForeignModifyBatchSize(ResultRelInfo *target);
-
 /* COPY FROM, and rows routed or moved into a foreign partition. */
-static void
+void
 vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
 {
 	ModifyTable *plan = castNode(ModifyTable, state->ps.plan);
@@ -346,7 +340,7 @@ check_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 }
 
 /* UPDATE and DELETE */
-static TupleTableSlot *
+TupleTableSlot *
 vssExecForeignChange(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	VssModify *modify = target->ri_FdwState;
@@ -391,7 +385,7 @@ is_fault_of_a_row(int rc)
 }
 
 /* All rows in one statement of SQLite, which is much cheaper than one each. */
-static TupleTableSlot **
+TupleTableSlot **
 vssExecForeignBatchInsert(EState *estate, ResultRelInfo *target, TupleTableSlot **slots,
 						  TupleTableSlot **plan_slots, int *count)
 {
@@ -448,7 +442,7 @@ write_collected(EState *estate, ResultRelInfo *target)
 		ExecClearTuple(slots[i]);
 }
 
-static TupleTableSlot *
+TupleTableSlot *
 vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	VssModify *modify = target->ri_FdwState;
@@ -469,7 +463,7 @@ vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
  * Rows with RETURNING or triggers come one at a time, for each result is
  * looked at.  SQLite takes a limited number of parameters.
  */
-static int
+int
 vssGetForeignModifyBatchSize(ResultRelInfo *target)
 {
 	VssModify *modify = target->ri_FdwState;
@@ -502,7 +496,7 @@ end_modify(VssModify *modify)
 	vssfdw_release(modify->hold);
 }
 
-static void
+void
 vssEndForeignModify(EState *estate, ResultRelInfo *target)
 {
 	VssModify *modify = target->ri_FdwState;
@@ -514,7 +508,7 @@ vssEndForeignModify(EState *estate, ResultRelInfo *target)
 	target->ri_FdwState = NULL;
 }
 
-static void
+void
 vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
 						struct ExplainState *es)
 {
@@ -523,24 +517,4 @@ vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *pr
 	ExplainPropertyText("SQLite SQL", strVal(list_nth(private, VSS_MODIFY_SQL)), es);
 	if (target->ri_BatchSize > 1)
 		ExplainPropertyInteger("Batch Size", NULL, target->ri_BatchSize, es);
-}
-
-void
-vssfdw_modify_routine(FdwRoutine *routine)
-{
-	vssfdw_direct_modify_routine(routine);
-	routine->AddForeignUpdateTargets = vssAddForeignUpdateTargets;
-	routine->IsForeignRelUpdatable = vssIsForeignRelUpdatable;
-	routine->PlanForeignModify = vssPlanForeignModify;
-	routine->BeginForeignModify = vssBeginForeignModify;
-	routine->ExecForeignInsert = vssExecForeignInsert;
-	routine->ExecForeignUpdate = vssExecForeignChange;
-	routine->ExecForeignDelete = vssExecForeignChange;
-	routine->ExecForeignBatchInsert = vssExecForeignBatchInsert;
-	routine->GetForeignModifyBatchSize = vssGetForeignModifyBatchSize;
-	routine->EndForeignModify = vssEndForeignModify;
-	routine->BeginForeignInsert = vssBeginForeignInsert;
-	routine->EndForeignInsert = vssEndForeignModify;
-	routine->ExplainForeignModify = vssExplainForeignModify;
-	routine->ExecForeignTruncate = vssExecForeignTruncate;
 }

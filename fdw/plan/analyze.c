@@ -17,7 +17,7 @@
 #include "utils/rel.h"
 #include "utils/sampling.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 typedef struct Sample
 {

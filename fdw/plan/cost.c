@@ -20,7 +20,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 /* Graph search: candidates whose distance is computed for each one kept. */
 #define DISTANCES_PER_CANDIDATE 12.0

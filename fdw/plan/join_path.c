@@ -33,7 +33,7 @@
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 /* SQLite joins at most 64 tables. */
 #define MAX_RELATIONS 60

@@ -37,8 +37,7 @@
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 
-#include "fdw/planner.h"
-#include "fdw/values/index_lookup.h"
+#include "fdw/plan/plan.h"
 
 /* col <operator> query, taken apart */
 typedef struct Distance

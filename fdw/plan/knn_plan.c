@@ -20,7 +20,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 /* ---------- the distance as a column of the scan ---------- */
 

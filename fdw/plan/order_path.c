@@ -25,7 +25,7 @@
 #include "optimizer/paths.h"
 #include "optimizer/tlist.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 /* ---------- what SQLite can sort by ---------- */
 

@@ -24,67 +24,9 @@
 #include "optimizer/tlist.h"
 #include "utils/lsyscache.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 /* ---------- what the relation is ---------- */
-
-static const VssColumnInfo *
-find_column_info(const VssTableInfo *info, const char *name)
-{
-	ListCell *cell;
-
-	foreach (cell, info->columns)
-	{
-		VssColumnInfo *column = lfirst(cell);
-
-		if (pg_strcasecmp(column->name, name) == 0)
-			return column;
-	}
-	return NULL;
-}
-
-static bool
-is_binary(const VssTableInfo *info, const char *name)
-{
-	ListCell *cell;
-
-	if (info->is_view)
-		return false;
-	foreach (cell, info->nocase_columns)
-	{
-		if (pg_strcasecmp(lfirst(cell), name) == 0)
-			return false;
-	}
-	return true;
-}
-
-static void
-load_columns(VssRel *rel)
-{
-	/* the planner holds a lock already */
-	Relation relation = table_open(rel->relid, NoLock);
-
-	rel->natts = RelationGetDescr(relation)->natts;
-	rel->columns = palloc0(rel->natts * sizeof(VssPlanColumn));
-	for (int i = 0; i < rel->natts; i++)
-	{
-		VssPlanColumn *out = &rel->columns[i];
-		const VssColumnInfo *info;
-		VssColumn column = {0};
-
-		if (vssfdw_is_absent(TupleDescAttr(RelationGetDescr(relation), i)))
-			continue;
-		vssfdw_column_init(&column, relation, i + 1);
-		info = find_column_info(rel->info, column.name);
-		out->name = column.name;
-		vssfdw_classify(out, &column, info, rel->info->keeps_affinity);
-		out->binary = is_binary(rel->info, column.name);
-		out->not_null =
-			(info != NULL && info->not_null) ||
-			(rel->info->rowid_alias != NULL && pg_strcasecmp(rel->info->rowid_alias, column.name) == 0);
-	}
-	table_close(relation, NoLock);
-}
 
 static void
 split_conditions(PlannerInfo *root, RelOptInfo *baserel)
@@ -129,7 +71,7 @@ vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 	rel->server = vssfdw_server_options(GetForeignServer(baserel->serverid));
 	rel->table = vssfdw_table_options(foreigntableid);
 	rel->info = vssfdw_table_info(rel->conn, rel->table->table);
-	load_columns(rel);
+	vssfdw_load_columns(rel);
 	split_conditions(root, baserel);
 
 	pull_varattnos((Node *) baserel->reltarget->exprs, baserel->relid, &rel->attrs_used);
@@ -138,57 +80,6 @@ vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 
 	vssfdw_tell_unique_keys(baserel);
 	vssfdw_estimate_size(root, baserel);
-}
-
-const VssPlanColumn *
-vssfdw_var_column(PlannerInfo *root, const Var *var)
-{
-	RelOptInfo *baserel;
-	VssRel *rel;
-
-	if (var->varlevelsup != 0 || var->varattno <= 0 || IS_SPECIAL_VARNO(var->varno))
-		return NULL;
-	baserel = root->simple_rel_array[var->varno];
-	if (baserel == NULL || baserel->fdw_private == NULL || baserel->fdwroutine == NULL)
-		return NULL;
-	rel = VSS_REL(baserel);
-	if (var->varattno > rel->natts || rel->columns[var->varattno - 1].name == NULL)
-		return NULL;
-	return &rel->columns[var->varattno - 1];
-}
-
-List *
-vssfdw_column_indexes(const VssRel *rel, AttrNumber attnum)
-{
-	List *result = NIL;
-	ListCell *cell;
-	const char *name;
-
-	if (attnum <= 0 || attnum > rel->natts || rel->columns[attnum - 1].name == NULL)
-		return NIL;
-	name = rel->columns[attnum - 1].name;
-	foreach (cell, rel->info->indexes)
-	{
-		VssIndexInfo *index = lfirst(cell);
-		const char *column = rel->info->is_hnsw ? "embedding" : index->content_vector;
-
-		if (column != NULL && pg_strcasecmp(column, name) == 0)
-			result = lappend(result, index);
-	}
-	return result;
-}
-
-const VssIndexInfo *
-vssfdw_column_index(const VssRel *rel, AttrNumber attnum, BridgeMetric metric)
-{
-	ListCell *cell;
-
-	foreach (cell, vssfdw_column_indexes(rel, attnum))
-	{
-		if (((VssIndexInfo *) lfirst(cell))->metric == metric)
-			return lfirst(cell);
-	}
-	return NULL;
 }
 
 /* ---------- paths ---------- */
@@ -465,27 +356,9 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 		root->parse->commandType != CMD_SELECT || root->rowMarks != NIL ? remote_exprs : NIL, outer_plan);
 }
 
-static bool
+bool
 vssIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 {
 	/* a worker would have another SQLite connection and another snapshot */
 	return false;
-}
-
-void
-vssfdw_read_routine(FdwRoutine *routine)
-{
-	routine->GetForeignRelSize = vssGetForeignRelSize;
-	routine->GetForeignPaths = vssGetForeignPaths;
-	routine->GetForeignJoinPaths = vssGetForeignJoinPaths;
-	routine->GetForeignUpperPaths = vssGetForeignUpperPaths;
-	routine->GetForeignPlan = vssGetForeignPlan;
-	routine->BeginForeignScan = vssBeginForeignScan;
-	routine->IterateForeignScan = vssIterateForeignScan;
-	routine->ReScanForeignScan = vssReScanForeignScan;
-	routine->RecheckForeignScan = vssRecheckForeignScan;
-	routine->EndForeignScan = vssEndForeignScan;
-	routine->ExplainForeignScan = vssExplainForeignScan;
-	routine->AnalyzeForeignTable = vssAnalyzeForeignTable;
-	routine->IsForeignScanParallelSafe = vssIsForeignScanParallelSafe;
 }

@@ -22,7 +22,7 @@
 #include "optimizer/appendinfo.h"
 #include "optimizer/optimizer.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 bool
 vssfdw_is_pgvector_distance(const Expr *distance)

@@ -14,7 +14,7 @@
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 /* The columns that the table or join must give: for what is above it and for its local conditions. */
 static List *

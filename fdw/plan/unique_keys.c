@@ -20,7 +20,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/lsyscache.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 /* Nothing for a column that compares through a reader: SQLite keeps the stored form unique, not the value. */
 static Oid

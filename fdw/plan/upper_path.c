@@ -25,7 +25,7 @@
 #include "optimizer/tlist.h"
 #include "utils/selfuncs.h"
 
-#include "fdw/planner.h"
+#include "fdw/plan/plan.h"
 
 VssRel *
 vssfdw_rel_above(RelOptInfo *input)

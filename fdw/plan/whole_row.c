@@ -23,9 +23,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/rel.h"
 
-#include "fdw/planner.h"
-
-/* ---------- planning ---------- */
+#include "fdw/plan/plan.h"
 
 /* Whether a table's row may be NULL in the join. */
 static bool
@@ -126,96 +124,4 @@ vssfdw_mark_recheck(Plan *plan)
 	}
 	vssfdw_mark_recheck(plan->lefttree);
 	vssfdw_mark_recheck(plan->righttree);
-}
-
-/* ---------- fetching ---------- */
-
-typedef struct VssWholeRow
-{
-	int place; /* in the scan tuple, from 0 */
-	int first; /* result column that is NULL where there is no row; the others follow */
-	const char *table;
-	TupleDesc desc;
-	int ncolumns;
-	int *attnums;
-	VssColumn *columns;
-	Datum *values; /* of desc */
-	bool *nulls;
-} VssWholeRow;
-
-List *
-vssfdw_whole_rows_begin(ForeignScanState *node, List *items, int first)
-{
-	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
-	List *result = NIL;
-	ListCell *cell;
-
-	foreach (cell, items)
-	{
-		List *item = lfirst(cell);
-		VssWholeRow *row = palloc0(sizeof(VssWholeRow));
-		Var *var;
-		Relation rel;
-
-		row->place = list_nth_int(item, VSS_ROW_PLACE) - 1;
-		row->first = first;
-		row->ncolumns = list_length(item) - VSS_ROW_COLUMNS;
-		row->attnums = palloc0(Max(row->ncolumns, 1) * sizeof(int));
-		row->columns = palloc0(Max(row->ncolumns, 1) * sizeof(VssColumn));
-		var = castNode(Var, list_nth_node(TargetEntry, plan->fdw_scan_tlist, row->place)->expr);
-		/* the executor holds the locks */
-		rel = table_open(exec_rt_fetch(var->varno, node->ss.ps.state)->relid, NoLock);
-		row->table = vssfdw_table_options(RelationGetRelid(rel))->table;
-		row->desc = CreateTupleDescCopy(RelationGetDescr(rel));
-		row->values = palloc0(row->desc->natts * sizeof(Datum));
-		row->nulls = palloc0(row->desc->natts * sizeof(bool));
-		for (int i = 0; i < row->ncolumns; i++)
-		{
-			row->attnums[i] = list_nth_int(item, VSS_ROW_COLUMNS + i);
-			vssfdw_column_init(&row->columns[i], rel, row->attnums[i]);
-		}
-		table_close(rel, NoLock);
-		first += 1 + row->ncolumns;
-		result = lappend(result, row);
-	}
-	return result;
-}
-
-void
-vssfdw_store_whole_rows(VssScanState *state, VssStatement *statement, TupleTableSlot *slot)
-{
-	ListCell *cell;
-
-	foreach (cell, state->rows)
-	{
-		VssWholeRow *row = lfirst(cell);
-
-		if (sqlite3_column_type(statement->stmt, row->first) == SQLITE_NULL)
-			continue;
-		memset(row->nulls, true, row->desc->natts * sizeof(bool));
-		for (int i = 0; i < row->ncolumns; i++)
-			row->values[row->attnums[i] - 1] =
-				vssfdw_column_datum(&row->columns[i], statement, row->first + 1 + i, row->table,
-									&row->nulls[row->attnums[i] - 1]);
-		slot->tts_values[row->place] =
-			heap_copy_tuple_as_datum(heap_form_tuple(row->desc, row->values, row->nulls), row->desc);
-		slot->tts_isnull[row->place] = false;
-	}
-}
-
-/* ---------- EvalPlanQual ---------- */
-
-bool
-vssRecheckForeignScan(ForeignScanState *node, TupleTableSlot *slot)
-{
-	TupleTableSlot *row;
-
-	/* of a table of its own PostgreSQL has the row, and tests fdw_recheck_quals */
-	if (((Scan *) node->ss.ps.plan)->scanrelid > 0)
-		return true;
-	row = ExecProcNode(outerPlanState(node));
-	if (TupIsNull(row))
-		return false;
-	ExecCopySlot(slot, row);
-	return true;
 }

@@ -19,9 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#include "fdw/admin/maintenance.h"
 #include "fdw/remote/remote.h"
-#include "fdw/admin/worker.h"
 
 #include <sys/stat.h>
 
@@ -33,6 +31,8 @@
 
 /* Longest nap of the busy handler, so that a cancel is noticed at once. */
 #define BUSY_NAP_MS 20
+
+VssListener vssfdw_listener = {NULL};
 
 static HTAB *connections = NULL;
 static dlist_head touched = DLIST_STATIC_INIT(touched);
@@ -187,8 +187,8 @@ static void
 configure(VssConnection *conn)
 {
 	const BridgeHost host = {.cancelled = bridge_cancelled,
-							 .progress = vssfdw_progress,
-							 .merge_due = vssfdw_note_merge,
+							 .progress = vssfdw_listener.progress,
+							 .merge_due = vssfdw_listener.merge_due,
 							 .arg = conn,
 							 .file_mode = -1};
 

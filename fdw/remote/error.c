@@ -11,7 +11,7 @@
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#include "fdw/fdw.h"
+#include "fdw/remote/remote.h"
 
 /* Whether a reader (readers.c) met a value that does not fit its column. */
 static bool

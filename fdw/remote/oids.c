@@ -8,7 +8,7 @@
  * type, operator, function or schema changes, which includes the creation and
  * removal of either extension.
  */
-#include "fdw/fdw.h"
+#include "fdw/remote/remote.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

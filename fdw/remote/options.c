@@ -26,7 +26,7 @@
 #include "utils/lsyscache.h"
 #include "utils/varlena.h"
 
-#include "fdw/fdw.h"
+#include "fdw/remote/remote.h"
 
 typedef enum OptionKind
 {

@@ -12,7 +12,7 @@
 
 #include "lib/stringinfo.h"
 
-#include "fdw/fdw.h"
+#include "fdw/remote/remote.h"
 
 #define SAMPLED_ROWS 8
 

@@ -9,7 +9,7 @@
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 
-#include "fdw/fdw.h"
+#include "fdw/remote/remote.h"
 
 /* Rules of "Determination Of Column Affinity" in SQLite's manual, in their order. */
 VssAffinity

@@ -17,7 +17,6 @@
 #include "utils/memutils.h"
 
 #include "fdw/remote/remote.h"
-#include "fdw/admin/worker.h"
 
 struct VssHold
 {
@@ -247,8 +246,8 @@ xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_PRE_COMMIT:
 		case XACT_EVENT_PARALLEL_PRE_COMMIT:
 			vssfdw_each_touched(commit, NULL);
-			if (event == XACT_EVENT_PRE_COMMIT)
-				vssfdw_launch_merges();
+			if (event == XACT_EVENT_PRE_COMMIT && vssfdw_listener.committed != NULL)
+				vssfdw_listener.committed();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			vssfdw_each_touched(refuse_prepare, NULL);

@@ -19,7 +19,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 /* As for conditions: SQLite limits the depth of an expression. */
 #define MAX_NESTING 100

@@ -20,7 +20,7 @@
 #include "optimizer/optimizer.h"
 #include "utils/uuid.h"
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 /* Above this share of the rows a walk of the table is better. */
 #define MAX_SELECTIVITY 0.15

@@ -26,7 +26,7 @@
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 /* B-tree families that PostgreSQL's headers give no symbol. */
 #define DATETIME_BTREE_FAM 434

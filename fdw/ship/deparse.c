@@ -23,7 +23,7 @@
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 /* What PostgreSQL evaluates: a literal or a parameter. */
 static void

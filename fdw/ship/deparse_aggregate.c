@@ -6,11 +6,8 @@
 
 #include "nodes/nodeFuncs.h"
 #include "utils/fmgroids.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 static const char *
 aggregate_name(Oid function)

@@ -9,7 +9,7 @@
 
 #include "nodes/nodeFuncs.h"
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 /* conds from..to joined by word, as a balanced tree. */
 static void

@@ -12,7 +12,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 /* What addresses a row for UPDATE and DELETE; see modify.c. */
 static void

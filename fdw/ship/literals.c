@@ -26,12 +26,8 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
-#include "fdw/planner.h"
-#include "fdw/values/types.h"
+#include "fdw/ship/ship.h"
 
 #define MAX_TEXT_LITERAL 200 /* bytes */
 

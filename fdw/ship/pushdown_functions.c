@@ -21,7 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/pg_locale.h"
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 /* Its name before reverse(bytea) was added. */
 #if PG_VERSION_NUM < 180000

@@ -28,7 +28,7 @@
 #include "utils/lsyscache.h"
 #include "utils/pg_locale.h"
 
-#include "fdw/ship/shippable.h"
+#include "fdw/ship/ship.h"
 
 /* Far below SQLite's limit of 1000 for the depth of an expression. */
 #define MAX_NESTING 100

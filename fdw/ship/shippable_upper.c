@@ -10,7 +10,7 @@
 #include "nodes/nodeFuncs.h"
 #include "utils/fmgroids.h"
 
-#include "fdw/ship/shippable.h"
+#include "fdw/ship/ship.h"
 
 /* The column that the expression is, or NULL. */
 static const VssPlanColumn *

@@ -19,7 +19,7 @@
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
-#include "fdw/planner.h"
+#include "fdw/ship/ship.h"
 
 /* A constant text, or NULL. */
 static char *

@@ -14,7 +14,7 @@
  */
 #include "postgres.h"
 
-#include "fdw/fdw.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 typedef struct IntegerSum
 {

@@ -21,7 +21,7 @@
 
 #include "common/int.h"
 
-#include "fdw/fdw.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 static void
 fail(sqlite3_context *context, int rc, const char *message)

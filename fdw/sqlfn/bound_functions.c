@@ -38,7 +38,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
-#include "fdw/values/types.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 /*
  * How far a stored form may lie from its instant: less than a day of clock

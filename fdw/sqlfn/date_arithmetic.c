@@ -22,7 +22,7 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-#include "fdw/values/types.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 static bool
 any_null(int argc, sqlite3_value **argv)

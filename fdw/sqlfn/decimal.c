@@ -27,8 +27,7 @@
 
 #include "common/shortest_dec.h"
 
-#include "fdw/sqlfn/decimal.h"
-#include "fdw/values/types.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 /* What the type numeric holds: digits after the point, digits before it. */
 #define MAX_DSCALE 16383

@@ -13,7 +13,7 @@
  */
 #include "postgres.h"
 
-#include "fdw/sqlfn/decimal.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 #define LIMB_DIGITS 9
 #define LIMB_BASE INT64CONST(1000000000)

@@ -30,9 +30,7 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-#include "fdw/sqlfn/decimal.h"
-#include "fdw/planner.h"
-#include "fdw/values/types.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 typedef enum FieldCode
 {

@@ -13,7 +13,7 @@
 
 #include <math.h>
 
-#include "fdw/fdw.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 static unsigned char
 fold(unsigned char c, bool ignore_case)

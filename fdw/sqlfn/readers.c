@@ -31,7 +31,7 @@
 #include "utils/date.h"
 #include "utils/uuid.h"
 
-#include "fdw/values/types.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 /* Values are shown in messages up to this many bytes. */
 #define SHOWN_BYTES 60

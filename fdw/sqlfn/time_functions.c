@@ -30,7 +30,7 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-#include "fdw/values/types.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 void
 vssfdw_result_failure(sqlite3_context *context, int rc, const char *message)

@@ -19,7 +19,7 @@
 #include "utils/datetime.h"
 #include "utils/timestamp.h"
 
-#include "fdw/values/types.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 /* Milliseconds of Julian day 2451544.5, 2000-01-01 00:00, PostgreSQL's epoch. */
 #define EPOCH_JULIAN_MS INT64CONST(211813444800000)

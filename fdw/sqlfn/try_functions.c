@@ -19,7 +19,7 @@
 #include "common/int.h"
 #include "utils/date.h"
 
-#include "fdw/planner.h"
+#include "fdw/sqlfn/sqlfn.h"
 #include "utils/fmgroids.h"
 
 bool

@@ -21,7 +21,7 @@
 
 #include <math.h>
 
-#include "fdw/values/types.h"
+#include "fdw/sqlfn/sqlfn.h"
 
 /* ---------- greatest, least ---------- */
 

@@ -18,7 +18,7 @@
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
-#include "fdw/values/types.h"
+#include "fdw/values/values.h"
 
 typedef struct ArrayReader
 {

@@ -19,11 +19,8 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
-#include "fdw/values/types.h"
+#include "fdw/values/values.h"
 
 static void
 check_bind(VssStatement *statement, int rc)

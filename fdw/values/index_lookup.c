@@ -6,7 +6,7 @@
  * or a table whose rows feed exactly one index.  Names follow search_path and
  * the quoting rules of regclass.  Who may use it is decided here too.
  */
-#include "fdw/values/index_lookup.h"
+#include "fdw/values/values.h"
 
 #include "access/genam.h"
 #include "access/htup_details.h"

@@ -7,7 +7,7 @@
  * set and holds the place in the array.  The array lives as long as the
  * transaction, as ctids do.
  */
-#include "fdw/modify/modify.h"
+#include "fdw/values/values.h"
 
 #include "utils/memutils.h"
 

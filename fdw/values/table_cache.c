@@ -17,7 +17,7 @@
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
-#include "fdw/values/types.h"
+#include "fdw/values/values.h"
 
 typedef struct Described
 {

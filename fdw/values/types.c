@@ -25,11 +25,8 @@
 #include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/uuid.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
-#include "fdw/values/types.h"
+#include "fdw/values/values.h"
 
 /* Values are shown in messages up to this many bytes. */
 #define SHOWN_BYTES 60

@@ -9,7 +9,7 @@
  * and written by the bridge, so that both databases agree on what a vector
  * looks like.  Operators are in vector_ops.c.
  */
-#include "fdw/values/vector.h"
+#include "fdw/values/values.h"
 
 #include <math.h>
 

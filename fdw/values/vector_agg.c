@@ -7,14 +7,10 @@
  * skipped; of no vectors the result is NULL; vectors of different dimensions
  * are an error.  The state can travel between parallel workers.
  */
-#include "fdw/values/vector.h"
+#include "fdw/values/values.h"
 
 #include "libpq/pqformat.h"
 #include "utils/memutils.h"
-
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
 VSS_SQL_FUNCTION(vss_vector_accumulate);
 VSS_SQL_FUNCTION(vss_vector_combine);

@@ -6,7 +6,7 @@
  * Distances are the bridge's, so that a value computed here has the bits of
  * one computed in SQLite.  They take vectors of equal dimensions only.
  */
-#include "fdw/values/vector.h"
+#include "fdw/values/values.h"
 
 #include "common/hashfn.h"
 #include "utils/builtins.h"

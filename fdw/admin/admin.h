@@ -1,0 +1,116 @@
+/*
+ * admin.h
+ *		What SQL functions and commands do for servers and indexes: import,
+ *		merges, background workers, embeddings.
+ */
+#ifndef VSS_ADMIN_H
+#define VSS_ADMIN_H
+
+#include "postgres.h"
+
+#include "catalog/pg_foreign_server.h"
+#include "storage/lock.h"
+#include "utils/acl.h"
+
+#include "fdw/modify/modify.h"
+
+/* ---------- import.c ---------- */
+
+List *vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid);
+
+/* ---------- maintenance.c: merges, as SQL functions and on behalf of them ---------- */
+
+/*
+ * BridgeHost.progress of every connection: told how far a merge is, it feeds
+ * pg_stat_progress_create_index between vssfdw_start_progress and _end_progress.  Never throws.
+ */
+void vssfdw_progress(void *arg, const char *phase, uint64_t done, uint64_t total);
+
+/* Around a merge, in the process's own report; relid is the foreign table, or InvalidOid. */
+void vssfdw_start_progress(Oid relid, bool creates);
+void vssfdw_end_progress(void);
+
+/*
+ * Run hnsw_save or hnsw_rebuild (function) on an index, with progress reported
+ * for the foreign table relid.  The connection must be idle.
+ */
+void vssfdw_run_merge(VssConnection *conn, const char *function, const char *index, Oid relid, bool creates);
+
+/* ---------- launch.c: in the backend that finds a merge due ---------- */
+
+extern bool vssfdw_auto_merge; /* vss_fdw.auto_merge: start workers */
+
+/*
+ * BridgeHost.merge_due; arg is the VssConnection.  Called with SQLite on the
+ * stack: notes it in memory of its own, and no more.
+ */
+void vssfdw_note_merge(void *arg, const BridgeMergeDue *due);
+
+/*
+ * Start workers for what was noted.  In PRE_COMMIT, once SQLite has committed:
+ * whatever goes wrong is logged, never thrown.
+ */
+void vssfdw_launch_merges(void);
+
+/*
+ * What the worker is told, in a dynamic shared memory segment that stays
+ * until the worker has read it: a struct, then three strings, each with its zero byte.
+ */
+typedef struct VssMergeJob
+{
+	Oid userid;     /* whose work it counts as; InvalidOid: the server's */
+	uint64 key;     /* names the index in vssfdw_merge_lock */
+	int cache_size; /* the server's option */
+	bool damaged;
+	char strings[FLEXIBLE_ARRAY_MEMBER]; /* server, database, index (UTF-8) */
+} VssMergeJob;
+
+/*
+ * The lock that whoever starts a worker, and then the worker, holds: one
+ * worker an index, whichever PostgreSQL database its server is defined in.  It
+ * shows in pg_locks as an advisory lock, with objsubid 22099, which no SQL
+ * function can take.
+ */
+static inline void
+vssfdw_merge_lock(LOCKTAG *tag, uint64 key)
+{
+	SET_LOCKTAG_ADVISORY(*tag, InvalidOid, (uint32) (key >> 32), (uint32) key, 22099);
+}
+
+/* ---------- worker.c: the process that merges ---------- */
+
+extern int vssfdw_merge_workers; /* vss_fdw.merge_workers: at once in the server */
+extern int vssfdw_merge_threads; /* vss_fdw.merge_threads: of each; 0: one per processor */
+
+#define VSS_WORKER_TYPE "vss_fdw merge"
+#define VSS_WORKER_FUNCTION "vss_merge_worker_main"
+
+/* ---------- embed.c ---------- */
+
+/* The server of this name, or the only usable one for NULL; checks USAGE. */
+ForeignServer *vssfdw_embed_server(const char *name);
+
+/* The server's embed_* options and the current user's key; strings live as long as server. */
+void vssfdw_embed_options(ForeignServer *server, BridgeEmbedOptions *options);
+
+/*
+ * Ask for count texts (UTF-8).  out gets palloc'd vectors.  False, with error
+ * filled, when that failed; ERROR only when memory is short.
+ */
+bool vssfdw_embed_texts(const BridgeEmbedOptions *options, int count, const char *const *texts,
+						const size_t *lengths, VssVector **out, BridgeEmbedError *error);
+
+int vssfdw_embed_sqlstate(const BridgeEmbedError *error);
+pg_noreturn void vssfdw_embed_report(const BridgeEmbedError *error);
+
+static inline AclResult
+vssfdw_server_aclcheck(Oid serverid, Oid userid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(ForeignServerRelationId, serverid, userid, ACL_USAGE);
+#else
+	return pg_foreign_server_aclcheck(serverid, userid, ACL_USAGE);
+#endif
+}
+
+#endif /* VSS_ADMIN_H */

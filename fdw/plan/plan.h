@@ -1,0 +1,267 @@
+/*
+ * plan.h
+ *		Which ways there are to read a relation, what they cost, and the plan of
+ *		the one chosen.
+ */
+#ifndef VSS_PLAN_H
+#define VSS_PLAN_H
+
+#include "postgres.h"
+
+#include "foreign/fdwapi.h"
+#include "nodes/execnodes.h"
+#include "nodes/plannodes.h"
+
+#include "fdw/ship/ship.h"
+
+/* ---------- paths.c: base relations ---------- */
+
+/* create_foreignscan_path of all versions. */
+ForeignPath *vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
+							  List *pathkeys, Relids required_outer, List *private);
+
+/* Callbacks of the planner. */
+void vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid);
+void vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid);
+ForeignScan *vssGetForeignPlan(PlannerInfo *root, RelOptInfo *foreignrel, Oid foreigntableid,
+							   ForeignPath *best_path, List *tlist, List *scan_clauses, Plan *outer_plan);
+bool vssIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte);
+
+/* ---------- join_path.c ---------- */
+
+void vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
+							RelOptInfo *innerrel, JoinType jointype, JoinPathExtraData *extra);
+
+/* "(a) LEFT JOIN (b)", for EXPLAIN. */
+char *vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel);
+
+/* ---------- upper_path.c ---------- */
+
+void vssGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_rel,
+							 RelOptInfo *output_rel, void *extra);
+
+/* What is known of a relation made of input's rows, before it is said how. */
+VssRel *vssfdw_rel_above(RelOptInfo *input);
+
+void vssfdw_add_upper_path(PlannerInfo *root, RelOptInfo *output, PathTarget *target, double rows,
+						   Cost startup, Cost total, List *pathkeys);
+
+/* ---------- order_path.c ---------- */
+
+/* A path in the order that the query wants, where SQLite can give it. */
+void vssfdw_add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost total);
+
+/* The expression of this relation that SQLite sorts by for the pathkey, or NULL. */
+Expr *vssfdw_order_expr(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey);
+
+/* The rows of groups in the query's order. */
+void vssfdw_add_ordered_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *ordered);
+
+/* The query's last rows, cut by LIMIT and OFFSET. */
+void vssfdw_add_final_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *final,
+						   FinalPathExtraData *extra);
+
+/* " ORDER BY ..." for the pathkeys. */
+void vssfdw_deparse_order(VssDeparse *context, List *pathkeys);
+
+/* " LIMIT ... OFFSET ..."; the numbers of their parameters (IntList), 0 where there is none. */
+List *vssfdw_deparse_limit(VssDeparse *context, const VssRel *state);
+
+/* ---------- remote_plan.c: plans, and what they tell the executor ---------- */
+
+/* ForeignScan.fdw_private. */
+enum VssScanItem
+{
+	VSS_SCAN_SQL,     /* String */
+	VSS_SCAN_COLUMNS, /* IntList: for each result column the place in the scan tuple, from 1; a negative
+					   * one (SelfItemPointerAttributeNumber) is the rowid, for the ctid */
+	VSS_SCAN_KNN,     /* NIL, or a list by VssKnnItem */
+	VSS_SCAN_LABEL,   /* String: what is joined or grouped, "" of a base relation */
+	VSS_SCAN_LIMIT,   /* IntList: numbers of the parameters that are LIMIT and OFFSET, 0 without; may lack */
+	VSS_SCAN_ROWS,    /* list of IntList, by VssWholeRowItem; may lack */
+	VSS_SCAN_RECHECK  /* Boolean true: the scan is part of the plan by which EvalPlanQual checks a join's rows
+					   * again, which it has, so that nothing is fetched; may lack */
+};
+
+/*
+ * A whole row of a joined table, as one value: after the result columns of
+ * VSS_SCAN_COLUMNS come, for each, one that is NULL where an outer join found
+ * no row, and the columns of these attribute numbers.
+ */
+enum VssWholeRowItem
+{
+	VSS_ROW_PLACE,  /* in the scan tuple, from 1 */
+	VSS_ROW_COLUMNS /* the first attribute number */
+};
+
+/* The plan of a join, or of what is done after the joins. */
+ForeignScan *vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
+								Plan *outer_plan);
+
+/* ---------- whole_row.c ---------- */
+
+/* Whether the rows of the join can have what is asked of them: columns, and whole rows of tables. */
+bool vssfdw_has_rows_of(RelOptInfo *joinrel, List *exprs);
+
+/* ", marker, column, ..." for a whole-row Var that is entry resno of the scan's list; its list by VssWholeRowItem. */
+List *vssfdw_deparse_whole_row(VssDeparse *context, Var *var, int resno);
+
+/* The plan by which EvalPlanQual checks a join's rows again: its scans fetch nothing. */
+void vssfdw_mark_recheck(Plan *plan);
+
+/* ---------- knn_path.c ---------- */
+
+/*
+ * fdw_private of the ForeignPaths that ask an hnsw index; NIL for the others.
+ * All of it is nodes, as PostgreSQL may copy a path.
+ */
+enum VssKnnPathItem
+{
+	VSS_KNN_PATH_INDEX,    /* String: name of the hnsw table */
+	VSS_KNN_PATH_COLUMN,   /* Integer: attnum of the vector column */
+	VSS_KNN_PATH_DISTANCE, /* Expr: col <operator> q, or NULL for the predicate */
+	VSS_KNN_PATH_QUERY,    /* Expr: q */
+	VSS_KNN_PATH_K,        /* Expr of the predicate, or NULL */
+	VSS_KNN_PATH_EF,       /* Expr of the predicate, or NULL */
+	VSS_KNN_PATH_BOUND,    /* Expr: only distances up to this are wanted, or NULL */
+	VSS_KNN_PATH_PREFILTER /* Boolean: collect the matching rowids first */
+};
+
+/* Add the paths ordered by distance that the query has a use for. */
+void vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel);
+
+/* Add the path that measures all distances in the index, for a condition distance < x. */
+void vssfdw_add_range_path(PlannerInfo *root, RelOptInfo *baserel);
+
+/* Add the one path there is for a relation with a vss_knn predicate. */
+void vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel);
+
+/* Whether clause is vss_knn(column of this relation, ...), raising an error when its form is not supported. */
+bool vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *clause);
+
+/* ---------- knn_plan.c ---------- */
+
+enum VssKnnItem
+{
+	VSS_KNN_INDEX,         /* String */
+	VSS_KNN_METRIC,        /* Integer, a BridgeMetric */
+	VSS_KNN_DIM,           /* Integer */
+	VSS_KNN_EF,            /* Integer: the index's ef_search when this was planned */
+	VSS_KNN_LIMIT,         /* Integer: rows that the query probably wants, 0: unknown */
+	VSS_KNN_BOUND,         /* Integer: rows that it reads at the very most, 0: unknown */
+	VSS_KNN_ROWS,          /* Integer: rows of the table, for the switch to the prefilter */
+	VSS_KNN_DISTANCE_SLOT, /* Integer: place of the distance in the scan tuple, 0: not there */
+	VSS_KNN_PREDICATE,     /* Boolean: the rows are those of a vss_knn predicate */
+	VSS_KNN_ORDERED,       /* Boolean: the query wants the nearest few, not all within the bound */
+	VSS_KNN_USE_PREFILTER, /* Boolean: begin with the prefilter */
+	VSS_KNN_DECLARED,      /* Boolean: VssIndexInfo.declared, index and table cannot differ */
+	VSS_KNN_WIDENED,       /* Boolean: the bound is of pgvector's distances */
+	VSS_KNN_PREFILTER_SQL, /* String, "" without */
+	VSS_KNN_TAIL_SQL       /* String, "" without */
+};
+
+/*
+ * fdw_exprs of a KNN scan begin with q, k, ef and the bound of the distance
+ * (NULL pointers cannot be: where not given, a NULL constant of type void);
+ * the conditions' parameters follow.
+ */
+#define VSS_KNN_EXPRS 4
+
+/* Whether the query reads nothing but this relation, or the table it is a partition of; then its target list. */
+bool vssfdw_reads_alone(PlannerInfo *root, RelOptInfo *baserel, List **tlist);
+
+typedef struct VssKnnPlan
+{
+	PlannerInfo *root;
+	RelOptInfo *baserel;
+	ForeignPath *path;
+	List *tlist;
+	List *columns; /* attribute numbers that must be fetched */
+	List *remote_exprs;
+	List *local_exprs;
+	/* set by vssfdw_plan_knn */
+	List *scan_tlist; /* NIL: rows have the table's layout */
+	List *exprs;      /* fdw_exprs */
+} VssKnnPlan;
+
+/* Returns fdw_private. */
+List *vssfdw_plan_knn(VssKnnPlan *plan);
+
+/* ---------- pgvector.c ---------- */
+
+/* Whether it is computed by an operator of pgvector's, whose numbers are rounded otherwise than the index's. */
+bool vssfdw_is_pgvector_distance(const Expr *distance);
+
+/*
+ * Whether the query sorts by the distance and uses it for nothing else, so that
+ * nobody sees which of the two numbers it was.
+ */
+bool vssfdw_only_sorted_by(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *distance);
+
+/*
+ * A bound of the index's distances within which all rows lie that are within
+ * bound by pgvector's; whether there is one for the metric.
+ */
+double vssfdw_widened(BridgeMetric metric, int dim, double bound);
+bool vssfdw_has_widened(BridgeMetric metric);
+
+/* ---------- settings.c: what a user says of searches ---------- */
+
+typedef enum VssStrategy
+{
+	VSS_STRATEGY_AUTO,
+	VSS_STRATEGY_GRAPH,
+	VSS_STRATEGY_PREFILTER,
+	VSS_STRATEGY_EXACT
+} VssStrategy;
+
+/* The module keeps no more candidates than this. */
+#define VSS_MAX_EF 65536
+
+extern int vssfdw_ef_search;    /* vss_fdw.ef_search; 0 leaves it to the index */
+extern int vssfdw_knn_strategy; /* vss_fdw.knn_strategy, a VssStrategy */
+
+const char *vssfdw_strategy_name(int strategy);
+
+/* ---------- cost.c ---------- */
+
+/* Rows of the table and rows after the remote conditions, into the VssRel. */
+void vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel);
+
+/* Whether the relation's remote conditions leave SQLite's column a single value. */
+bool vssfdw_is_fixed_column(PlannerInfo *root, RelOptInfo *baserel, const char *column);
+
+/* The key by which SQLite probably finds the rows of the remote conditions; NULL: it walks the table. */
+const VssTableKey *vssfdw_walked_key(PlannerInfo *root, RelOptInfo *baserel);
+
+/* What it costs to hand over the vectors of one row of a base relation or join, beside the row. */
+Cost vssfdw_vectors_cost(RelOptInfo *rel);
+
+/* Rows that a scan under these clauses and its own conditions gives at most. */
+double vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses);
+
+/*
+ * Cost of reading the relation under its own conditions and under clauses
+ * (RestrictInfo of a parameterised path); rows is what comes out.
+ */
+void vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double rows, Cost *startup,
+					  Cost *total);
+
+/* Cost of a stream of the index, all rows of it; prefilter: matching rowids are collected first. */
+void vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, double limit,
+					 bool prefilter, Cost *startup, Cost *total);
+
+/* Cost of measuring every vector of the index, and fetching the rows that are near enough. */
+void vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, Cost *startup,
+					   Cost *total);
+
+/* ---------- unique_keys.c ---------- */
+
+/* Enter the unique keys of the SQLite table into baserel->indexlist. */
+void vssfdw_tell_unique_keys(RelOptInfo *baserel);
+
+/* ---------- analyze.c ---------- */
+
+bool vssAnalyzeForeignTable(Relation rel, AcquireSampleRowsFunc *func, BlockNumber *totalpages);
+
+#endif /* VSS_PLAN_H */

@@ -1,0 +1,222 @@
+/*
+ * sqlfn.h
+ *		The functions that SQLite calls for the wrapper: readers that make a
+ *		column's values comparable, and what PostgreSQL's functions mean.
+ *
+ * They run below SQLite's frames, so that nothing here may raise an error of
+ * PostgreSQL's, allocate from its memory contexts or look into its catalogues:
+ * failures are results of the function.
+ */
+#ifndef VSS_SQLFN_H
+#define VSS_SQLFN_H
+
+#include "postgres.h"
+
+#include "fdw/compat.h"
+#include "sqlite_bridge/bridge.h"
+
+/* ---------- functions.c ---------- */
+
+/* Register all functions of the wrapper's; returns SQLite's result code. */
+int vssfdw_register_functions(sqlite3 *db);
+
+/* An integer, also one that SQLite keeps as a REAL: what a column of integers may hold; false for all else. */
+bool vssfdw_value_integer(sqlite3_value *value, int64 *out);
+
+/* ---------- readers.c ---------- */
+
+/*
+ * How a SQLite value compares.  Two operands of one class compare in SQLite as
+ * in PostgreSQL; see column_class.c for what a column must be to have a class.
+ */
+typedef enum VssClass
+{
+	VSS_CLASS_NONE, /* do not compare in SQLite */
+	VSS_CLASS_INTEGER,
+	VSS_CLASS_FLOAT,
+	VSS_CLASS_BOOLEAN,
+	VSS_CLASS_TEXT,
+	VSS_CLASS_BPCHAR, /* text without the blanks at its end */
+	VSS_CLASS_BYTES,
+	VSS_CLASS_DATE,        /* days since 2000-01-01 */
+	VSS_CLASS_TIMESTAMP,   /* microseconds since then */
+	VSS_CLASS_TIMESTAMPTZ, /* likewise, in UTC */
+	VSS_CLASS_TIME,        /* microseconds since midnight */
+	VSS_CLASS_NUMERIC,     /* BLOB, see decimal.c */
+	VSS_CLASS_UUID         /* BLOB of 16 bytes */
+} VssClass;
+
+/* Register the readers of columns; returns SQLite's result code. */
+int vssfdw_register_readers(sqlite3 *db);
+
+/* Of a function of SQLite's: fail because the value does not fit the type; reason may be NULL. */
+void vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type,
+						  const char *reason);
+
+/* ---------- value_functions.c ---------- */
+
+/* Register more functions over values; returns SQLite's result code. */
+int vssfdw_register_value_functions(sqlite3 *db);
+
+/* ---------- try_functions.c ---------- */
+
+/* Arithmetic that may fail. */
+typedef struct VssAttempt
+{
+	const char *operation;
+	const char *type; /* of the result: smallint, integer, bigint, double precision; days between dates */
+} VssAttempt;
+
+bool vssfdw_find_attempt(Oid function, VssAttempt *out);
+
+/* Register vss_try; returns SQLite's result code. */
+int vssfdw_register_attempts(sqlite3 *db);
+
+/* ---------- assign_functions.c ---------- */
+
+/* Register the functions of assigned values; returns SQLite's result code. */
+int vssfdw_register_assign_functions(sqlite3 *db);
+
+/* ---------- bound_functions.c ---------- */
+
+/* Register the functions of bounds.c's conditions; returns SQLite's result code. */
+int vssfdw_register_bounds(sqlite3 *db);
+
+/* ---------- aggregates.c ---------- */
+
+/* Register vss_sum and vss_avg; returns SQLite's result code. */
+int vssfdw_register_aggregates(sqlite3 *db);
+
+/* ---------- decimal.c: numbers as PostgreSQL's numeric reads them, digit by digit ---------- */
+
+typedef enum DecimalKind
+{
+	DECIMAL_MINUS_INFINITY,
+	DECIMAL_FINITE,
+	DECIMAL_INFINITY,
+	DECIMAL_NAN
+} DecimalKind;
+
+/*
+ * The number is 0.d0 d1 d2 ... times 10 to the power of weight.  The first
+ * digit and the last are not zero; zero has no digits.
+ */
+typedef struct Decimal
+{
+	DecimalKind kind;
+	bool negative;
+	int ndigits;
+	int weight;
+	int dscale;            /* digits after the point that numeric shows */
+	unsigned char *digits; /* 0 to 9 */
+	unsigned char local[64];
+} Decimal;
+
+/*
+ * Read argument 0 of a function, rounded to the precision and scale that
+ * arguments 1 and 2 may give.  False for NULL, and after an error that is set
+ * as the function's result.  vssfdw_decimal_free must follow in any case.
+ */
+bool vssfdw_decimal_read(sqlite3_context *context, int argc, sqlite3_value **argv, Decimal *out);
+void vssfdw_decimal_free(Decimal *decimal);
+
+/* The result of a function as vss_numeric() gives it: magnitude / 10^scale, or an infinite number. */
+void vssfdw_decimal_result(sqlite3_context *context, bool negative, uint64 magnitude, int scale);
+void vssfdw_decimal_infinite(sqlite3_context *context, int sign);
+
+/* Whether the text is a number in decimal digits, NaN or infinite: what numeric reads in all versions. */
+bool vssfdw_is_plain_number(const char *text);
+
+/* Register functions over numerics; returns SQLite's result code. */
+int vssfdw_register_decimals(sqlite3 *db);
+
+/* ---------- decimal_sum.c ---------- */
+
+/* Register vss_numeric_sum and vss_numeric_avg. */
+int vssfdw_register_decimal_sums(sqlite3 *db);
+
+/* ---------- times.c ---------- */
+
+/* Which conversion a type takes. */
+typedef enum ValueKind
+{
+	VALUE_OTHER, /* through the type's input and output functions */
+	VALUE_BOOL,
+	VALUE_INT2,
+	VALUE_INT4,
+	VALUE_INT8,
+	VALUE_FLOAT4,
+	VALUE_FLOAT8,
+	VALUE_NUMERIC,
+	VALUE_TEXT,    /* text and varchar without length */
+	VALUE_VARCHAR, /* varchar(n), char(n), name: length checked */
+	VALUE_BYTEA,
+	VALUE_UUID,
+	VALUE_DATE,
+	VALUE_TIME,
+	VALUE_TIMETZ,
+	VALUE_TIMESTAMP,
+	VALUE_TIMESTAMPTZ,
+	VALUE_JSON, /* json and jsonb */
+	VALUE_INTERVAL,
+	VALUE_ARRAY,
+	VALUE_VECTOR /* vss_vector and pgvector's vector */
+} ValueKind;
+
+/*
+ * From SQLite's forms of a time: text (ISO 8601), Julian day, Unix seconds.
+ * False when the value is none that the type can hold.
+ */
+bool vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *result);
+bool vssfdw_time_from_julian(ValueKind kind, int32 typmod, double julian, Datum *result);
+bool vssfdw_time_from_unix(ValueKind kind, int32 typmod, int64 seconds, Datum *result);
+
+/* And to them; false for what has no such form (infinity, out of range). */
+bool vssfdw_time_to_text(ValueKind kind, Datum value, char *buffer, size_t size);
+bool vssfdw_time_to_julian(ValueKind kind, Datum value, double *julian);
+bool vssfdw_time_to_unix(ValueKind kind, Datum value, int64 *seconds);
+
+/* ---------- time_functions.c ---------- */
+
+/*
+ * Results of our own SQL functions, for errors that are PostgreSQL's: with
+ * these vssfdw_report gives the message as it is, under PostgreSQL's SQLSTATE.
+ * SQLite's own extended codes of SQLITE_ERROR are far below.
+ */
+#define VSS_RC_OUT_OF_RANGE (SQLITE_ERROR | (200 << 8))
+#define VSS_RC_DIVISION_BY_ZERO (SQLITE_ERROR | (201 << 8))
+#define VSS_RC_UNFIT (SQLITE_ERROR | (202 << 8))
+#define VSS_RC_TIME_RANGE (SQLITE_ERROR | (203 << 8))
+#define VSS_RC_INFINITE (SQLITE_ERROR | (204 << 8))
+
+/* Of a function of SQLite's: fail with an error of PostgreSQL's, rc being one of VSS_RC_*. */
+void vssfdw_result_failure(sqlite3_context *context, int rc, const char *message);
+
+/* Whether vss_trunc() knows this unit. */
+bool vssfdw_is_trunc_unit(const char *name);
+
+/* Register functions over times; returns SQLite's result code. */
+int vssfdw_register_time_functions(sqlite3 *db);
+
+/* ---------- extract.c ---------- */
+
+/* A field of dates and times. */
+typedef struct VssTimeField
+{
+	int scale;  /* digits after the point */
+	int bytes;  /* of the least integer type that holds all its values, 0: may have a fraction */
+	bool grows; /* of an infinite time it is infinite, else NULL */
+} VssTimeField;
+
+/* Whether times of the class have the field, and SQLite extracts it exactly. */
+bool vssfdw_is_time_field(const char *name, VssClass class, VssTimeField *out);
+
+/* Register vss_extract; returns SQLite's result code. */
+int vssfdw_register_extract(sqlite3 *db);
+
+/* ---------- date_arithmetic.c ---------- */
+
+/* Register functions over dates and intervals; returns SQLite's result code. */
+int vssfdw_register_date_arithmetic(sqlite3 *db);
+
+#endif /* VSS_SQLFN_H */
