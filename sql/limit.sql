@@ -42,6 +42,8 @@ SELECT c.*, query FROM unnest(ARRAY[
 	'SELECT id FROM t ORDER BY id LIMIT (SELECT count(*) FROM u)', 'SELECT id FROM t WHERE id < 9 ORDER BY id LIMIT (SELECT NULL::int) OFFSET (SELECT NULL::int)',
 	'SELECT id FROM t ORDER BY id LIMIT (SELECT -1)', 'SELECT id FROM t ORDER BY id OFFSET (SELECT -1)', 'SELECT id FROM t ORDER BY id LIMIT 9223372036854775807 OFFSET 4998',
 	'SELECT n FROM t ORDER BY n FETCH FIRST 2 ROWS WITH TIES', 'SELECT id, row_number() OVER (ORDER BY id) FROM t ORDER BY id LIMIT 3', 'SELECT id, generate_series(1, 2) AS g FROM t ORDER BY id LIMIT 3',
+	'SELECT id, generate_series(1, 2) AS g FROM t ORDER BY f LIMIT 4', 'SELECT generate_series(1, 2) AS g, id, f FROM t ORDER BY f OFFSET 9998', 'SELECT id, generate_series(1, n) AS g FROM t ORDER BY f, id LIMIT 3 OFFSET 1',
+	'SELECT DISTINCT n, generate_series(1, 2) AS g FROM t ORDER BY n, g LIMIT 3', 'SELECT n, count(*), generate_series(1, 2) AS g FROM t GROUP BY n ORDER BY n LIMIT 3', 'SELECT unnest(ARRAY[u.k, t.i]) AS e FROM u JOIN t ON t.id = u.k ORDER BY u.k LIMIT 3',
 	'SELECT id FROM t WHERE id = 77 LIMIT 1', 'SELECT t FROM t ORDER BY id LIMIT 1', 'SELECT count(*) FROM (SELECT id FROM t LIMIT 10) AS q',
 	'SELECT u.k, t.i FROM u JOIN t ON t.id = u.k ORDER BY u.k LIMIT 3', 'SELECT u.k, t.i FROM u LEFT JOIN t ON t.i = u.k ORDER BY u.k, t.i LIMIT 6',
 	'SELECT u.k, x.id FROM u, LATERAL (SELECT id FROM t WHERE t.n = u.k ORDER BY id LIMIT 2) AS x ORDER BY 1, 2',

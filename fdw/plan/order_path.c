@@ -354,7 +354,7 @@ is_shippable_target(PlannerInfo *root, RelOptInfo *core, PathTarget *target)
 {
 	ListCell *cell;
 
-	if (contain_volatile_functions((Node *) target->exprs) || expression_returns_set((Node *) target->exprs))
+	if (contain_volatile_functions((Node *) target->exprs))
 		return false;
 	/* what groups give was settled with them */
 	if (VSS_REL(core)->input != NULL)

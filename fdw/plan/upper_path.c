@@ -240,8 +240,8 @@ add_grouping_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *grouped, Gro
 	if (!parse->groupClause && !parse->hasAggs)
 		return;
 	/* a partition's groups may be whole, then they are like a table's */
-	if (parse->groupingSets != NIL || parse->hasTargetSRFs ||
-		extra->patype == PARTITIONWISE_AGGREGATE_PARTIAL || has_any_volatile(root, grouped))
+	if (parse->groupingSets != NIL || extra->patype == PARTITIONWISE_AGGREGATE_PARTIAL ||
+		has_any_volatile(root, grouped))
 		return;
 
 	state = vssfdw_rel_above(input);
@@ -299,7 +299,7 @@ add_distinct_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *distinct)
 #endif
 	VssRel *state;
 
-	if (root->parse->hasDistinctOn || root->parse->hasTargetSRFs)
+	if (root->parse->hasDistinctOn)
 		return;
 	state = vssfdw_rel_above(input);
 	distinct->fdw_private = state;
@@ -323,9 +323,13 @@ vssGetForeignUpperPaths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *
 	if (below == NULL || output_rel->fdw_private != NULL || IS_DUMMY_REL(input_rel))
 		return;
 	core = below->core != NULL ? VSS_REL(below->core) : below;
-	/* row marks and data-modifying queries want whole rows */
+	/*
+	 * Row marks and data-modifying queries want whole rows.  Set-returning
+	 * functions are called above what is made here, in a ProjectSet: the targets
+	 * lack them, and no such node comes above a FINAL path.
+	 */
 	if (core->local_conds != NIL || core->knn_predicate != NULL || !bms_is_empty(input_rel->lateral_relids) ||
-		root->rowMarks != NIL || root->parse->commandType != CMD_SELECT)
+		root->rowMarks != NIL || root->parse->commandType != CMD_SELECT || root->parse->hasTargetSRFs)
 		return;
 	switch (stage)
 	{
