@@ -101,6 +101,8 @@ BEGIN
 	END IF;
 	SELECT string_agg(h::text, E'\n' ORDER BY h::text COLLATE "C") INTO held FROM (TABLE a UNION ALL TABLE w) AS h;
 	SELECT format(E'returned: %s\nheld: %s', string_agg(e, E'\n' ORDER BY e COLLATE "C"), held) INTO result FROM unnest(returned) e;
+	-- SQLite stores minus zero as zero
+	result := regexp_replace(result, '(?<=[,(])-0(?=[,)])', '0', 'g');
 	RAISE EXCEPTION SQLSTATE 'UNDO1';
 EXCEPTION
 	WHEN SQLSTATE 'UNDO1' THEN failed := false; refused := false;

@@ -203,8 +203,6 @@ sub condition
 		sub { column('bpchar') . pick(' = ', ' <> ', ' < ', ' > ') . pick(sub { column('varchar') }, sub { column('text') }, sub { literal('bpchar') . ' COLLATE "C"' })->() },
 		sub { sprintf('extract(%s FROM %s)', field(0)) . pick(' = ', ' <> ', ' < ', ' >= ') . pick(0, 1, 2, 3, 12, 29, 2024, 1999, '56.5', -44, '1709164800') },
 		sub { sprintf("date_part('%s', %s)", field(0)) . pick(' = ', ' < ', ' >= ') . pick(0, 1, 2, 3, 12, 2024, 1999, '59.5') },
-		# infinite dates fail, in a join for more rows in one plan than in another
-		sub { return column('date') . ' IS NOT NULL' if @scope > 1; '(' . value('date', 0) . ' - ' . value('date', 0) . ')' . pick(' > ', ' <= ', ' = ') . pick(0, 30, -1, 365) },
 		sub { my $t = pick('date', 'timestamp', 'timestamptz'); column($t) . pick(' + ', ' - ') . pick(@intervals) . pick(' < ', ' >= ', ' = ') . literal(pick('date', 'timestamp', 'timestamptz')) },
 		sub { sprintf("date_trunc('%s', %s)", pick(@units), column(pick('date', 'timestamp', 'timestamptz'))) . pick(' = ', ' < ', ' >= ') . literal(pick('date', 'timestamp', 'timestamptz')) },
 		sub { column('numeric') . pick(' = ', ' <> ', ' < ', ' >= ') . pick(sub { column('int8') }, sub { literal('int8') }, sub { literal('int4') })->() },

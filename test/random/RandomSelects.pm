@@ -46,6 +46,8 @@ sub plain_scan_query
 	my $type = pick(qw(int8 int8 int2 text bytea bool float8 float4 varchar bpchar date timestamp timestamptz time uuid numeric numeric));
 	my $c = column($type) . pick(' = ', ' <> ', ' = ') . literal($type);
 	$c .= ' AND ' . column('int8') . pick(' < ', ' >= ', ' <> ') . literal('int8') if chance(0.5);
+	# infinite dates fail, so that no other condition may decide whether they are looked at
+	$c = '(' . value('date', 0) . ' - ' . value('date', 0) . ')' . pick(' > ', ' <= ', ' = ') . pick(0, 30, -1, 365) if chance(0.1);
 	return [ 'plain', "SELECT id, t1 FROM a WHERE $c", 0 ];
 }
 
