@@ -38,7 +38,7 @@ CODE_FLAGS = -std=gnu11 -O3 -fvisibility=hidden -ffp-contract=off -pthread \
 	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
 HARDENING = -fstack-protector-strong -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 LIB_CFLAGS = $(CODE_FLAGS) $(LIB_WARNINGS) -g -fPIC -fno-strict-aliasing -fstack-protector-strong -I. $(COPT)
-LIB_LIBS = -lcurl -ljson-c -lpthread -lm
+LIB_LIBS = -ldl -lpthread -lm
 
 # ---- vss_fdw.so, through PGXS ----
 

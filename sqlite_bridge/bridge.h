@@ -163,6 +163,7 @@ typedef enum BridgeEmbedStatus
 	BRIDGE_EMBED_NOMEM,
 	BRIDGE_EMBED_CANCELLED,
 	BRIDGE_EMBED_INVALID,     /* a text or an option; nothing was sent */
+	BRIDGE_EMBED_UNSUPPORTED, /* no libcurl here, or no JSON functions in SQLite; nothing was sent */
 	BRIDGE_EMBED_CONNECT,     /* no connection, or it was dropped, or TLS failed */
 	BRIDGE_EMBED_TIMEOUT,     /* no whole answer in time */
 	BRIDGE_EMBED_REJECTED,    /* the server refused (3xx, 4xx) */
@@ -179,7 +180,10 @@ typedef struct BridgeEmbedError
 	char hint[256]; /* "" when there is nothing to advise */
 } BridgeEmbedError;
 
-/* Keeps connections alive between calls; for one thread at a time. */
+/*
+ * Keeps connections alive between calls; for one thread at a time.  libcurl is
+ * loaded by the first request of the process.
+ */
 typedef struct BridgeEmbedClient BridgeEmbedClient;
 BridgeEmbedClient *bridge_embed_client_new(void);
 void bridge_embed_client_free(BridgeEmbedClient *client);

@@ -13,10 +13,9 @@
  * by one deadline.  The key never reaches a message: should the server repeat
  * it, it is blotted out.
  */
+#include "curl.h"
 #include "embed.h"
 
-#include <curl/curl.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -35,6 +34,8 @@
 
 struct BridgeEmbedClient
 {
+	const EmbedCurl *curl; /* NULL before the first request */
+	sqlite3 *json;         /* its JSON functions write requests and read answers */
 	CURLM *multi;
 	CURL *easy;
 	uint64_t jitter; /* state of the generator of backoff jitter */
@@ -61,14 +62,6 @@ typedef struct Cancel
 	void *arg;
 } Cancel;
 
-static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
-
-static void
-curl_start(void)
-{
-	curl_global_init(CURL_GLOBAL_DEFAULT);
-}
-
 static int64_t
 now_ms(void)
 {
@@ -83,17 +76,8 @@ bridge_embed_client_new(void)
 {
 	BridgeEmbedClient *client = calloc(1, sizeof(*client));
 
-	if (client == NULL)
-		return NULL;
-	pthread_once(&curl_once, curl_start);
-	client->multi = curl_multi_init();
-	client->easy = curl_easy_init();
-	client->jitter = (uint64_t) now_ms() ^ (uintptr_t) client;
-	if (client->multi == NULL || client->easy == NULL)
-	{
-		bridge_embed_client_free(client);
-		return NULL;
-	}
+	if (client != NULL)
+		client->jitter = (uint64_t) now_ms() ^ (uintptr_t) client;
 	return client;
 }
 
@@ -103,9 +87,10 @@ bridge_embed_client_free(BridgeEmbedClient *client)
 	if (client == NULL)
 		return;
 	if (client->easy != NULL)
-		curl_easy_cleanup(client->easy);
+		client->curl->easy_cleanup(client->easy);
 	if (client->multi != NULL)
-		curl_multi_cleanup(client->multi);
+		client->curl->multi_cleanup(client->multi);
+	sqlite3_close(client->json);
 	free(client);
 }
 
@@ -137,14 +122,39 @@ fail(BridgeEmbedError *error, BridgeEmbedStatus status, const char *format, ...)
 	return status;
 }
 
+/* Have at hand what a request needs. */
+static BridgeEmbedStatus
+start(BridgeEmbedClient *client, BridgeEmbedError *error)
+{
+	char why[300] = "";
+
+	if (client->curl == NULL && (client->curl = embed_curl(why, sizeof(why))) == NULL)
+	{
+		snprintf(error->hint, sizeof(error->hint),
+				 "Install it where programs find their libraries: libcurl4 on Debian, libcurl elsewhere.");
+		return fail(error, BRIDGE_EMBED_UNSUPPORTED,
+					"cannot use libcurl, which talks to embedding servers: %s", why);
+	}
+	if (client->json == NULL)
+		client->json = embed_json_open();
+	if (client->multi == NULL)
+		client->multi = client->curl->multi_init();
+	if (client->easy == NULL)
+		client->easy = client->curl->easy_init();
+	if (client->json == NULL || client->multi == NULL || client->easy == NULL)
+		return error->status = BRIDGE_EMBED_NOMEM;
+	return BRIDGE_EMBED_OK;
+}
+
 /*
  * Check the base URL and make of it the endpoint to call and a form to show,
  * which has no user name and password.  Both are curl's (curl_free).
  */
 static BridgeEmbedStatus
-endpoint(const BridgeEmbedOptions *options, char **call, char **shown, BridgeEmbedError *error)
+endpoint(const EmbedCurl *curl, const BridgeEmbedOptions *options, char **call, char **shown,
+		 BridgeEmbedError *error)
 {
-	CURLU *url = curl_url();
+	CURLU *url = curl->url();
 	char *scheme = NULL;
 	char *path = NULL;
 	BridgeEmbedStatus status = BRIDGE_EMBED_OK;
@@ -152,8 +162,8 @@ endpoint(const BridgeEmbedOptions *options, char **call, char **shown, BridgeEmb
 	*call = *shown = NULL;
 	if (url == NULL)
 		return error->status = BRIDGE_EMBED_NOMEM;
-	if (curl_url_set(url, CURLUPART_URL, options->url, 0) != CURLUE_OK ||
-		curl_url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
+	if (curl->url_set(url, CURLUPART_URL, options->url, 0) != CURLUE_OK ||
+		curl->url_get(url, CURLUPART_SCHEME, &scheme, 0) != CURLUE_OK ||
 		(strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0))
 	{
 		status = fail(error, BRIDGE_EMBED_INVALID, "the embedding server's URL is not valid");
@@ -166,7 +176,7 @@ endpoint(const BridgeEmbedOptions *options, char **call, char **shown, BridgeEmb
 		char *full = NULL;
 		size_t n;
 
-		if (curl_url_get(url, CURLUPART_PATH, &path, 0) == CURLUE_OK)
+		if (curl->url_get(url, CURLUPART_PATH, &path, 0) == CURLUE_OK)
 		{
 			for (n = strlen(path); n > 0 && path[n - 1] == '/';)
 				path[--n] = '\0';
@@ -176,18 +186,18 @@ endpoint(const BridgeEmbedOptions *options, char **call, char **shown, BridgeEmb
 			if ((full = malloc(n + strlen(tail) + 1)) != NULL)
 				sprintf(full, "%s%s", path, tail);
 		}
-		if (full == NULL || curl_url_set(url, CURLUPART_PATH, full, 0) != CURLUE_OK ||
-			curl_url_get(url, CURLUPART_URL, call, 0) != CURLUE_OK ||
-			curl_url_set(url, CURLUPART_USER, NULL, 0) != CURLUE_OK ||
-			curl_url_set(url, CURLUPART_PASSWORD, NULL, 0) != CURLUE_OK ||
-			curl_url_set(url, CURLUPART_QUERY, NULL, 0) != CURLUE_OK ||
-			curl_url_get(url, CURLUPART_URL, shown, 0) != CURLUE_OK)
+		if (full == NULL || curl->url_set(url, CURLUPART_PATH, full, 0) != CURLUE_OK ||
+			curl->url_get(url, CURLUPART_URL, call, 0) != CURLUE_OK ||
+			curl->url_set(url, CURLUPART_USER, NULL, 0) != CURLUE_OK ||
+			curl->url_set(url, CURLUPART_PASSWORD, NULL, 0) != CURLUE_OK ||
+			curl->url_set(url, CURLUPART_QUERY, NULL, 0) != CURLUE_OK ||
+			curl->url_get(url, CURLUPART_URL, shown, 0) != CURLUE_OK)
 			status = error->status = BRIDGE_EMBED_NOMEM;
 		free(full);
 	}
-	curl_free(scheme);
-	curl_free(path);
-	curl_url_cleanup(url);
+	curl->free(scheme);
+	curl->free(path);
+	curl->url_cleanup(url);
 	return status;
 }
 
@@ -224,30 +234,26 @@ static void
 prepare(BridgeEmbedClient *client, const BridgeEmbedOptions *options, const char *url, const char *body,
 		struct curl_slist *headers, int64_t time_left, Transfer *transfer)
 {
+	const EmbedCurl *curl = client->curl;
 	CURL *easy = client->easy;
 
-	curl_easy_reset(easy);
-	curl_easy_setopt(easy, CURLOPT_URL, url);
-#if LIBCURL_VERSION_NUM >= 0x075500
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
-#else
-	curl_easy_setopt(easy, CURLOPT_PROTOCOLS, (long) (CURLPROTO_HTTP | CURLPROTO_HTTPS));
-#endif
-	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
-	curl_easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
-	curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
-	curl_easy_setopt(easy, CURLOPT_USERAGENT, "vss_fdw");
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) strlen(body));
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, body);
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_error);
-	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
-	curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
-	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) time_left);
+	curl->easy_reset(easy);
+	curl->easy_setopt(easy, CURLOPT_URL, url);
+	curl->easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
+	curl->easy_setopt(easy, CURLOPT_PROXY, options->proxy != NULL ? options->proxy : "");
+	curl->easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
+	curl->easy_setopt(easy, CURLOPT_USERAGENT, "vss_fdw");
+	curl->easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
+	curl->easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t) strlen(body));
+	curl->easy_setopt(easy, CURLOPT_POSTFIELDS, body);
+	curl->easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
+	curl->easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl->easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_error);
+	curl->easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+	curl->easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L);
+	curl->easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long) time_left);
 	/* an unreachable host should be told from a slow one before all is spent */
-	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (time_left < 10000 ? time_left : 10000));
+	curl->easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long) (time_left < 10000 ? time_left : 10000));
 }
 
 /*
@@ -258,13 +264,14 @@ prepare(BridgeEmbedClient *client, const BridgeEmbedOptions *options, const char
 static bool
 run(BridgeEmbedClient *client, Transfer *transfer, const Cancel *cancel)
 {
+	const EmbedCurl *curl = client->curl;
 	int running = 1;
 	bool cancelled = false;
 	sigset_t all;
 	sigset_t before;
 
 	sigfillset(&all);
-	if (curl_multi_add_handle(client->multi, client->easy) != CURLM_OK)
+	if (curl->multi_add_handle(client->multi, client->easy) != CURLM_OK)
 	{
 		transfer->result = CURLE_OUT_OF_MEMORY;
 		return true;
@@ -275,10 +282,10 @@ run(BridgeEmbedClient *client, Transfer *transfer, const Cancel *cancel)
 		CURLMcode code;
 
 		pthread_sigmask(SIG_BLOCK, &all, &before);
-		code = curl_multi_perform(client->multi, &running);
+		code = curl->multi_perform(client->multi, &running);
 		pthread_sigmask(SIG_SETMASK, &before, NULL);
 		if (code == CURLM_OK && running)
-			code = curl_multi_poll(client->multi, NULL, 0, POLL_MS, NULL);
+			code = curl->multi_poll(client->multi, NULL, 0, POLL_MS, NULL);
 		if (code != CURLM_OK)
 		{
 			transfer->result = code == CURLM_OUT_OF_MEMORY ? CURLE_OUT_OF_MEMORY : CURLE_FAILED_INIT;
@@ -289,18 +296,18 @@ run(BridgeEmbedClient *client, Transfer *transfer, const Cancel *cancel)
 	if (!running)
 	{
 		int left;
-		CURLMsg *message = curl_multi_info_read(client->multi, &left);
+		CURLMsg *message = curl->multi_info_read(client->multi, &left);
 
 		if (message != NULL && message->msg == CURLMSG_DONE)
 			transfer->result = message->data.result;
 	}
-	curl_multi_remove_handle(client->multi, client->easy);
+	curl->multi_remove_handle(client->multi, client->easy);
 	if (!cancelled && transfer->result == CURLE_OK)
 	{
 		curl_off_t after = 0;
 
-		curl_easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &transfer->http_status);
-		curl_easy_getinfo(client->easy, CURLINFO_RETRY_AFTER, &after);
+		curl->easy_getinfo(client->easy, CURLINFO_RESPONSE_CODE, &transfer->http_status);
+		curl->easy_getinfo(client->easy, CURLINFO_RETRY_AFTER, &after);
 		transfer->retry_after = (long) after;
 	}
 	return !cancelled;
@@ -321,8 +328,8 @@ blot_out(char *text, const char *key)
 
 /* Why the transfer gave no answer with status 200, in words. */
 static BridgeEmbedStatus
-explain(const BridgeEmbedOptions *options, const char *shown, const Transfer *transfer,
-		BridgeEmbedError *error)
+explain(const BridgeEmbedClient *client, const BridgeEmbedOptions *options, const char *shown,
+		const Transfer *transfer, BridgeEmbedError *error)
 {
 	char said[MESSAGE_OF_SERVER];
 	char quoted[MESSAGE_OF_SERVER + 4];
@@ -343,8 +350,8 @@ explain(const BridgeEmbedOptions *options, const char *shown, const Transfer *tr
 	}
 	if (transfer->result != CURLE_OK)
 	{
-		const char *why =
-			transfer->curl_error[0] != '\0' ? transfer->curl_error : curl_easy_strerror(transfer->result);
+		const char *why = transfer->curl_error[0] != '\0' ? transfer->curl_error
+														  : client->curl->easy_strerror(transfer->result);
 
 		if (transfer->result == CURLE_COULDNT_CONNECT)
 			snprintf(error->hint, sizeof(error->hint),
@@ -352,7 +359,7 @@ explain(const BridgeEmbedOptions *options, const char *shown, const Transfer *tr
 		return fail(error, BRIDGE_EMBED_CONNECT, "cannot get an answer from %s: %s", shown, why);
 	}
 
-	embed_server_message(transfer->body, transfer->length, said, sizeof(said));
+	embed_server_message(client->json, transfer->body, transfer->length, said, sizeof(said));
 	blot_out(said, options->key);
 	snprintf(quoted, sizeof(quoted), "%s%s", said[0] == '\0' ? "" : ": ", said);
 	if (transfer->http_status == 404)
@@ -437,12 +444,12 @@ embed_batch(BridgeEmbedClient *client, const BridgeEmbedOptions *options, const 
 			const Cancel *cancel, float **vectors, int *dim, BridgeEmbedError *error)
 {
 	int64_t deadline = now_ms() + options->timeout;
-	char *body = embed_request(options, count, texts, lengths);
+	char *body;
 	Transfer transfer = {0};
-	BridgeEmbedStatus status = BRIDGE_EMBED_OK;
+	BridgeEmbedStatus status = embed_request(client->json, options, count, texts, lengths, &body, error);
 
-	if (body == NULL)
-		return error->status = BRIDGE_EMBED_NOMEM;
+	if (status != BRIDGE_EMBED_OK)
+		return status;
 	transfer.limit = count * (*dim > 0 ? (size_t) *dim : BRIDGE_MAX_DIM) * BYTES_A_NUMBER + BYTES_BESIDES;
 	for (int attempt = 0;; attempt++)
 	{
@@ -460,7 +467,8 @@ embed_batch(BridgeEmbedClient *client, const BridgeEmbedOptions *options, const 
 		}
 		if (transfer.result == CURLE_OK && transfer.http_status == 200)
 		{
-			status = embed_response(options, transfer.body, transfer.length, count, vectors, dim, error);
+			status = embed_response(client->json, options, transfer.body, transfer.length, count, vectors,
+									dim, error);
 			if (status == BRIDGE_EMBED_PROTOCOL)
 				name_source(error, shown, options->model);
 			break;
@@ -469,7 +477,7 @@ embed_batch(BridgeEmbedClient *client, const BridgeEmbedOptions *options, const 
 			delay = (int64_t) transfer.retry_after * 1000;
 		if (!is_transient(&transfer) || attempt >= options->retries || now_ms() + delay >= deadline)
 		{
-			status = explain(options, shown, &transfer, error);
+			status = explain(client, options, shown, &transfer, error);
 			if (is_transient(&transfer) && attempt > 0)
 			{
 				size_t n = strlen(error->message);
@@ -484,7 +492,7 @@ embed_batch(BridgeEmbedClient *client, const BridgeEmbedOptions *options, const 
 			break;
 		}
 	}
-	free(body);
+	sqlite3_free(body);
 	free(transfer.body);
 	return status;
 }
@@ -513,7 +521,7 @@ check_texts(size_t count, const char *const *texts, const size_t *lengths, Bridg
 }
 
 static struct curl_slist *
-make_headers(const BridgeEmbedOptions *options)
+make_headers(const EmbedCurl *curl, const BridgeEmbedOptions *options)
 {
 	static const char *const fixed[] = {"Content-Type: application/json", "Accept: application/json",
 										"Expect:"};
@@ -521,11 +529,11 @@ make_headers(const BridgeEmbedOptions *options)
 
 	for (size_t i = 0; i < sizeof(fixed) / sizeof(fixed[0]); i++)
 	{
-		struct curl_slist *longer = curl_slist_append(list, fixed[i]);
+		struct curl_slist *longer = curl->slist_append(list, fixed[i]);
 
 		if (longer == NULL)
 		{
-			curl_slist_free_all(list);
+			curl->slist_free_all(list);
 			return NULL;
 		}
 		list = longer;
@@ -539,13 +547,13 @@ make_headers(const BridgeEmbedOptions *options)
 		if (line != NULL)
 		{
 			snprintf(line, n, "Authorization: Bearer %s", options->key);
-			longer = curl_slist_append(list, line);
+			longer = curl->slist_append(list, line);
 			memset(line, 0, n);
 			free(line);
 		}
 		if (longer == NULL)
 		{
-			curl_slist_free_all(list);
+			curl->slist_free_all(list);
 			return NULL;
 		}
 		list = longer;
@@ -574,8 +582,10 @@ bridge_embed(BridgeEmbedClient *client, const BridgeEmbedOptions *options, size_
 		return fail(error, BRIDGE_EMBED_INVALID, "the embedding server's key holds a line break");
 	status = check_texts(count, texts, lengths, error);
 	if (status == BRIDGE_EMBED_OK)
-		status = endpoint(options, &call, &shown, error);
-	if (status == BRIDGE_EMBED_OK && (headers = make_headers(options)) == NULL)
+		status = start(client, error);
+	if (status == BRIDGE_EMBED_OK)
+		status = endpoint(client->curl, options, &call, &shown, error);
+	if (status == BRIDGE_EMBED_OK && (headers = make_headers(client->curl, options)) == NULL)
 		status = error->status = BRIDGE_EMBED_NOMEM;
 	for (size_t done = 0; done < count && status == BRIDGE_EMBED_OK;)
 	{
@@ -607,9 +617,12 @@ bridge_embed(BridgeEmbedClient *client, const BridgeEmbedOptions *options, size_
 		else if (status == BRIDGE_EMBED_CANCELLED)
 			fail(error, status, "cancelled while waiting for embeddings");
 	}
-	curl_slist_free_all(headers);
-	curl_free(call);
-	curl_free(shown);
+	if (client->curl != NULL)
+	{
+		client->curl->slist_free_all(headers);
+		client->curl->free(call);
+		client->curl->free(shown);
+	}
 	return status;
 }
 

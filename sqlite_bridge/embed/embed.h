@@ -11,22 +11,30 @@
 /* ---------- json.c ---------- */
 
 /*
- * The request body for these texts, malloc'd; NULL when memory is short.
- * Texts must be valid UTF-8.
+ * The connection whose JSON functions read and write; sqlite3_close() it.
+ * NULL when memory is short.
  */
-char *embed_request(const BridgeEmbedOptions *options, size_t count, const char *const *texts,
-					const size_t *lengths);
+sqlite3 *embed_json_open(void);
+
+/*
+ * The request body for these texts, sqlite3_malloc'd.  Texts must be valid
+ * UTF-8.  On failure fills error's status, and its message but after NOMEM.
+ */
+BridgeEmbedStatus embed_request(sqlite3 *json, const BridgeEmbedOptions *options, size_t count,
+								const char *const *texts, const size_t *lengths, char **body,
+								BridgeEmbedError *error);
 
 /*
  * Read an answer of status 200 into *vectors (malloc'd, count x *dim).  *dim is
  * the dimension demanded when not zero, and the dimension found afterwards.
  * Fills error's status, text and message; the caller adds URL and model.
  */
-BridgeEmbedStatus embed_response(const BridgeEmbedOptions *options, const char *body, size_t length,
-								 size_t count, float **vectors, int *dim, BridgeEmbedError *error);
+BridgeEmbedStatus embed_response(sqlite3 *json, const BridgeEmbedOptions *options, const char *body,
+								 size_t length, size_t count, float **vectors, int *dim,
+								 BridgeEmbedError *error);
 
 /* The server's own words in an error answer, "" when there are none. */
-void embed_server_message(const char *body, size_t length, char *out, size_t size);
+void embed_server_message(sqlite3 *json, const char *body, size_t length, char *out, size_t size);
 
 /* Offset of the first byte that is not valid UTF-8, or -1. */
 long embed_invalid_utf8(const char *text, size_t length);

@@ -6,59 +6,107 @@
  * OpenAI:	{"model", "input": [..], "dimensions", "encoding_format"}
  *			-> {"data": [{"index", "embedding": [..] or base64}, ..]}
  *
+ * SQLite's own JSON functions read and write them, on a connection to nothing
+ * that a client keeps (embed_json_open): not on the user's, whose authorizer,
+ * limits and functions are none of our business.
+ *
  * An answer is distrusted: as many vectors as texts, each index once, one
  * dimension throughout, every number finite in float32.  (Ollama answers an
  * empty input with 200 and no vectors.)
  */
 #include "embed.h"
 
-#include <json-c/json.h>
 #include <math.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-char *
-embed_request(const BridgeEmbedOptions *options, size_t count, const char *const *texts,
-			  const size_t *lengths)
+sqlite3 *
+embed_json_open(void)
 {
-	struct json_object *request = json_object_new_object();
-	struct json_object *input = json_object_new_array_ext((int) count);
-	char *body = NULL;
-	const char *text;
-	bool failed = request == NULL || input == NULL;
+	sqlite3 *json = NULL;
 
-	for (size_t i = 0; i < count && !failed; i++)
+	if (sqlite3_open_v2(":memory:", &json, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL) != SQLITE_OK)
 	{
-		struct json_object *item = json_object_new_string_len(texts[i], (int) lengths[i]);
+		sqlite3_close(json);
+		return NULL;
+	}
+	return json;
+}
 
-		if (item == NULL)
-			failed = true;
-		else if (json_object_array_add(input, item) != 0)
-		{
-			json_object_put(item);
-			failed = true;
-		}
-	}
-	if (!failed)
+/* What SQLite says of the call that failed. */
+static BridgeEmbedStatus
+json_failed(sqlite3 *json, int rc, BridgeEmbedError *error)
+{
+	if (rc == SQLITE_NOMEM)
+		return error->status = BRIDGE_EMBED_NOMEM;
+	snprintf(error->message, sizeof(error->message), "SQLite cannot handle the embedding server's JSON: %s",
+			 sqlite3_errmsg(json));
+	return error->status = BRIDGE_EMBED_UNSUPPORTED;
+}
+
+/* Write the text as a JSON string. */
+static int
+put_string(sqlite3_stmt *quote, sqlite3_str *out, const char *text, size_t length)
+{
+	int rc = sqlite3_bind_text(quote, 1, text, (int) length, SQLITE_STATIC);
+
+	if (rc == SQLITE_OK && (rc = sqlite3_step(quote)) == SQLITE_ROW)
 	{
-		failed |= json_object_object_add(request, "model", json_object_new_string(options->model)) != 0;
-		failed |= json_object_object_add(request, "input", json_object_get(input)) != 0;
-		if (options->dimensions > 0)
-			failed |=
-				json_object_object_add(request, "dimensions", json_object_new_int(options->dimensions)) != 0;
-		if (options->api == BRIDGE_EMBED_OPENAI)
-			failed |=
-				json_object_object_add(request, "encoding_format",
-									   json_object_new_string(options->base64 ? "base64" : "float")) != 0;
+		const char *quoted = (const char *) sqlite3_column_text(quote, 0);
+
+		if (quoted != NULL)
+			sqlite3_str_append(out, quoted, sqlite3_column_bytes(quote, 0));
+		rc = quoted != NULL ? SQLITE_OK : SQLITE_NOMEM;
 	}
-	if (!failed && (text = json_object_to_json_string_ext(
-						request, JSON_C_TO_STRING_PLAIN | JSON_C_TO_STRING_NOSLASHESCAPE)) != NULL)
-		body = strdup(text);
-	json_object_put(input);
-	json_object_put(request);
-	return body;
+	sqlite3_reset(quote);
+	return rc;
+}
+
+BridgeEmbedStatus
+embed_request(sqlite3 *json, const BridgeEmbedOptions *options, size_t count, const char *const *texts,
+			  const size_t *lengths, char **body, BridgeEmbedError *error)
+{
+	sqlite3_str *out = sqlite3_str_new(json);
+	sqlite3_stmt *quote = NULL;
+	int rc = sqlite3_prepare_v2(json, "SELECT json_quote(?1)", -1, &quote, NULL);
+	BridgeEmbedStatus status = BRIDGE_EMBED_OK;
+
+	sqlite3_str_appendall(out, "{\"model\":");
+	if (rc == SQLITE_OK)
+		rc = put_string(quote, out, options->model, strlen(options->model));
+	sqlite3_str_appendall(out, ",\"input\":[");
+	for (size_t i = 0; i < count && rc == SQLITE_OK; i++)
+	{
+		if (i > 0)
+			sqlite3_str_appendchar(out, 1, ',');
+		rc = put_string(quote, out, texts[i], lengths[i]);
+	}
+	sqlite3_str_appendchar(out, 1, ']');
+	if (options->dimensions > 0)
+		sqlite3_str_appendf(out, ",\"dimensions\":%d", options->dimensions);
+	if (options->api == BRIDGE_EMBED_OPENAI)
+		sqlite3_str_appendf(out, ",\"encoding_format\":\"%s\"", options->base64 ? "base64" : "float");
+	sqlite3_str_appendchar(out, 1, '}');
+	if (rc != SQLITE_OK)
+		status = json_failed(json, rc, error);
+	else if (sqlite3_str_errcode(out) == SQLITE_TOOBIG)
+	{
+		snprintf(error->message, sizeof(error->message), "the texts of one request are too long together");
+		snprintf(error->hint, sizeof(error->hint), "Ask for fewer texts at a time.");
+		status = error->status = BRIDGE_EMBED_INVALID;
+	}
+	else if (sqlite3_str_errcode(out) != SQLITE_OK)
+		status = error->status = BRIDGE_EMBED_NOMEM;
+	sqlite3_finalize(quote);
+	*body = sqlite3_str_finish(out);
+	if (status != BRIDGE_EMBED_OK)
+	{
+		sqlite3_free(*body);
+		*body = NULL;
+	}
+	return status;
 }
 
 static BridgeEmbedStatus wrong(BridgeEmbedError *error, long text, const char *format, ...)
@@ -119,214 +167,220 @@ base64_decode(const char *text, size_t length, unsigned char *out)
 	return n;
 }
 
+/* The vectors of an answer, as they are read. */
+typedef struct Reading
+{
+	size_t count;   /* of texts */
+	float *vectors; /* owned until all are read; count x dim, once the first is known */
+	int dim;        /* demanded, or found; 0: neither yet */
+	bool *seen;     /* which texts have theirs; count of them */
+	float *scratch; /* BRIDGE_MAX_DIM + 1 floats */
+} Reading;
+
+/* Decode base64 of little-endian float32 into scratch; the number of floats, -1 where it is none. */
+static int
+read_base64(const char *text, size_t length, float *scratch)
+{
+	unsigned char *bytes = (unsigned char *) scratch;
+	long n;
+
+	if (length > (size_t) BRIDGE_MAX_DIM * 4 / 3 * 4)
+		return BRIDGE_MAX_DIM + 1;
+	n = base64_decode(text, length, bytes);
+	if (n < 0 || n % 4 != 0)
+		return -1;
+	for (long i = 0; i < n / 4; i++)
+	{
+		uint32_t word = (uint32_t) bytes[4 * i] | (uint32_t) bytes[4 * i + 1] << 8 |
+						(uint32_t) bytes[4 * i + 2] << 16 | (uint32_t) bytes[4 * i + 3] << 24;
+
+		memcpy(&scratch[i], &word, sizeof(word));
+	}
+	return (int) (n / 4);
+}
+
 /*
- * One embedding, an array of numbers or a base64 string of little-endian
- * float32.  The first one read decides *dim and allocates *vectors.
+ * The embedding of text i, in column 2 of the row: an array of numbers, or a
+ * base64 string.  The first one read decides the dimension.
  */
 static BridgeEmbedStatus
-read_embedding(struct json_object *item, size_t count, size_t i, float **vectors, int *dim,
-			   BridgeEmbedError *error)
+read_embedding(Reading *r, sqlite3_stmt *row, size_t i, BridgeEmbedError *error)
 {
-	bool encoded = json_object_is_type(item, json_type_string);
-	unsigned char *bytes = NULL;
-	size_t n;
-	float *out;
+	const char *type = (const char *) sqlite3_column_text(row, 2);
+	const char *text = (const char *) sqlite3_column_text(row, 3);
+	size_t length = (size_t) sqlite3_column_bytes(row, 3);
+	char why[200];
+	int n = 0;
 
-	if (encoded)
-	{
-		size_t length = (size_t) json_object_get_string_len(item);
-		long decoded;
-
-		if ((bytes = malloc(length + 1)) == NULL)
-			return error->status = BRIDGE_EMBED_NOMEM;
-		decoded = base64_decode(json_object_get_string(item), length, bytes);
-		if (decoded < 0 || decoded % 4 != 0)
-		{
-			free(bytes);
-			return wrong(error, (long) i, "the embedding of text %zu is no base64 of float32", i + 1);
-		}
-		n = (size_t) decoded / 4;
-	}
-	else if (json_object_is_type(item, json_type_array))
-		n = json_object_array_length(item);
-	else
-		return wrong(error, (long) i, "the embedding of text %zu is neither an array nor a string", i + 1);
-
-	if (n == 0 || n > BRIDGE_MAX_DIM || (*dim != 0 && n != (size_t) *dim))
-	{
-		free(bytes);
-		if (*dim != 0 && n != 0)
-			return wrong(error, (long) i, "the embedding of text %zu has %zu dimensions, expected %d", i + 1,
-						 n, *dim);
-		return wrong(error, (long) i, "the embedding of text %zu has %zu dimensions, expected 1 to %d", i + 1,
-					 n, BRIDGE_MAX_DIM);
-	}
-	*dim = (int) n;
-	if (*vectors == NULL && (*vectors = malloc(count * n * sizeof(float))) == NULL)
-	{
-		free(bytes);
+	if (type == NULL || text == NULL)
 		return error->status = BRIDGE_EMBED_NOMEM;
-	}
-	out = *vectors + i * n;
-	for (size_t j = 0; j < n; j++)
+	if (strcmp(type, "text") == 0)
 	{
-		if (encoded)
-		{
-			uint32_t word = (uint32_t) bytes[4 * j] | (uint32_t) bytes[4 * j + 1] << 8 |
-							(uint32_t) bytes[4 * j + 2] << 16 | (uint32_t) bytes[4 * j + 3] << 24;
-
-			memcpy(&out[j], &word, sizeof(word));
-		}
-		else
-		{
-			struct json_object *number = json_object_array_get_idx(item, j);
-
-			if (!json_object_is_type(number, json_type_double) && !json_object_is_type(number, json_type_int))
-				return wrong(error, (long) i, "element %zu of the embedding of text %zu is no number", j + 1,
-							 i + 1);
-			out[j] = (float) json_object_get_double(number);
-		}
-		if (!isfinite(out[j]))
-		{
-			free(bytes);
-			return wrong(error, (long) i, "element %zu of the embedding of text %zu is not finite", j + 1,
-						 i + 1);
-		}
+		n = read_base64(text, length, r->scratch);
+		if (n < 0)
+			return wrong(error, (long) i, "the embedding of text %zu is no base64 of float32", i + 1);
 	}
-	free(bytes);
+	else if (strcmp(type, "array") != 0)
+		return wrong(error, (long) i, "the embedding of text %zu is neither an array nor a string", i + 1);
+	else if (strcmp(text, "[]") != 0)
+	{
+		n = bridge_vector_parse(text, length, r->scratch, BRIDGE_MAX_DIM, why, sizeof(why));
+		if (n < 0)
+			return wrong(error, (long) i, "the embedding of text %zu: %s", i + 1, why);
+	}
+	if (r->dim != 0 && n != 0 && n != r->dim)
+		return wrong(error, (long) i, "the embedding of text %zu has %d dimensions, expected %d", i + 1, n,
+					 r->dim);
+	if (n == 0 || n > BRIDGE_MAX_DIM)
+		return wrong(error, (long) i, "the embedding of text %zu has %d dimensions, expected 1 to %d", i + 1,
+					 n, BRIDGE_MAX_DIM);
+	for (int j = 0; j < n; j++)
+	{
+		if (!isfinite(r->scratch[j]))
+			return wrong(error, (long) i, "element %d of the embedding of text %zu is not finite", j + 1,
+						 i + 1);
+	}
+	r->dim = n;
+	if (r->vectors == NULL && (r->vectors = malloc(r->count * (size_t) n * sizeof(float))) == NULL)
+		return error->status = BRIDGE_EMBED_NOMEM;
+	memcpy(r->vectors + i * (size_t) n, r->scratch, (size_t) n * sizeof(float));
 	return BRIDGE_EMBED_OK;
 }
 
-/* The embedding at position i and the text it is for; NULL when there is none. */
-static struct json_object *
-pick_embedding(BridgeEmbedApi api, struct json_object *list, size_t i, size_t *text)
+/* One row an embedding: its place in the list, that of its text (NULL: none), type and value (NULL: none). */
+#define OLLAMA_ROWS "SELECT key, key, type, value FROM json_each(?1, '$.embeddings')"
+#define OPENAI_ROWS                                                                                          \
+	"SELECT key, CASE ifnull(json_type(item, '$.index'), '') WHEN '' THEN key WHEN 'integer'"                \
+	" THEN json_extract(item, '$.index') END, json_type(item, '$.embedding'),"                               \
+	" json_extract(item, '$.embedding')"                                                                     \
+	" FROM (SELECT key, CASE type WHEN 'object' THEN value ELSE '{}' END AS item FROM json_each(?1, "        \
+	"'$.data'))"
+
+static BridgeEmbedStatus
+read_row(Reading *r, sqlite3_stmt *row, const char *list, BridgeEmbedError *error)
 {
-	struct json_object *item = json_object_array_get_idx(list, i);
-	struct json_object *field;
+	size_t i = (size_t) sqlite3_column_int64(row, 0);
+	sqlite3_int64 text = sqlite3_column_int64(row, 1);
 
-	*text = i;
-	if (api == BRIDGE_EMBED_OLLAMA)
-		return item;
-	if (!json_object_is_type(item, json_type_object))
-		return NULL;
-	if (json_object_object_get_ex(item, "index", &field))
-	{
-		int64_t index = json_object_get_int64(field);
-
-		if (!json_object_is_type(field, json_type_int) || index < 0)
-			return NULL;
-		*text = (size_t) index;
-	}
-	return json_object_object_get_ex(item, "embedding", &field) ? field : NULL;
+	if (sqlite3_column_type(row, 1) == SQLITE_NULL || text < 0 || sqlite3_column_type(row, 3) == SQLITE_NULL)
+		return wrong(error, (long) i, "entry %zu of \"%s\" has no embedding or no valid index", i + 1, list);
+	if ((uint64_t) text >= r->count || r->seen[text])
+		return wrong(error, (long) i, "entry %zu of \"%s\" has index %lld, which is %s", i + 1, list, text,
+					 (uint64_t) text >= r->count ? "beyond the texts sent" : "there twice");
+	r->seen[text] = true;
+	return read_embedding(r, row, (size_t) text, error);
 }
 
 static BridgeEmbedStatus
-read_list(const BridgeEmbedOptions *options, struct json_object *answer, size_t count, float **vectors,
-		  int *dim, BridgeEmbedError *error)
+read_rows(Reading *r, sqlite3 *json, bool ollama, const char *body, size_t length, BridgeEmbedError *error)
 {
-	const char *name = options->api == BRIDGE_EMBED_OLLAMA ? "embeddings" : "data";
-	struct json_object *list;
+	sqlite3_stmt *row = NULL;
 	BridgeEmbedStatus status = BRIDGE_EMBED_OK;
-	unsigned char *seen;
+	int rc = sqlite3_prepare_v2(json, ollama ? OLLAMA_ROWS : OPENAI_ROWS, -1, &row, NULL);
 
-	if (!json_object_is_type(answer, json_type_object) || !json_object_object_get_ex(answer, name, &list) ||
-		!json_object_is_type(list, json_type_array))
-		return wrong(error, -1, "the answer has no array \"%s\"", name);
-	if (json_object_array_length(list) != count)
-		return wrong(error, -1, "the answer has %zu embeddings for %zu texts", json_object_array_length(list),
-					 count);
-	if ((seen = calloc(count, 1)) == NULL)
-		return error->status = BRIDGE_EMBED_NOMEM;
-	for (size_t i = 0; i < count && status == BRIDGE_EMBED_OK; i++)
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(row, 1, body, (int) length, SQLITE_STATIC);
+	while (rc == SQLITE_OK && status == BRIDGE_EMBED_OK && (rc = sqlite3_step(row)) == SQLITE_ROW)
 	{
-		size_t text;
-		struct json_object *item = pick_embedding(options->api, list, i, &text);
-
-		if (item == NULL)
-			status =
-				wrong(error, (long) i, "entry %zu of \"%s\" has no embedding or no valid index", i + 1, name);
-		else if (text >= count || seen[text])
-			status = wrong(error, (long) i, "entry %zu of \"%s\" has index %zu, which is %s", i + 1, name,
-						   text, text >= count ? "beyond the texts sent" : "there twice");
-		else
-		{
-			seen[text] = 1;
-			status = read_embedding(item, count, text, vectors, dim, error);
-		}
+		status = read_row(r, row, ollama ? "embeddings" : "data", error);
+		rc = SQLITE_OK;
 	}
-	free(seen);
+	if (rc != SQLITE_OK && rc != SQLITE_DONE)
+		status = json_failed(json, rc, error);
+	sqlite3_finalize(row);
+	return status;
+}
+
+/* Whether the answer is JSON and has as many embeddings as it should. */
+static BridgeEmbedStatus
+look_over(sqlite3 *json, bool ollama, const char *body, size_t length, size_t count, BridgeEmbedError *error)
+{
+	const char *list = ollama ? "embeddings" : "data";
+	sqlite3_stmt *stmt = NULL;
+	BridgeEmbedStatus status = BRIDGE_EMBED_OK;
+	int rc = sqlite3_prepare_v2(json,
+								"SELECT valid, CASE WHEN valid AND json_type(?1, '$.' || ?2) = 'array'"
+								" THEN json_array_length(?1, '$.' || ?2) END"
+								" FROM (SELECT json_valid(?1) AS valid)",
+								-1, &stmt, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(stmt, 1, body, (int) length, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(stmt, 2, list, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW)
+		status = json_failed(json, rc, error);
+	else if (!sqlite3_column_int(stmt, 0))
+		status = wrong(error, -1, "the answer of %zu bytes is no JSON, or ends within it", length);
+	else if (sqlite3_column_type(stmt, 1) == SQLITE_NULL)
+		status = wrong(error, -1, "the answer has no array \"%s\"", list);
+	else if ((size_t) sqlite3_column_int64(stmt, 1) != count)
+		status = wrong(error, -1, "the answer has %lld embeddings for %zu texts",
+					   sqlite3_column_int64(stmt, 1), count);
+	sqlite3_finalize(stmt);
 	return status;
 }
 
 BridgeEmbedStatus
-embed_response(const BridgeEmbedOptions *options, const char *body, size_t length, size_t count,
-			   float **vectors, int *dim, BridgeEmbedError *error)
+embed_response(sqlite3 *json, const BridgeEmbedOptions *options, const char *body, size_t length,
+			   size_t count, float **vectors, int *dim, BridgeEmbedError *error)
 {
-	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *answer = NULL;
+	bool ollama = options->api == BRIDGE_EMBED_OLLAMA;
+	Reading r = {.count = count, .dim = *dim};
 	BridgeEmbedStatus status;
 
 	*vectors = NULL;
-	if (tokener == NULL)
-		return error->status = BRIDGE_EMBED_NOMEM;
-	json_tokener_set_flags(tokener, JSON_TOKENER_STRICT);
-	if (length <= INT32_MAX)
-		answer = json_tokener_parse_ex(tokener, body, (int) length);
-	if (answer == NULL)
+	if (length > INT32_MAX)
+		return wrong(error, -1, "the answer of %zu bytes is too large", length);
+	status = look_over(json, ollama, body, length, count, error);
+	if (status != BRIDGE_EMBED_OK)
+		return status;
+	r.seen = calloc(count, sizeof(*r.seen));
+	r.scratch = malloc((BRIDGE_MAX_DIM + 1) * sizeof(float));
+	if (r.seen == NULL || r.scratch == NULL)
+		status = error->status = BRIDGE_EMBED_NOMEM;
+	else
+		status = read_rows(&r, json, ollama, body, length, error);
+	free(r.seen);
+	free(r.scratch);
+	if (status == BRIDGE_EMBED_OK)
 	{
-		enum json_tokener_error code = json_tokener_get_error(tokener);
-
-		if (code == json_tokener_continue || length == 0)
-			status = wrong(error, -1, "the answer of %zu bytes ends within its JSON", length);
-		else
-			status = wrong(error, -1, "the answer is no JSON (%s at byte %zu)", json_tokener_error_desc(code),
-						   json_tokener_get_parse_end(tokener));
+		*vectors = r.vectors;
+		*dim = r.dim;
 	}
 	else
-		status = read_list(options, answer, count, vectors, dim, error);
-	json_object_put(answer);
-	json_tokener_free(tokener);
-	if (status != BRIDGE_EMBED_OK)
-	{
-		free(*vectors);
-		*vectors = NULL;
-	}
+		free(r.vectors);
 	return status;
 }
 
 /* Both kinds: {"error": "text"} and {"error": {"message": "text"}}; else the start of a plain text. */
 void
-embed_server_message(const char *body, size_t length, char *out, size_t size)
+embed_server_message(sqlite3 *json, const char *body, size_t length, char *out, size_t size)
 {
-	struct json_tokener *tokener = json_tokener_new();
-	struct json_object *answer = NULL;
-	struct json_object *field = NULL;
+	sqlite3_stmt *stmt = NULL;
 	size_t n = 0;
 
-	out[0] = '\0';
-	if (tokener != NULL && length <= INT32_MAX)
-		answer = json_tokener_parse_ex(tokener, body, (int) length);
-	if (json_object_is_type(answer, json_type_object) && json_object_object_get_ex(answer, "error", &field))
+	if (length <= INT32_MAX &&
+		sqlite3_prepare_v2(json,
+						   "SELECT CASE WHEN json_valid(?1) THEN ifnull(ifnull("
+						   "json_extract(?1, '$.error.message'), json_extract(?1, '$.error')), '')"
+						   " ELSE ?1 END",
+						   -1, &stmt, NULL) == SQLITE_OK &&
+		sqlite3_bind_text(stmt, 1, body, (int) length, SQLITE_STATIC) == SQLITE_OK &&
+		sqlite3_step(stmt) == SQLITE_ROW)
 	{
-		struct json_object *message;
-
-		if (json_object_is_type(field, json_type_object) &&
-			json_object_object_get_ex(field, "message", &message))
-			field = message;
-		body = json_object_get_string(field);
-		length = body == NULL ? 0 : strlen(body);
+		body = (const char *) sqlite3_column_text(stmt, 0);
+		length = body == NULL ? 0 : (size_t) sqlite3_column_bytes(stmt, 0);
 	}
-	else if (answer != NULL)
-		length = 0;
 	/* one line of printable text, cut between characters */
 	for (size_t i = 0; i < length && n + 1 < size; i++)
 		out[n++] = (unsigned char) body[i] < ' ' || body[i] == 0x7f ? ' ' : body[i];
 	out[n] = '\0';
 	if (embed_invalid_utf8(out, n) >= 0)
 		out[embed_invalid_utf8(out, n)] = '\0';
-	json_object_put(answer);
-	if (tokener != NULL)
-		json_tokener_free(tokener);
+	sqlite3_finalize(stmt);
 }
 
 long

@@ -16,7 +16,6 @@
  */
 #include "embed.h"
 
-#include <json-c/json.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +37,8 @@ typedef struct Run
 	size_t *lengths;
 	sqlite3_int64 last;
 	sqlite3_int64 embedded, failed;
-	struct json_object *errors;
+	sqlite3_stmt *tell;  /* ?1: rowid, ?2: error -> a JSON object */
+	sqlite3_str *errors; /* those objects, with commas between them */
 } Run;
 
 static int
@@ -54,6 +54,9 @@ prepare_run(Run *run, const char *where, BridgeError *err)
 	if (select != NULL && update != NULL &&
 		(rc = sqlite3_prepare_v2(run->db, select, -1, &run->select, NULL)) == SQLITE_OK)
 		rc = sqlite3_prepare_v2(run->db, update, -1, &run->update, NULL);
+	if (rc == SQLITE_OK)
+		rc =
+			sqlite3_prepare_v2(run->db, "SELECT json_object('rowid', ?1, 'error', ?2)", -1, &run->tell, NULL);
 	sqlite3_free(select);
 	sqlite3_free(update);
 	return rc == SQLITE_OK ? rc : bridge_error_db(err, run->db, "embed_table");
@@ -103,20 +106,20 @@ read_batch(Run *run, BridgeError *err)
 static int
 report(Run *run, sqlite3_int64 rowid, const char *why, BridgeError *err)
 {
-	struct json_object *entry;
+	const char *told = NULL;
 
-	run->failed++;
-	if (json_object_array_length(run->errors) >= MAX_REPORTED)
+	if (run->failed++ >= MAX_REPORTED)
 		return SQLITE_OK;
-	entry = json_object_new_object();
-	if (entry == NULL || json_object_object_add(entry, "rowid", json_object_new_int64(rowid)) != 0 ||
-		json_object_object_add(entry, "error", json_object_new_string(why)) != 0 ||
-		json_object_array_add(run->errors, entry) != 0)
-	{
-		json_object_put(entry);
-		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	}
-	return SQLITE_OK;
+	sqlite3_bind_int64(run->tell, 1, rowid);
+	sqlite3_bind_text(run->tell, 2, why, -1, SQLITE_STATIC);
+	if (sqlite3_step(run->tell) == SQLITE_ROW)
+		told = (const char *) sqlite3_column_text(run->tell, 0);
+	if (told == NULL)
+		bridge_error_db(err, run->db, "embed_table");
+	else
+		sqlite3_str_appendf(run->errors, "%s%s", run->failed > 1 ? "," : "", told);
+	sqlite3_reset(run->tell);
+	return err->code;
 }
 
 /*
@@ -231,6 +234,7 @@ embed_table_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	Run run = {.state = sqlite3_user_data(context), .db = sqlite3_context_db_handle(context)};
 	const char *where = argc > 3 ? (const char *) sqlite3_value_text(argv[3]) : NULL;
+	char *errors;
 	BridgeError err = {0};
 
 	run.table = (const char *) sqlite3_value_text(argv[0]);
@@ -252,28 +256,32 @@ embed_table_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		run.rowids = sqlite3_malloc64((sqlite3_uint64) run.capacity * sizeof(*run.rowids));
 		run.texts = sqlite3_malloc64((sqlite3_uint64) run.capacity * sizeof(*run.texts));
 		run.lengths = sqlite3_malloc64((sqlite3_uint64) run.capacity * sizeof(*run.lengths));
-		run.errors = json_object_new_array();
-		if (run.rowids == NULL || run.texts == NULL || run.lengths == NULL || run.errors == NULL)
+		run.errors = sqlite3_str_new(run.db);
+		if (run.rowids == NULL || run.texts == NULL || run.lengths == NULL)
 			bridge_error(&err, SQLITE_NOMEM, "out of memory");
 		else if (prepare_run(&run, where != NULL ? where : "1", &err) == SQLITE_OK)
 			run_all(&run, &err);
 	}
+	errors = sqlite3_str_finish(run.errors);
 	if (err.code != SQLITE_OK)
 		bridge_error_result(context, &err);
 	else
 	{
-		char *told =
-			sqlite3_mprintf("{\"embedded\":%lld,\"failed\":%lld,\"errors\":%s}", run.embedded, run.failed,
-							json_object_to_json_string_ext(run.errors, JSON_C_TO_STRING_PLAIN));
+		char *told = sqlite3_mprintf("{\"embedded\":%lld,\"failed\":%lld,\"errors\":[%s]}", run.embedded,
+									 run.failed, errors != NULL ? errors : "");
 
-		sqlite3_result_text(context, told, -1, sqlite3_free);
+		if (told != NULL)
+			sqlite3_result_text(context, told, -1, sqlite3_free);
+		else
+			sqlite3_result_error_nomem(context);
 	}
+	sqlite3_free(errors);
 	free_rows(&run);
 	sqlite3_free(run.rowids);
 	sqlite3_free(run.texts);
 	sqlite3_free(run.lengths);
-	json_object_put(run.errors);
 	sqlite3_finalize(run.select);
 	sqlite3_finalize(run.update);
+	sqlite3_finalize(run.tell);
 	bridge_cancelled_end(run.state->connection);
 }
