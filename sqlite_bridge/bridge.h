@@ -131,6 +131,22 @@ typedef enum BridgeMetric
 double bridge_distance(BridgeMetric metric, const float *a, const float *b, int dim);
 double bridge_norm(const float *a, int dim);
 
+/* ---------- content/table_kind.c: what a table is ---------- */
+
+typedef struct BridgeTableKind
+{
+	char *name; /* as the schema spells it; the caller's (sqlite3_free) */
+	bool is_view, is_virtual;
+	bool without_rowid, strict; /* of ordinary tables alone */
+} BridgeTableKind;
+
+/*
+ * Look a table or view up in the schema of that name ("main").  No view is
+ * expanded and no module called.  Returns a SQLite result code, explained by
+ * the connection; SQLITE_OK with name NULL where there is no such table.
+ */
+int bridge_table_kind(sqlite3 *db, const char *schema, const char *table, BridgeTableKind *kind);
+
 /* ---------- embed/client.c: texts to vectors over HTTP ---------- */
 
 typedef enum BridgeEmbedApi

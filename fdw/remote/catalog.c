@@ -147,22 +147,27 @@ read_primary_key(VssConnection *conn, const char *table)
 static bool
 read_kind(VssConnection *conn, const char *table, VssTableInfo *info)
 {
-	VssStatement *statement = prepare_with_name(
-		conn, "SELECT name, type, wr, strict FROM pragma_table_list(?1) WHERE schema = 'main'", table);
-	bool found = vssfdw_step(statement);
+	BridgeTableKind kind;
+	int rc = bridge_table_kind(conn->db, "main", vssfdw_to_utf8(table), &kind);
 
-	if (found)
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, conn->db, conn->servername, "SELECT ... FROM main.sqlite_schema");
+	if (kind.name == NULL)
+		return false;
+	PG_TRY();
 	{
-		char *type = column_text(statement, 1);
-
-		info->name = column_text(statement, 0);
-		info->is_view = strcmp(type, "view") == 0;
-		info->is_virtual = strcmp(type, "virtual") == 0;
-		info->has_rowid = !info->is_view && sqlite3_column_int(statement->stmt, 2) == 0;
-		info->strict = sqlite3_column_int(statement->stmt, 3) != 0;
+		info->name = pstrdup(vssfdw_from_utf8(kind.name));
 	}
-	vssfdw_done(statement);
-	return found;
+	PG_FINALLY();
+	{
+		sqlite3_free(kind.name);
+	}
+	PG_END_TRY();
+	info->is_view = kind.is_view;
+	info->is_virtual = kind.is_virtual;
+	info->has_rowid = !kind.is_view && !kind.without_rowid;
+	info->strict = kind.strict;
+	return true;
 }
 
 static void

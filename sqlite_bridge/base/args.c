@@ -47,9 +47,8 @@ is_space(char c)
 	return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* Past blanks and comments; an unfinished comment ends with the text. */
-static const char *
-skip_blank(const char *p)
+const char *
+bridge_skip_blank(const char *p)
 {
 	for (;;)
 	{
@@ -77,6 +76,16 @@ is_word(char c)
 {
 	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || c == '_' ||
 		   c == '$' || (unsigned char) c >= 0x80;
+}
+
+size_t
+bridge_word_length(const char *p)
+{
+	size_t length = 0;
+
+	while (is_word(p[length]))
+		length++;
+	return length;
 }
 
 /*
@@ -238,7 +247,7 @@ set_field(BridgeParams *out, const ArgRule *rule, char *value, BridgeError *err)
 static int
 parse_one(const char *text, BridgeParams *out, unsigned *seen, BridgeError *err)
 {
-	const char *p = skip_blank(text);
+	const char *p = bridge_skip_blank(text);
 	char *name, *value;
 	bool missing;
 	size_t r;
@@ -266,17 +275,17 @@ parse_one(const char *text, BridgeParams *out, unsigned *seen, BridgeError *err)
 		return bridge_error(err, SQLITE_ERROR, "hnsw: argument %s is given twice", rules[r].name);
 	*seen |= 1u << r;
 
-	p = skip_blank(p);
+	p = bridge_skip_blank(p);
 	if (*p != '=')
 		return bridge_error(err, SQLITE_ERROR, "hnsw: argument %s needs a value: %s = ...", rules[r].name,
 							rules[r].name);
-	p = skip_blank(p + 1);
+	p = bridge_skip_blank(p + 1);
 	value = read_word(&p, true, &missing);
 	if (value == NULL)
 		return missing
 				   ? bridge_error(err, SQLITE_ERROR, "hnsw: argument %s has no readable value", rules[r].name)
 				   : bridge_error(err, SQLITE_NOMEM, "out of memory");
-	p = skip_blank(p);
+	p = bridge_skip_blank(p);
 	if (*p != '\0')
 	{
 		sqlite3_free(value);
@@ -373,7 +382,7 @@ bridge_is_index_sql(const char *sql)
 		const char *start;
 		size_t length;
 
-		sql = skip_blank(sql);
+		sql = bridge_skip_blank(sql);
 		if (!skip_word(&sql, &start, &length))
 			return false;
 		if (words[i] != NULL &&

@@ -100,6 +100,12 @@ void bridge_params_free(BridgeParams *params);
  */
 bool bridge_is_index_sql(const char *sql);
 
+/* Past blanks and comments of SQL; an unfinished comment ends with the text. */
+const char *bridge_skip_blank(const char *p);
+
+/* Bytes of the word (bare name, keyword or number) that starts here, or 0. */
+size_t bridge_word_length(const char *p);
+
 /* ---------- vector.c ---------- */
 
 /* A decoded vector; the buffer grows and is used again.  Starts as {0}. */

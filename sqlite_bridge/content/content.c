@@ -81,46 +81,65 @@ copy_text(const char *text)
 
 /* ---------- what is there ---------- */
 
+/*
+ * Is the table one that a module keeps?  Only pragma_table_list knows, at the
+ * price told in table_kind.c, so it is asked only where the name is a virtual
+ * table's, an underscore and more.
+ */
+static int
+is_shadow(sqlite3 *db, const char *schema, const char *table, bool *shadow, BridgeError *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *sql =
+		sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_schema AS v WHERE v.type = 'table' AND v.rootpage = 0"
+						" AND CASE WHEN substr(?1, 1, length(v.name) + 1) = v.name || '_' COLLATE NOCASE THEN"
+						" EXISTS (SELECT 1 FROM pragma_table_list(?1) WHERE schema = ?2 COLLATE NOCASE AND "
+						"type = 'shadow') END",
+						schema);
+	int rc =
+		sql ? prepare(db, sql, table, schema, &stmt, err) : bridge_error(err, SQLITE_NOMEM, "out of memory");
+
+	*shadow = false;
+	if (rc == SQLITE_OK)
+	{
+		rc = sqlite3_step(stmt);
+		*shadow = rc == SQLITE_ROW;
+		rc = rc == SQLITE_ROW || rc == SQLITE_DONE
+				 ? SQLITE_OK
+				 : bridge_error_db(err, db, "content: looking at table \"%s\"", table);
+	}
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	return rc;
+}
+
 /* The table itself: an ordinary one, with rowids that stay. */
 static int
 find_table(sqlite3 *db, const char *schema, const char *name, Content *content, BridgeError *err)
 {
-	sqlite3_stmt *stmt = NULL;
-	const char *type;
-	int rc = prepare(db,
-					 "SELECT name, type, wr FROM pragma_table_list(?1) WHERE schema = ?2 COLLATE NOCASE"
-					 " AND name = ?1 COLLATE NOCASE",
-					 name, schema, &stmt, err);
+	BridgeTableKind kind;
+	bool shadow;
+	int rc = bridge_table_kind(db, schema, name, &kind);
 
+	content->table = kind.name;
 	if (rc != SQLITE_OK)
-		goto cleanup;
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_DONE)
-	{
-		rc = bridge_error(err, SQLITE_ERROR, "content: there is no table \"%s\" in schema \"%s\"", name,
-						  schema);
-		goto cleanup;
-	}
-	if (rc != SQLITE_ROW)
-	{
-		rc = bridge_error_db(err, db, "content: looking for table \"%s\"", name);
-		goto cleanup;
-	}
-	rc = SQLITE_OK;
-	type = (const char *) sqlite3_column_text(stmt, 1);
-	if (type == NULL || strcmp(type, "table") != 0)
-		rc = bridge_error(err, SQLITE_ERROR, "content: \"%s\" is a %s%s, an index can follow only a table",
-						  name, type ? type : "?", type && strcmp(type, "view") == 0 ? "" : " table");
-	else if (sqlite3_column_int(stmt, 2))
-		rc = bridge_error(err, SQLITE_ERROR,
-						  "content: table \"%s\" is WITHOUT ROWID, but the index knows rows by their rowid",
-						  name);
-	else if ((content->table = copy_text((const char *) sqlite3_column_text(stmt, 0))) == NULL)
-		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
-
-cleanup:
-	sqlite3_finalize(stmt);
-	return rc;
+		return bridge_error_db(err, db, "content: looking for table \"%s\"", name);
+	if (kind.name == NULL)
+		return bridge_error(err, SQLITE_ERROR, "content: there is no table \"%s\" in schema \"%s\"", name,
+							schema);
+	if ((rc = is_shadow(db, schema, kind.name, &shadow, err)) != SQLITE_OK)
+		return rc;
+	if (kind.is_view || kind.is_virtual || shadow)
+		return bridge_error(err, SQLITE_ERROR, "content: \"%s\" is a %s, an index can follow only a table",
+							name,
+							kind.is_view      ? "view"
+							: kind.is_virtual ? "virtual table"
+											  : "shadow table");
+	if (kind.without_rowid)
+		return bridge_error(err, SQLITE_ERROR,
+							"content: table \"%s\" is WITHOUT ROWID, but the index knows rows by their rowid",
+							name);
+	return SQLITE_OK;
 }
 
 static bool

@@ -449,12 +449,93 @@ later_unique_index(void **unused)
 	remove_folder(folder);
 }
 
+/* Counts what SQLite looks at within views: the authorizer hears of the innermost view. */
+static int
+count_views(void *counter, int action, const char *a, const char *b, const char *schema, const char *view)
+{
+	if (view != NULL)
+		++*(int *) counter;
+	return SQLITE_OK;
+}
+
+/* A table's kind is found without working out what views of the database select. */
+static void
+no_view_is_expanded(void **unused)
+{
+	sqlite3 *db = open_database(NULL, ":memory:", NULL);
+	int looks = 0;
+
+	run_sql(db, "CREATE TABLE d(id INTEGER PRIMARY KEY, v TEXT);"
+				"CREATE VIEW v0 AS SELECT id FROM d; CREATE VIEW v1 AS SELECT a.id FROM v0 a JOIN v0 b;"
+				"CREATE VIEW v2 AS SELECT a.id FROM v1 a JOIN v1 b");
+	sqlite3_set_authorizer(db, count_views, &looks);
+	run_sql(db, "CREATE VIRTUAL TABLE x USING hnsw(dim=2, content=d, content_vector=v)");
+	assert_int_equal(looks, 0);
+	assert_int_equal(get_number(db, "SELECT count(*) FROM v2"), 0);
+	assert_true(looks > 0);
+	sqlite3_set_authorizer(db, NULL, NULL);
+	close_database(db);
+}
+
+/* What SQLite itself says of the table, at its price. */
+static void
+check_kind(sqlite3 *db, const char *name)
+{
+	BridgeTableKind kind;
+	char *told;
+
+	assert_int_equal(bridge_table_kind(db, "main", name, &kind), SQLITE_OK);
+	assert_non_null(kind.name);
+	told = sqlite3_mprintf("%s|%s|%d|%d", kind.name,
+						   kind.is_view      ? "view"
+						   : kind.is_virtual ? "virtual"
+											 : "table",
+						   kind.without_rowid, kind.strict);
+	assert_string_equal(told, get_text(db,
+									   "SELECT name || '|' || type || '|' || wr || '|' || strict"
+									   " FROM pragma_table_list(%Q) WHERE schema = 'main'",
+									   name));
+	sqlite3_free(told);
+	sqlite3_free(kind.name);
+}
+
+static void
+kinds_of_tables(void **unused)
+{
+	static const char *const names[] = {"plain",       "PLAIN", "s",    "w", "sw", "ws", "strict",
+										"a(b) strict", "c",     "made", "v", "x",  "q",  "sqlite_master"};
+	sqlite3 *db = open_database(NULL, ":memory:", NULL);
+	BridgeTableKind kind;
+
+	run_sql(db, "CREATE TABLE Plain(a, strict TEXT DEFAULT (') STRICT'), CHECK (a <> ')'));"
+				"CREATE TABLE s(a INT) strict;"
+				"CREATE TABLE w(a PRIMARY KEY)WITHOUT ROWID;"
+				"CREATE TABLE sw(a INT PRIMARY KEY) STRICT/**/,-- )\nWITHOUT\nROWID;"
+				"CREATE TABLE ws(a INT PRIMARY KEY) /* strict ( */ without/* */rowid , Strict;"
+				"CREATE TABLE strict(without TEXT);"
+				"CREATE TABLE \"a(b) strict\"([x) strict] INT, `y) without` INT) -- STRICT\n;"
+				"CREATE TABLE c(a CHECK (a IN ((1), (2))), FOREIGN KEY(a) REFERENCES s(a));"
+				"CREATE TABLE made AS SELECT 1 AS strict, 2 AS [)];"
+				"CREATE VIEW v AS SELECT 1 AS a;"
+				"CREATE VIRTUAL TABLE x USING hnsw(dim=2);"
+				"CREATE TABLE q(a TEXT DEFAULT 'it''s ) strict', b BLOB DEFAULT x'29') /* ) STRICT");
+	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+		check_kind(db, names[i]);
+	assert_int_equal(bridge_table_kind(db, "main", "none", &kind), SQLITE_OK);
+	assert_null(kind.name);
+	assert_int_equal(bridge_table_kind(db, "nowhere", "s", &kind), SQLITE_ERROR);
+	assert_null(kind.name);
+	close_database(db);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(odd_names),
 		cmocka_unit_test(later_unique_index),
+		cmocka_unit_test(no_view_is_expanded),
+		cmocka_unit_test(kinds_of_tables),
 		cmocka_unit_test(random_dml_in_memory),
 		cmocka_unit_test(random_dml_with_foreign_keys),
 		cmocka_unit_test(random_dml_in_two_connections),
