@@ -17,7 +17,10 @@ HNSW_SRCS   := $(sort $(wildcard hnsw/*.c))
 BRIDGE_SRCS := $(sort $(wildcard sqlite_bridge/*/*.c))
 FDW_SRCS    := $(wildcard vss_fdw.c) $(sort $(wildcard fdw/*/*.c))
 
-PG_CONFIG ?= pg_config
+# Nobody named a server: the first that has all it takes.
+ifndef PG_CONFIG
+PG_CONFIG := $(or $(shell . ./scripts/server.sh && find_server),pg_config)
+endif
 PGXS := $(shell $(PG_CONFIG) --pgxs 2>/dev/null)
 PG_MAJOR := $(firstword $(subst ., ,$(word 2,$(shell $(PG_CONFIG) --version 2>/dev/null))))
 
@@ -35,7 +38,7 @@ LIB_WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-p
 # -ffp-contract=off: distances are the same bits with and without fused
 # multiply-add.  The prefix map keeps the build folder out of the binaries.
 CODE_FLAGS = -std=gnu11 -O3 -fvisibility=hidden -ffp-contract=off -pthread \
-	-ffile-prefix-map=$(CURDIR)=. -MMD -MP
+	-ffile-prefix-map='$(CURDIR)'=. -MMD -MP
 HARDENING = -fstack-protector-strong -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 LIB_CFLAGS = $(CODE_FLAGS) $(LIB_WARNINGS) -g -fPIC -fno-strict-aliasing -fstack-protector-strong -I. $(COPT)
 LIB_LIBS = -ldl -lpthread -lm
@@ -60,7 +63,8 @@ TAP_TESTS := $(if $(wildcard test/tap/*.pl),1)
 PROVE_TESTS = test/tap/*.pl
 EXTRA_CLEAN = build hnsw.so results regression.diffs regression.out output_iso tmp_check tmp_check_iso
 
-ifneq ($(wildcard $(PGXS)),)
+SERVER_LACKS := $(shell . ./scripts/server.sh && server_lacks '$(PG_CONFIG)')
+ifeq ($(SERVER_LACKS),)
 
 # Bitcode would let the server inline our functions into compiled expressions;
 # they are too large for that to gain anything, and clang need not be here.
@@ -72,9 +76,9 @@ include $(PGXS)
 else
 
 all: hnsw.so
-	@echo "PostgreSQL's build files were not found through PG_CONFIG=$(PG_CONFIG)." >&2
-	@echo "hnsw.so is built; for vss_fdw.so install postgresql-server-dev-NN (scripts/deps does)" >&2
-	@echo "or name the server: make PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config" >&2
+	@echo "hnsw.so is built.  For vss_fdw.so PG_CONFIG=$(PG_CONFIG) will not do: it lacks" >&2
+	@echo "$(SERVER_LACKS).  Let scripts/deps install it, or" >&2
+	@echo "name another server: make PG_CONFIG=/usr/lib/postgresql/NN/bin/pg_config" >&2
 	@false
 clean:
 	rm -rf $(EXTRA_CLEAN)
@@ -117,6 +121,9 @@ hnsw.so: $(HNSW_OBJS) $(EXT_OBJS)
 build/recall_words: bench/recall_words.c $(HNSW_OBJS)
 	$(CC) $(LIB_CFLAGS) -o $@ $^ -pthread -lm
 
+# What the unit tests are linked with.
+objects: $(HNSW_OBJS) $(CORE_OBJS)
+
 # ---- tests that need no server ----
 
 unit:
@@ -132,4 +139,4 @@ check-layers: all
 check-format:
 	scripts/check-format
 
-.PHONY: unit unit-asan unit-tsan check-sqlite check-layers check-format FORCE
+.PHONY: objects unit unit-asan unit-tsan check-sqlite check-layers check-format FORCE

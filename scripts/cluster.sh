@@ -7,7 +7,9 @@
 # installation into which `make install` can put the extension.  The server
 # listens on a Unix socket in that folder only, so no port can clash.
 #
-#	cluster_init			make $RUN, the tree and $PG_CONFIG of it, the cluster
+#	run_folder [keep]		make $RUN, or use that of the last run that kept it
+#	copy_sources FOLDER		copy the sources there, of $top, for the server's user
+#	cluster_init			make the tree and $PG_CONFIG of it, the cluster
 #	cluster_start			start the server; PGHOST, PGPORT, PGUSER, PATH are set
 #	cluster_stop
 #	as_server COMMAND...	run as the server's user
@@ -16,13 +18,32 @@
 # postgres or else nobody, and $RUN belongs to that user.  Everything ends and
 # $RUN is removed when the shell exits, however it does; commands to run
 # before that can be added by on_exit.
+#
+# The caller's language, umask and CDPATH have no say: output of programs is
+# read, and files must be readable for the server's user.
+
+export LC_ALL=C.UTF-8
+unset CDPATH LANGUAGE
+umask 022
+. "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
 RUN=
+KEEP=
 SERVER_USER=
 EXIT_COMMANDS=()
 
 on_exit() {
 	EXIT_COMMANDS+=("$*")
+}
+
+# Remove what a run leaves: all of $RUN, but the sources' copy where it is kept.
+discard_run() {
+	chmod -R u+rwx "$RUN" 2>/dev/null
+	if [ -n "$KEEP" ]; then
+		find "$RUN" -mindepth 1 -maxdepth 1 ! -name src ! -name lock -exec rm -rf {} +
+	else
+		rm -rf "$RUN"
+	fi
 }
 
 cluster_cleanup() {
@@ -35,8 +56,7 @@ cluster_cleanup() {
 	if [ -n "$RUN" ]; then
 		cluster_stop immediate
 		cd /
-		chmod -R u+rwx "$RUN" 2>/dev/null
-		rm -rf "$RUN"
+		discard_run
 	fi
 	exit $status
 }
@@ -59,28 +79,77 @@ as_server() {
 	fi
 }
 
-# The folder of this run.  A socket's path may have only about 100 bytes, so a
-# long TMPDIR is passed over for /tmp.
+# Can the run's files be below this folder?  The server's user must pass it and
+# run programs there; make, sockets and the server's settings want a short path
+# of plain characters.
+folder_will_do() {
+	local probe works=1
+	[ -d "$1" ] && [ -w "$1" ] && [ ${#1} -le 50 ] && [[ $1 =~ ^/[A-Za-z0-9._/-]*$ ]] || return 1
+	probe=$(mktemp "$1/vss.XXXXXX" 2>/dev/null) || return 1
+	printf '#!/bin/sh\n' >"$probe" && chmod 755 "$probe" && as_server "$probe" 2>/dev/null && works=0
+	rm -f "$probe"
+	return $works
+}
+
+# The user that runs the server, when this is root.
+choose_server_user() {
+	[ "$(id -u)" -eq 0 ] || return 0
+	for SERVER_USER in postgres nobody ''; do
+		[ -z "$SERVER_USER" ] || ! id -u "$SERVER_USER" >/dev/null 2>&1 || break
+	done
+	[ -n "$SERVER_USER" ] || die "called by root, and there is neither a user postgres nor nobody to run a server"
+	as_server true 2>/dev/null ||
+		die "called by root that may not become another user here, such as $SERVER_USER; please call this as an ordinary user"
+}
+
+# The folder of this run: $RUN, below TMPDIR or another temporary folder.
 run_folder() {
-	local parent=${TMPDIR:-/tmp}
-	if [ ${#parent} -gt 60 ] || ! [ -d "$parent" ] || ! [ -w "$parent" ]; then
-		parent=/tmp
+	local parent
+	choose_server_user
+	for parent in "${TMPDIR:-}" /tmp /var/tmp /dev/shm ''; do
+		! folder_will_do "$parent" || break
+	done
+	[ -n "$parent" ] ||
+		die "no temporary folder will do; please set TMPDIR to one with a short, plain path in which ${SERVER_USER:-you} may write and run programs"
+	if [ -n "${1:-}" ]; then
+		# Of this user and these sources.
+		RUN=$parent/vss.$(id -un).$(cksum <<<"$top" | cut -d ' ' -f 1)
+		[ -d "$RUN" ] || mkdir "$RUN" || die "cannot make $RUN"
+		case $(stat -c %F:%U "$RUN") in
+			"directory:$(id -un)" | "directory:${SERVER_USER:-$(id -un)}") ;;
+			*) RUN= && die "$parent has a folder of another user in the way of --keep" ;;
+		esac
+		KEEP=yes
+		exec 9>>"$RUN/lock"
+		flock -n 9 || { RUN= && die "another run with --keep over these sources has not ended"; }
+		discard_run
+	else
+		RUN=$(mktemp -d "$parent/vss.XXXXXX") || die "cannot make a temporary folder in $parent"
 	fi
-	if [ "$(id -u)" -eq 0 ]; then
-		for SERVER_USER in postgres nobody ''; do
-			[ -z "$SERVER_USER" ] || ! id -u "$SERVER_USER" >/dev/null 2>&1 || break
-		done
-		[ -n "$SERVER_USER" ] || die "called by root, and there is neither a user postgres nor nobody to run a server"
-		# Every folder above must let that user pass.
-		setpriv --reuid="$SERVER_USER" --regid="$(id -g "$SERVER_USER")" --clear-groups \
-			test -x "$parent" || parent=/tmp
-	fi
-	RUN=$(mktemp -d "$parent/vss.XXXXXX") || die "cannot make a temporary folder in $parent"
 	chmod 755 "$RUN"
-	[ -z "$SERVER_USER" ] || chown "$SERVER_USER" "$RUN"
-	mkdir "$RUN/tmp"
+	[ -z "$SERVER_USER" ] || chown "$SERVER_USER" "$RUN" 2>/dev/null ||
+		die "called by root that may not give files to another user here; please call this as an ordinary user"
+	mkdir -m 1777 "$RUN/tmp"
 	chmod 1777 "$RUN/tmp"
 	export TMPDIR=$RUN/tmp
+}
+
+# Copy the sources of $top: what git would put into a commit, or else all but
+# what is built.
+copy_sources() {
+	mkdir -p "$1" || die "cannot make $1"
+	# What was built of an earlier copy stays.
+	find "$1" -path "$1/build" -prune -o -type f ! -name '*.so' -exec rm -f {} +
+	if (cd "$top" && git ls-files -co --exclude-standard) 2>/dev/null | grep -q .; then
+		(cd "$top" && git ls-files -zco --exclude-standard | while IFS= read -r -d '' file; do
+			[ ! -e "$file" ] || printf '%s\0' "$file"
+		done | tar -cf - --null --no-recursion -T -) | tar -xf - -C "$1"
+	else
+		(cd "$top" && tar -cf - --exclude=./.git --exclude=./build --exclude='*.o' --exclude='*.so' .) |
+			tar -xf - -C "$1"
+	fi
+	[ -e "$1/Makefile" ] || die "the sources could not be copied from $top to $1"
+	[ -z "$SERVER_USER" ] || chown -R "$SERVER_USER" "$1"
 }
 
 # Programs are copied, the rest is linked; $1: pg_config of the original.
@@ -105,11 +174,11 @@ private_tree() {
 }
 
 cluster_init() {
-	local config=${PG_CONFIG:-pg_config} real
-	"$config" --version >/dev/null 2>&1 || die "no pg_config ($config); run scripts/deps or set PG_CONFIG"
+	local config real
+	config=$(find_server) ||
+		die "PostgreSQL will not do, it lacks $(server_lacks "${PG_CONFIG:-pg_config}"); run scripts/deps or set PG_CONFIG"
 	# Debian's pg_config in PATH is a wrapper; the server's own is relocatable.
 	real=$("$config" --bindir)/pg_config
-	[ -x "$real" ] && [ -x "${real%/*}/postgres" ] || die "no PostgreSQL server in ${real%/*}; run scripts/deps or set PG_CONFIG"
 	[ -n "$RUN" ] || run_folder
 	private_tree "$real"
 
