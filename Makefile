@@ -116,7 +116,7 @@ FORCE:
 hnsw.so: $(HNSW_OBJS) $(EXT_OBJS)
 	$(CC) -shared $(HARDENING) -pthread -o $@ $^ $(LIB_LIBS)
 
--include $(wildcard build/*/*.d build/*/*/*.d)
+-include $(wildcard build/*/*.d build/*/*/*.d build/*/*/*/*.d)
 
 build/recall_words: bench/recall_words.c $(HNSW_OBJS)
 	$(CC) $(LIB_CFLAGS) -o $@ $^ -pthread -lm
