@@ -1,12 +1,13 @@
 /*
  * fault.c
- *		A graph file that is truncated while it is mapped.
+ *		A file that is truncated while it is mapped.
  *
- * Reading a page beyond the end of a mapped file raises SIGBUS, which would
- * end the whole host.  While at least one snapshot is open we therefore own
- * the SIGBUS handler.  A fault inside one of our maps turns that whole map
- * into zeros, sets the snapshot's corrupt flag and resumes; the reader finds
- * zeros, which are as harmless as any hostile content, and hands out nothing.
+ * Touching a page beyond the end of a mapped file raises SIGBUS, which would
+ * end the whole host.  While at least one map is watched (that of an open
+ * snapshot, or a host's own) we therefore own the SIGBUS handler.  A fault inside
+ * a watched map turns that whole map into zeros, sets its flag and resumes.  The
+ * reader of a snapshot finds zeros, which are as harmless as any hostile content,
+ * sees the flag, and hands out nothing.
  * Every other SIGBUS goes on to whoever had the signal before us, with the
  * semantics it would have had without us.
  *
@@ -41,7 +42,8 @@ typedef struct Slot
 	_Atomic unsigned generation;
 	_Atomic uintptr_t base; /* 0: the slot is free */
 	_Atomic size_t size;
-	_Atomic(_Atomic bool *) corrupt;
+	_Atomic bool writable;
+	_Atomic(_Atomic bool *) lost;
 } Slot;
 
 /* The registry grows by chunks that are never freed. */
@@ -72,31 +74,40 @@ static _Thread_local volatile sig_atomic_t chaining __attribute__((tls_model("in
 
 /* ---------- the handler ---------- */
 
-/* Zero the watched map around address, if there is one. */
+/* Zero the watched range around address, if there is one. */
 static bool
 absorb(uintptr_t address)
 {
+	uintptr_t base = 0;
+	size_t size = 0;
+	bool writable = false;
+
+	/* The flags first: whoever can see the zeros can see them too. */
 	for (Chunk *chunk = &first_chunk; chunk != NULL;
 		 chunk = atomic_load_explicit(&chunk->next, memory_order_acquire))
 		for (int i = 0; i < SLOTS; i++)
 		{
 			Slot *slot = &chunk->slot[i];
 			unsigned generation = atomic_load(&slot->generation);
-			uintptr_t base = atomic_load(&slot->base);
-			size_t size = atomic_load(&slot->size);
-			_Atomic bool *corrupt = atomic_load(&slot->corrupt);
+			uintptr_t slot_base = atomic_load(&slot->base);
+			size_t slot_size = atomic_load(&slot->size);
+			bool slot_writable = atomic_load(&slot->writable);
+			_Atomic bool *lost = atomic_load(&slot->lost);
 
-			if (generation % 2 != 0 || base == 0 || address < base || address - base >= size)
+			if (generation % 2 != 0 || slot_base == 0 || address < slot_base ||
+				address - slot_base >= slot_size)
 				continue;
 			if (atomic_load(&slot->generation) != generation)
 				continue;
-
-			/* The flag first: whoever can see the zeros can see it too. */
-			atomic_store(corrupt, true);
-			return mmap((void *) base, size, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-				   MAP_FAILED;
+			atomic_store(lost, true);
+			base = slot_base;
+			size = slot_size;
+			writable = writable || slot_writable;
 		}
-	return false;
+	if (base == 0)
+		return false;
+	return mmap((void *) base, size, writable ? PROT_READ | PROT_WRITE : PROT_READ,
+				MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) != MAP_FAILED;
 }
 
 /*
@@ -241,31 +252,32 @@ register_fork_handlers(void)
 }
 
 static void
-slot_set(Slot *slot, uintptr_t base, size_t size, _Atomic bool *corrupt)
+slot_set(Slot *slot, uintptr_t base, size_t size, bool writable, _Atomic bool *lost)
 {
 	atomic_fetch_add(&slot->generation, 1);
 	atomic_store(&slot->base, base);
 	atomic_store(&slot->size, size);
-	atomic_store(&slot->corrupt, corrupt);
+	atomic_store(&slot->writable, writable);
+	atomic_store(&slot->lost, lost);
 	atomic_fetch_add(&slot->generation, 1);
 }
 
-/* The slot of base, or with base 0 a free one; NULL when there is none. */
+/* The slot of base with this flag, or with base 0 and NULL a free one; NULL when there is none. */
 static Slot *
-slot_find(uintptr_t base, Chunk **last)
+slot_find(uintptr_t base, const _Atomic bool *lost, Chunk **last)
 {
 	for (Chunk *chunk = &first_chunk; chunk != NULL; chunk = atomic_load(&chunk->next))
 	{
 		*last = chunk;
 		for (int i = 0; i < SLOTS; i++)
-			if (atomic_load(&chunk->slot[i].base) == base)
+			if (atomic_load(&chunk->slot[i].base) == base && atomic_load(&chunk->slot[i].lost) == lost)
 				return &chunk->slot[i];
 	}
 	return NULL;
 }
 
 bool
-hnsw_fault_watch(const void *base, size_t size, _Atomic bool *corrupt)
+hnsw_fault_watch(const void *base, size_t size, bool writable, _Atomic bool *lost)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	Chunk *last;
@@ -273,7 +285,7 @@ hnsw_fault_watch(const void *base, size_t size, _Atomic bool *corrupt)
 
 	pthread_once(&once, register_fork_handlers);
 	lock_registry();
-	slot = slot_find(0, &last);
+	slot = slot_find(0, NULL, &last);
 	if (slot == NULL)
 	{
 		Chunk *chunk = calloc(1, sizeof(*chunk));
@@ -286,7 +298,7 @@ hnsw_fault_watch(const void *base, size_t size, _Atomic bool *corrupt)
 		slot = &chunk->slot[0];
 		atomic_store_explicit(&last->next, chunk, memory_order_release);
 	}
-	slot_set(slot, (uintptr_t) base, size, corrupt);
+	slot_set(slot, (uintptr_t) base, size, writable, lost);
 	watched++;
 	/* Each time: a host may have put its own handler over ours since. */
 	install();
@@ -295,16 +307,16 @@ hnsw_fault_watch(const void *base, size_t size, _Atomic bool *corrupt)
 }
 
 void
-hnsw_fault_unwatch(const void *base)
+hnsw_fault_unwatch(const void *base, const _Atomic bool *lost)
 {
 	Chunk *last;
 	Slot *slot;
 
 	lock_registry();
-	slot = base != NULL ? slot_find((uintptr_t) base, &last) : NULL;
+	slot = slot_find((uintptr_t) base, lost, &last);
 	if (slot != NULL)
 	{
-		slot_set(slot, 0, 0, NULL);
+		slot_set(slot, 0, 0, false, NULL);
 		if (--watched == 0)
 			uninstall();
 	}

@@ -187,7 +187,7 @@ HnswStatus hnsw_builder_write(HnswBuilder *builder, const char *path, const Hnsw
 HnswStatus hnsw_builder_snapshot(HnswBuilder *builder, const HnswWriteOptions *options, HnswSnapshot **out,
 								 HnswError *err);
 
-/* ---------- snapshot.c, verify.c, fault.c ---------- */
+/* ---------- snapshot.c, verify.c ---------- */
 
 typedef struct HnswSnapshotInfo
 {
@@ -228,6 +228,19 @@ HnswStatus hnsw_snapshot_vector(const HnswSnapshot *snapshot, int64_t label, flo
 /* Call visit for every node, in no special order, until it returns false. */
 typedef bool (*HnswVisit)(void *arg, int64_t label, const float *vector);
 HnswStatus hnsw_snapshot_each(const HnswSnapshot *snapshot, HnswVisit visit, void *arg);
+
+/* ---------- fault.c: maps of files that others may truncate ---------- */
+
+/*
+ * From now on a SIGBUS inside [base, base + size), which a truncated file
+ * causes, sets *lost and turns the pages of the whole range into zeros, private
+ * to the process, readable, and writable if asked for.  A range may be watched
+ * several times, with a flag each.  False when memory is out.
+ */
+bool hnsw_fault_watch(const void *base, size_t size, bool writable, _Atomic bool *lost);
+
+/* Called before the range is unmapped. */
+void hnsw_fault_unwatch(const void *base, const _Atomic bool *lost);
 
 /* ---------- check.c ---------- */
 

@@ -281,18 +281,6 @@ typedef struct HnswNumbering
 HnswStatus hnsw_number(const HnswBuilder *builder, const HnswTask *task, HnswNumbering *out, HnswError *err);
 void hnsw_numbering_free(HnswNumbering *numbering);
 
-/* ---------- fault.c ---------- */
-
-/*
- * From now on a SIGBUS inside [base, base + size), which a truncated file
- * causes, sets *corrupt and turns the whole range into readable zeros.  False
- * when memory is out.
- */
-bool hnsw_fault_watch(const void *base, size_t size, _Atomic bool *corrupt);
-
-/* Called before the range is unmapped. */
-void hnsw_fault_unwatch(const void *base);
-
 /* ---------- builder.c ---------- */
 
 /*

@@ -277,7 +277,7 @@ hnsw_snapshot_map(int fd, const char *name, HnswSnapshot **out, HnswError *err)
 	}
 	s->base = base;
 	advise(base, s->size);
-	if (!hnsw_fault_watch(base, s->size, &s->corrupt))
+	if (!hnsw_fault_watch(base, s->size, false, &s->corrupt))
 	{
 		hnsw_snapshot_close(s);
 		return hnsw_fail(err, HNSW_NOMEM, "out of memory while opening graph file \"%s\"", name);
@@ -312,7 +312,8 @@ hnsw_snapshot_close(HnswSnapshot *snapshot)
 {
 	if (snapshot == NULL)
 		return;
-	hnsw_fault_unwatch(snapshot->base);
+	if (snapshot->base != NULL)
+		hnsw_fault_unwatch(snapshot->base, &snapshot->corrupt);
 	munmap((void *) snapshot->base, snapshot->size);
 	free(snapshot->verified);
 	free(snapshot);

@@ -171,6 +171,39 @@ RESET enable_mergejoin;
 RESET enable_nestloop;
 SELECT id, name, team FROM people ORDER BY id;
 
+-- a value that fits no type shows to those who may read the column, and in no condition
+\! rm -f /tmp/vss_fdw_regress/misfit.db*
+\! sqlite3 /tmp/vss_fdw_regress/misfit.db "CREATE TABLE m(id INTEGER PRIMARY KEY, team INT, d TEXT, j TEXT, n INT); INSERT INTO m VALUES (1, 1, '2024-01-01', '{}', 1), (2, 2, 'SECRETDATE', '{SECRETJSON', 'SECRETNUMBER')"
+\! chmod 666 /tmp/vss_fdw_regress/misfit.db
+CREATE SERVER misfit FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '/tmp/vss_fdw_regress/misfit.db');
+CREATE SCHEMA misfit;
+CREATE FOREIGN TABLE misfit.m(id bigint, team bigint, d date, j json, n bigint) SERVER misfit;
+CREATE VIEW misfit.pushed WITH (security_barrier) AS SELECT * FROM misfit.m WHERE team = 1;
+CREATE VIEW misfit.kept WITH (security_barrier) AS SELECT * FROM misfit.m WHERE team::text ~ '1';
+GRANT USAGE ON SCHEMA misfit TO regress_vss_reader;
+GRANT SELECT ON misfit.pushed, misfit.kept TO regress_vss_reader;
+SELECT d FROM misfit.m;
+SELECT id FROM misfit.m WHERE d > '2023-01-01';
+SET ROLE regress_vss_reader;
+SELECT id FROM misfit.pushed WHERE d > '2023-01-01';
+SELECT id FROM misfit.kept WHERE d > '2023-01-01';
+SELECT d FROM misfit.kept;
+SELECT j FROM misfit.kept;
+SELECT n FROM misfit.kept;
+SELECT max(d) FROM misfit.kept;
+RESET ROLE;
+SET client_min_messages = error;
+DROP SCHEMA misfit CASCADE;
+DROP SERVER misfit CASCADE;
+
+-- a server of another wrapper is none of ours, whatever its options are called
+CREATE FOREIGN DATA WRAPPER regress_other;
+CREATE SERVER regress_elsewhere FOREIGN DATA WRAPPER regress_other OPTIONS (database '/tmp/vss_fdw_regress/security.db');
+SELECT vss_exec('regress_elsewhere', 'DELETE FROM people');
+SELECT vss_fdw_disconnect('regress_elsewhere');
+SELECT vss_embed('x', 'regress_elsewhere');
+DROP FOREIGN DATA WRAPPER regress_other CASCADE;
+
 DROP SCHEMA security CASCADE;
 DROP ROLE regress_vss_reader;
 DROP SERVER security;

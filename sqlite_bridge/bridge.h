@@ -104,6 +104,16 @@ typedef struct BridgeStats
 	bool pull_limit_hit; /* the scan ended early, more rows exist */
 } BridgeStats;
 
+/* ---------- base/maps.c: maps of files that others may truncate ---------- */
+
+/*
+ * For a host that reads such a map: as hnsw_fault_watch.  A fault inside the map
+ * sets *lost and turns it into zeros that only this process sees, so what is
+ * done from then on must not count.
+ */
+bool bridge_watch_map(const void *base, size_t size, bool writable, _Atomic bool *lost);
+void bridge_unwatch_map(const void *base, const _Atomic bool *lost);
+
 /* ---------- vector.c: vectors as text and bytes ---------- */
 
 /*

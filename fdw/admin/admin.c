@@ -82,7 +82,7 @@ disconnect(VssConnection *conn, void *arg)
 Datum
 vss_fdw_disconnect(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server = GetForeignServerByName(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	ForeignServer *server = vssfdw_server_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	Disconnect state = {.serverid = server->serverid, .closed = false};
 
 	vssfdw_each_connection(disconnect, &state);
@@ -111,31 +111,6 @@ check_server_owner(const ForeignServer *server)
 
 	if (!owner)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, server->servername);
-}
-
-/*
- * What the text of vss_exec must not do: end or nest the transaction that is
- * tied to PostgreSQL's, or open another file.  VACUUM begins a transaction of
- * its own and attaches a nameless temporary database, which is allowed (arg
- * true: outside of PostgreSQL's transaction); VACUUM INTO names a file.
- */
-static int
-authorize(void *arg, int action, const char *first, const char *second, const char *schema,
-		  const char *trigger)
-{
-	bool outside = *(bool *) arg;
-
-	switch (action)
-	{
-		case SQLITE_TRANSACTION:
-			return outside ? SQLITE_OK : SQLITE_DENY;
-		case SQLITE_SAVEPOINT:
-			return SQLITE_DENY;
-		case SQLITE_ATTACH:
-			return outside && first != NULL && first[0] == '\0' ? SQLITE_OK : SQLITE_DENY;
-		default:
-			return SQLITE_OK;
-	}
 }
 
 /* The text behind blanks and comments. */
@@ -226,7 +201,7 @@ run_all(sqlite3 *db, const char *sql, int64 *changes)
 Datum
 vss_exec(PG_FUNCTION_ARGS)
 {
-	ForeignServer *server = GetForeignServerByName(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+	ForeignServer *server = vssfdw_server_by_name(text_to_cstring(PG_GETARG_TEXT_PP(0)));
 	char *sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
 	bool outside = runs_outside(sql);
 	int64 changes = 0;
@@ -253,9 +228,9 @@ vss_exec(PG_FUNCTION_ARGS)
 		vssfdw_begin_write(conn);
 	}
 
-	sqlite3_set_authorizer(conn->db, authorize, &outside);
+	conn->guard = outside ? VSS_GUARD_EXEC_OUTSIDE : VSS_GUARD_EXEC;
 	rc = run_all(conn->db, sql, &changes);
-	vssfdw_watch_compiling(conn);
+	conn->guard = VSS_GUARD_OWN;
 	sqlite3_limit(conn->db, SQLITE_LIMIT_ATTACHED, 0);
 	if (outside && !sqlite3_get_autocommit(conn->db))
 	{

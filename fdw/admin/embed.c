@@ -116,9 +116,8 @@ only_server(void)
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
 		Form_pg_foreign_server form = (Form_pg_foreign_server) GETSTRUCT(tuple);
-		char *handler = get_func_name(GetForeignDataWrapper(form->srvfdw)->fdwhandler);
 
-		if (handler == NULL || strcmp(handler, "vss_fdw_handler") != 0 ||
+		if (!vssfdw_is_our_wrapper(form->srvfdw) ||
 			vssfdw_server_aclcheck(form->oid, GetUserId()) != ACLCHECK_OK)
 			continue;
 		appendStringInfo(&names, "%s\"%s\"", count > 0 ? ", " : "", NameStr(form->srvname));
@@ -142,17 +141,12 @@ ForeignServer *
 vssfdw_embed_server(const char *name)
 {
 	ForeignServer *server;
-	char *handler;
 
 	if (name == NULL)
 		return only_server();
-	server = GetForeignServerByName(name, false);
+	server = vssfdw_server_by_name(name);
 	if (vssfdw_server_aclcheck(server->serverid, GetUserId()) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, name);
-	handler = get_func_name(GetForeignDataWrapper(server->fdwid)->fdwhandler);
-	if (handler == NULL || strcmp(handler, "vss_fdw_handler") != 0)
-		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
-						errmsg("server \"%s\" is not a server of vss_fdw", name)));
 	return server;
 }
 

@@ -259,7 +259,7 @@ open_database(const char *server, const char *database, int cache_size)
 	sqlite3 *db = vssfdw_open(server, &options);
 
 	sqlite3_progress_handler(db, 1000, stop_statement, NULL);
-	vssfdw_configure(db, &host, server, cache_size);
+	vssfdw_configure(db, NULL, &host, server, cache_size);
 	return db;
 }
 

@@ -64,29 +64,16 @@ vssfdw_clock(void)
 	return now.tv_sec * INT64CONST(1000) + now.tv_nsec / 1000000;
 }
 
-static int
-progress_callback(void *arg)
+bool
+vssfdw_must_stop(const VssConnection *conn)
 {
-	const VssConnection *conn = arg;
-
 	return vssfdw_cancelled(NULL) || (conn->give_up_at != 0 && vssfdw_clock() >= conn->give_up_at);
 }
 
-/*
- * Asked for every SELECT and column of a statement that is being prepared.
- * Views that multiply can keep SQLite preparing for long, where it asks the
- * progress handler nothing.
- */
 static int
-compile_callback(void *arg, int action, const char *a, const char *b, const char *database, const char *inner)
+progress_callback(void *arg)
 {
-	return progress_callback(arg) ? SQLITE_DENY : SQLITE_OK;
-}
-
-void
-vssfdw_watch_compiling(VssConnection *conn)
-{
-	sqlite3_set_authorizer(conn->db, compile_callback, conn);
+	return vssfdw_must_stop(arg);
 }
 
 /* When the wait that busy_callback is in began. */
@@ -141,26 +128,14 @@ choose_cache_size(sqlite3 *db)
 }
 
 void
-vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, int cache_size)
+vssfdw_configure(sqlite3 *db, VssConnection *conn, const BridgeHost *host, const char *servername,
+				 int cache_size)
 {
 	char pragma[64];
 	char *message = NULL;
 	int rc;
 
-	/*
-	 * The database may come from anywhere: its schema must not reach beyond
-	 * itself.  Its views and triggers may call what is marked innocuous, which
-	 * the module hnsw is, but not, say, a function that asks an embedding server.
-	 */
-	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_WRITABLE_SCHEMA, 0, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FKEY, 1, NULL);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_TRIGGER, 1, NULL);
-	sqlite3_limit(db, SQLITE_LIMIT_ATTACHED, 0);
-	sqlite3_limit(db, SQLITE_LIMIT_WORKER_THREADS, 0);
-
+	vssfdw_guard(db, conn);
 	rc = bridge_attach(db, host, &message);
 	if (rc != SQLITE_OK)
 	{
@@ -194,8 +169,7 @@ configure(VssConnection *conn)
 
 	sqlite3_busy_handler(conn->db, busy_callback, conn);
 	sqlite3_progress_handler(conn->db, PROGRESS_INSTRUCTIONS, progress_callback, conn);
-	vssfdw_watch_compiling(conn);
-	vssfdw_configure(conn->db, &host, conn->servername, conn->options->cache_size);
+	vssfdw_configure(conn->db, conn, &host, conn->servername, conn->options->cache_size);
 }
 
 void
@@ -344,6 +318,7 @@ vssfdw_connect(Oid serverid)
 
 	if (connections == NULL)
 		create_registry();
+	vssfdw_guard_forget_refusal();
 
 	conn = hash_search(connections, &serverid, HASH_ENTER, &found);
 	if (!found)

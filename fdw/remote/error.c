@@ -138,6 +138,12 @@ hint_for(int rc, const char *message)
 			return "The server's operating-system user must be able to write the database file and its "
 				   "folder.";
 		case SQLITE_CORRUPT:
+			/* what is behind a dash is what SQLite's parser said of one entry of the schema */
+			if (message != NULL && strncmp(message, "malformed database schema", 25) == 0 &&
+				strstr(message, ") - ") != NULL)
+				return "SQLite cannot read the schema: a newer version may have made the file, or it is "
+					   "damaged. Compare the result of vss_sqlite_version() with the version that the "
+					   "application uses, and run \"PRAGMA integrity_check\" there.";
 			return "Run \"PRAGMA integrity_check\" in sqlite3 and restore the database from a backup if it "
 				   "is "
 				   "damaged.";
@@ -160,6 +166,15 @@ hint_for(int rc, const char *message)
 			   "options "
 			   "\"table\" and \"column_name\".";
 	return NULL;
+}
+
+/* Whether SQLite fails like this when guard.c or vfs.c refused something. */
+static bool
+is_refusal(int rc)
+{
+	int code = rc & 0xff;
+
+	return code == SQLITE_AUTH || code == SQLITE_CANTOPEN || code == SQLITE_IOERR;
 }
 
 /*
@@ -188,10 +203,17 @@ void
 vssfdw_report_message(int elevel, int rc, const char *message, const char *servername, const char *sql)
 {
 	const char *hint = hint_for(rc, message);
+	char *refused = NULL;
 
 	/* Whoever asked us to stop gives the reason: cancel, timeout, shutdown. */
 	if ((rc & 0xff) == SQLITE_INTERRUPT || (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_AUTH)
 		CHECK_FOR_INTERRUPTS();
+	if (vssfdw_guard_refusal() != NULL && is_refusal(rc))
+	{
+		refused = readable(vssfdw_guard_refusal());
+		hint = NULL;
+	}
+	vssfdw_guard_forget_refusal();
 
 	/* what PostgreSQL would have said, had it computed the value */
 	if (rc == VSS_RC_OUT_OF_RANGE || rc == VSS_RC_DIVISION_BY_ZERO || rc == VSS_RC_TIME_RANGE ||
@@ -203,7 +225,7 @@ vssfdw_report_message(int elevel, int rc, const char *message, const char *serve
 	}
 	ereport(elevel, (errcode(sqlstate_for(rc, message)),
 					 errmsg("SQLite error on server \"%s\": %s", servername, readable(message)),
-					 hint != NULL ? errhint("%s", hint) : 0,
+					 refused != NULL ? errdetail("%s", refused) : 0, hint != NULL ? errhint("%s", hint) : 0,
 					 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
 }
 

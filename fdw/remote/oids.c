@@ -17,6 +17,7 @@
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "foreign/foreign.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
@@ -126,4 +127,23 @@ vssfdw_oids(void)
 	oids = found;
 	oids_valid = !invalidated;
 	return &oids;
+}
+
+bool
+vssfdw_is_our_wrapper(Oid fdwid)
+{
+	Oid handler = GetForeignDataWrapper(fdwid)->fdwhandler;
+
+	return OidIsValid(handler) && handler == vssfdw_oids()->handler;
+}
+
+ForeignServer *
+vssfdw_server_by_name(const char *name)
+{
+	ForeignServer *server = GetForeignServerByName(name, false);
+
+	if (!vssfdw_is_our_wrapper(server->fdwid))
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("server \"%s\" is not a server of vss_fdw", name)));
+	return server;
 }

@@ -215,7 +215,7 @@ vssfdw_open(const char *servername, const VssServerOptions *options)
 	check_file(servername, path, &st);
 
 	flags |= options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	rc = sqlite3_open_v2(path, &db, flags, NULL);
+	rc = sqlite3_open_v2(path, &db, flags, vssfdw_vfs());
 	if (rc != SQLITE_OK)
 	{
 		/* Only the message survives the close. */

@@ -80,6 +80,15 @@ typedef struct VssOids
 
 const VssOids *vssfdw_oids(void);
 
+/* Whether a wrapper is this one, by its handler, whatever it is called. */
+bool vssfdw_is_our_wrapper(Oid fdwid);
+
+/*
+ * The server of that name, for functions that SQL gives a name.  An error for
+ * servers of other wrappers, whose option "database" means something else.
+ */
+ForeignServer *vssfdw_server_by_name(const char *name);
+
 /* ---------- error.c ---------- */
 
 /*
@@ -103,6 +112,14 @@ sqlite3 *vssfdw_open(const char *servername, const VssServerOptions *options);
 
 /* ---------- connection.c ---------- */
 
+/* Whose SQL a connection compiles, which decides what guard.c lets through. */
+typedef enum VssGuardMode
+{
+	VSS_GUARD_OWN,         /* ours */
+	VSS_GUARD_EXEC,        /* vss_exec's text, inside of PostgreSQL's transaction */
+	VSS_GUARD_EXEC_OUTSIDE /* the same outside of it, on a connection that is closed afterwards */
+} VssGuardMode;
+
 /*
  * One SQLite connection a server and backend.  in_use counts the scans that
  * need the read transaction; when it falls to zero under READ COMMITTED, and
@@ -120,6 +137,7 @@ typedef struct VssConnection
 	bool poisoned;     /* state unknown: close before the next use */
 	bool invalidated;  /* server altered: reopen when idle */
 	uint64 generation; /* counts the times db was opened */
+	VssGuardMode guard;
 
 	/* The rest is private to connection.c, transaction.c, statement.c, catalog.c. */
 	bool is_touched; /* is in the list of those that the transaction's end concerns: */
@@ -160,12 +178,14 @@ void vssfdw_finish_touched(void (*callback)(VssConnection *conn, void *arg), voi
 
 /*
  * Settings of a connection to a database that is not trusted, and the bridge
- * with this host.  Errors are reported; db stays the caller's to close.
+ * with this host.  conn: the backend's connection that db is of, or NULL.
+ * Errors are reported; db stays the caller's to close.
  */
-void vssfdw_configure(sqlite3 *db, const BridgeHost *host, const char *servername, int cache_size);
+void vssfdw_configure(sqlite3 *db, VssConnection *conn, const BridgeHost *host, const char *servername,
+					  int cache_size);
 
-/* Let cancel and timeouts stop SQLite while it prepares; replaces any other authorizer. */
-void vssfdw_watch_compiling(VssConnection *conn);
+/* Whether what runs on the connection is to end: a cancel, or give_up_at has passed. */
+bool vssfdw_must_stop(const VssConnection *conn);
 
 /*
  * Finalize all statements and close.  Neither throws nor allocates from
@@ -189,6 +209,28 @@ typedef struct VssListener
 } VssListener;
 
 extern VssListener vssfdw_listener; /* set once, when the library is loaded */
+
+/* ---------- guard.c ---------- */
+
+/*
+ * Keep db, a connection to a file that may come from anybody, harmless.  conn
+ * as above: its guard says whose SQL is being compiled, and its cancel stops that.
+ */
+void vssfdw_guard(sqlite3 *db, VssConnection *conn);
+
+/*
+ * Why guard.c or vfs.c let SQLite fail, a sentence about one thing, for the
+ * DETAIL of the error that follows; NULL when they did not since the last
+ * forgetting.  The text is static.
+ */
+void vssfdw_guard_refuse(const char *format, const char *what);
+const char *vssfdw_guard_refusal(void);
+void vssfdw_guard_forget_refusal(void);
+
+/* ---------- vfs.c ---------- */
+
+/* Name of the VFS to open databases with; NULL, SQLite's default, when it cannot be made. */
+const char *vssfdw_vfs(void);
 
 /* ---------- transaction.c ---------- */
 

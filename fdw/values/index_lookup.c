@@ -23,19 +23,11 @@
 #include "utils/rls.h"
 #include "utils/varlena.h"
 
-/* Whether the server's wrapper is this one, whatever it is called. */
-static bool
-is_our_server(Oid serverid)
-{
-	ForeignDataWrapper *wrapper = GetForeignDataWrapper(GetForeignServer(serverid)->fdwid);
-
-	return OidIsValid(wrapper->fdwhandler) && wrapper->fdwhandler == vssfdw_oids()->handler;
-}
-
 static bool
 is_our_table(Oid relid)
 {
-	return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE && is_our_server(GetForeignTable(relid)->serverid);
+	return get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE &&
+		   vssfdw_is_our_wrapper(GetForeignServer(GetForeignTable(relid)->serverid)->fdwid);
 }
 
 /* ---------- from a foreign table to its index ---------- */

@@ -11,6 +11,8 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -123,6 +125,18 @@ copy_function(FmgrInfo *function)
 	function->fn_mcxt = CurrentMemoryContext;
 }
 
+/*
+ * Whether the one who asks may read the column by itself.  Not so behind a view,
+ * whose owner may: a row that the view keeps from the one who asks must not
+ * show in an error.
+ */
+static bool
+may_read(Oid relid, AttrNumber attnum)
+{
+	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		   pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
+}
+
 void
 vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
 {
@@ -154,6 +168,7 @@ vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
 		*kept = made;
 	}
 	*column = *kept;
+	column->hidden = !may_read(RelationGetRelid(rel), attnum);
 	copy_function(&column->input);
 	copy_function(&column->output);
 	if (kept->domain_cache != NULL)

@@ -17,6 +17,7 @@
 #include "catalog/pg_type.h"
 #include "common/shortest_dec.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "nodes/nodes.h"
 #include "utils/builtins.h"
 #include "utils/float.h"
@@ -132,6 +133,7 @@ vssfdw_column_init_type(VssColumn *column, Oid type, int32 typmod)
 	fmgr_info(function, &column->input);
 	getTypeOutputInfo(column->base, &function, &varlena);
 	fmgr_info(function, &column->output);
+	column->hidden = !superuser(); /* an expression's value, of columns that are not known here */
 }
 
 /* ---------- messages ---------- */
@@ -259,14 +261,21 @@ misfit_hint(const Place *place)
 pg_noreturn static void
 misfit(const Place *place, const char *reason)
 {
-	char *where = describe_place(place);
-	char *value = shown_value(place);
+	const char *type = format_type_with_typemod(place->column->type, place->column->typmod);
+	const char *of = reason != NULL ? ": " : "";
 
-	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-					errmsg("SQLite value %s does not fit type %s%s%s", value,
-						   format_type_with_typemod(place->column->type, place->column->typmod),
-						   reason != NULL ? ": " : "", reason != NULL ? reason : ""),
-					errdetail("The value is in %s.", where), errhint("%s", misfit_hint(place))));
+	if (reason == NULL)
+		reason = "";
+	if (place->column->hidden)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+						errmsg("SQLite value stored as %s does not fit type %s%s%s",
+							   storage_name(place->stored), type, of, reason),
+						errdetail("The value is not shown to users without the right to read the column."),
+						errhint("%s", misfit_hint(place))));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+			 errmsg("SQLite value %s does not fit type %s%s%s", shown_value(place), type, of, reason),
+			 errdetail("The value is in %s.", describe_place(place)), errhint("%s", misfit_hint(place))));
 }
 
 /* For errors that PostgreSQL's own input functions raise. */
@@ -610,6 +619,32 @@ convert(const Place *place)
 	return call_input(place, server_text(place));
 }
 
+/* Input functions of PostgreSQL show the value as well. */
+static Datum
+convert_hidden(const Place *place)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	Datum result;
+
+	PG_TRY();
+	{
+		result = convert(place);
+	}
+	PG_CATCH();
+	{
+		ErrorData *error;
+
+		MemoryContextSwitchTo(caller);
+		error = CopyErrorData();
+		if (ERRCODE_TO_CATEGORY(error->sqlerrcode) != ERRCODE_DATA_EXCEPTION)
+			PG_RE_THROW();
+		FlushErrorState();
+		misfit(place, NULL);
+	}
+	PG_END_TRY();
+	return result;
+}
+
 Datum
 vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int i, const char *tablename,
 					bool *isnull)
@@ -619,7 +654,7 @@ vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int i, con
 
 	*isnull = place.stored == SQLITE_NULL;
 	if (!*isnull)
-		result = convert(&place);
+		result = column->hidden ? convert_hidden(&place) : convert(&place);
 	if (column->domain_cache != NULL)
 	{
 		ErrorContextCallback callback = {

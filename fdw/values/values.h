@@ -35,6 +35,7 @@ typedef struct VssColumn
 	Oid element;         /* of an array type, else InvalidOid */
 	int kind;            /* ValueKind: which conversion */
 	void **domain_cache; /* domain_check()'s, or NULL without a domain */
+	bool hidden;         /* the user may not read the column: errors do not show its values */
 } VssColumn;
 
 /*

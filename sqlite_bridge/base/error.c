@@ -10,6 +10,26 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <string.h>
+
+/*
+ * Messages of nested statements quote each other, and names of a hostile schema
+ * may be long: this many bytes say enough.
+ */
+#define LONGEST_MESSAGE 1000
+
+/* Cut text between two characters of UTF-8. */
+static void
+shorten(char *text)
+{
+	size_t end = LONGEST_MESSAGE;
+
+	if (text == NULL || strlen(text) <= LONGEST_MESSAGE)
+		return;
+	while (end > 0 && ((unsigned char) text[end] & 0xc0) == 0x80)
+		end--;
+	memcpy(text + end, "...", 4);
+}
 
 static int
 set_message(BridgeError *err, int code, const char *format, va_list args)
@@ -17,6 +37,7 @@ set_message(BridgeError *err, int code, const char *format, va_list args)
 	sqlite3_free(err->message);
 	err->code = code;
 	err->message = sqlite3_vmprintf(format, args);
+	shorten(err->message);
 	return code;
 }
 
@@ -51,6 +72,7 @@ bridge_error_db(BridgeError *err, sqlite3 *db, const char *format, ...)
 
 		sqlite3_free(err->message);
 		err->message = whole;
+		shorten(whole);
 	}
 	sqlite3_free(reason);
 	return code;
@@ -110,6 +132,7 @@ bridge_error_hnsw(BridgeError *err, HnswStatus status, const HnswError *hnsw, co
 
 		sqlite3_free(err->message);
 		err->message = whole;
+		shorten(whole);
 	}
 	return err->code;
 }
@@ -133,6 +156,7 @@ bridge_error_prefix(BridgeError *err, const char *format, ...)
 		{
 			sqlite3_free(err->message);
 			err->message = whole;
+			shorten(whole);
 		}
 		sqlite3_free(heading);
 	}

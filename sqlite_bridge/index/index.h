@@ -97,7 +97,19 @@ struct BridgeConnection
 	sqlite3_stmt *poll;   /* asks SQLite before 3.41 whether it is interrupted */
 	BridgeNames *names;   /* the last name looked up, or NULL */
 	bool stepping;        /* poll or names' statement is being run: not to be finalized */
+	int depth;            /* calls of bridge_enter that have not left */
 };
+
+/*
+ * Around every call of SQLite's in which the module runs statements of its own.  A
+ * hostile schema can make these call the module again, without end but for the
+ * stack: SQLite counts the depth of triggers, not of nested statements.  So the
+ * connection counts, and beyond BRIDGE_MAX_DEPTH entering fails.  Ordinary use
+ * takes three: hnsw_add() in a trigger, the write, a table connected anew.
+ */
+#define BRIDGE_MAX_DEPTH 8
+int bridge_enter(BridgeConnection *connection, BridgeError *err);
+void bridge_leave(BridgeConnection *connection);
 
 /*
  * Find or make the registry's entry for a table that connects, or forget the

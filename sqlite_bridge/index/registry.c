@@ -117,6 +117,23 @@ bridge_cancelled_end(BridgeConnection *connection)
 	bridge_names_forget(connection);
 }
 
+int
+bridge_enter(BridgeConnection *connection, BridgeError *err)
+{
+	if (connection->depth >= BRIDGE_MAX_DEPTH)
+		return bridge_error(err, SQLITE_ERROR,
+							"hnsw: the schema makes the index use itself, more than %d levels deep",
+							BRIDGE_MAX_DEPTH);
+	connection->depth++;
+	return SQLITE_OK;
+}
+
+void
+bridge_leave(BridgeConnection *connection)
+{
+	connection->depth--;
+}
+
 /* ---------- indexes ---------- */
 
 static bool

@@ -46,8 +46,14 @@ run(sqlite3_context *context, const char *function, const char *format, sqlite3_
 	char *table = NULL;
 	char *sql = NULL;
 	sqlite3_stmt *stmt = NULL;
-	int rc;
+	int rc = bridge_enter(connection, &err);
 
+	if (rc != SQLITE_OK)
+	{
+		bridge_error_prefix(&err, "%s", function);
+		bridge_error_result(context, &err);
+		return false;
+	}
 	rc = bridge_find_name(connection, name ? (const char *) sqlite3_value_text(name) : NULL, &schema, &table,
 						  &err);
 	if (rc != SQLITE_OK)
@@ -73,6 +79,7 @@ run(sqlite3_context *context, const char *function, const char *format, sqlite3_
 	*changes = sqlite3_changes(db);
 
 cleanup:
+	bridge_leave(connection);
 	sqlite3_finalize(stmt);
 	sqlite3_set_last_insert_rowid(db, last_rowid);
 	sqlite3_free(sql);

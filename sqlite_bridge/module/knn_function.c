@@ -189,6 +189,7 @@ static int
 knn_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc, sqlite3_value **argv)
 {
 	KnnCursor *cursor = (KnnCursor *) base;
+	BridgeConnection *connection = ((KnnTable *) base->pVtab)->connection;
 	sqlite3_value *name_value = bridge_plan_value(plan, PLAN_TABLE, argv);
 	const char *name = name_value == NULL ? NULL : (const char *) sqlite3_value_text(name_value);
 	BridgeIndex *index;
@@ -196,20 +197,29 @@ knn_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
 	int rc;
 
 	bridge_query_finish(&cursor->query);
+	rc = bridge_enter(connection, &err);
+	if (rc != SQLITE_OK)
+		return fail(base->pVtab, &err);
 	rc = enter_table(cursor, name, &index, &err);
 	if (rc == SQLITE_OK)
 		rc = bridge_query_start(&cursor->query, index, plan, argv, &err);
+	bridge_leave(connection);
 	return rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
 }
 
 static int
 knn_next(sqlite3_vtab_cursor *base)
 {
+	BridgeConnection *connection = ((KnnTable *) base->pVtab)->connection;
 	BridgeError err = {0};
+	int rc = bridge_enter(connection, &err);
 
-	if (bridge_query_next(&((KnnCursor *) base)->query, &err) != SQLITE_OK)
-		return fail(base->pVtab, &err);
-	return SQLITE_OK;
+	if (rc == SQLITE_OK)
+	{
+		rc = bridge_query_next(&((KnnCursor *) base)->query, &err);
+		bridge_leave(connection);
+	}
+	return rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
 }
 
 static int

@@ -110,9 +110,14 @@ connect_table(sqlite3 *db, BridgeConnection *connection, const char *schema, con
 	memset(table, 0, sizeof(*table));
 	table->connection = connection;
 	table->holders = 1;
-	rc = bridge_store_open(db, schema, name, &table->store, err);
+	rc = bridge_enter(connection, err);
 	if (rc == SQLITE_OK)
-		rc = bridge_index_connect(connection, table, &table->index, err);
+	{
+		rc = bridge_store_open(db, schema, name, &table->store, err);
+		if (rc == SQLITE_OK)
+			rc = bridge_index_connect(connection, table, &table->index, err);
+		bridge_leave(connection);
+	}
 	if (rc == SQLITE_OK)
 	{
 		rc = sqlite3_declare_vtab(db, DECLARATION);
@@ -322,9 +327,14 @@ static int
 scan_step(VssCursor *cursor)
 {
 	BridgeTable *table = (BridgeTable *) cursor->base.pVtab;
-	int rc = sqlite3_step(cursor->scan);
 	BridgeError err = {0};
+	int rc = bridge_enter(table->connection, &err);
 
+	cursor->eof = true;
+	if (rc != SQLITE_OK)
+		return fail(cursor->base.pVtab, &err);
+	rc = sqlite3_step(cursor->scan);
+	bridge_leave(table->connection);
 	cursor->eof = rc != SQLITE_ROW;
 	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
 		return SQLITE_OK;
@@ -364,22 +374,29 @@ vss_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
 	cursor->knn = (plan & PLAN_QUERY) != 0;
 	if (!cursor->knn)
 		return scan_start(cursor, plan, argv);
-	if (bridge_query_start(&cursor->query, table->index, plan, argv, &err) != SQLITE_OK)
-		return fail(base->pVtab, &err);
-	return SQLITE_OK;
+	if (bridge_enter(table->connection, &err) == SQLITE_OK)
+	{
+		bridge_query_start(&cursor->query, table->index, plan, argv, &err);
+		bridge_leave(table->connection);
+	}
+	return err.code == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
 }
 
 static int
 vss_next(sqlite3_vtab_cursor *base)
 {
 	VssCursor *cursor = (VssCursor *) base;
+	BridgeConnection *connection = ((BridgeTable *) base->pVtab)->connection;
 	BridgeError err = {0};
 
 	if (!cursor->knn)
 		return scan_step(cursor);
-	if (bridge_query_next(&cursor->query, &err) != SQLITE_OK)
-		return fail(base->pVtab, &err);
-	return SQLITE_OK;
+	if (bridge_enter(connection, &err) == SQLITE_OK)
+	{
+		bridge_query_next(&cursor->query, &err);
+		bridge_leave(connection);
+	}
+	return err.code == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
 }
 
 static int
@@ -396,8 +413,13 @@ result_embedding(BridgeTable *table, sqlite3_context *context, int64_t rowid)
 {
 	sqlite3_stmt *stmt;
 	BridgeError err = {0};
-	int rc = bridge_store_truth_value(table->store, rowid, &stmt, &err);
+	int rc = bridge_enter(table->connection, &err);
 
+	if (rc == SQLITE_OK)
+	{
+		rc = bridge_store_truth_value(table->store, rowid, &stmt, &err);
+		bridge_leave(table->connection);
+	}
 	if (rc != SQLITE_OK)
 		return fail(&table->base, &err);
 	if (stmt != NULL)

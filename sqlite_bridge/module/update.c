@@ -271,8 +271,14 @@ bridge_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 
 	sqlite3_int64 last_rowid = sqlite3_last_insert_rowid(store->db);
 	int64_t new_rowid = 0;
 	BridgeError err = {0};
-	int rc;
+	int rc = bridge_enter(table->connection, &err);
 
+	if (rc != SQLITE_OK)
+	{
+		sqlite3_free(vtab->zErrMsg);
+		vtab->zErrMsg = err.message;
+		return rc;
+	}
 	if (argc == 1)
 	{
 		int64_t old_rowid = sqlite3_value_int64(argv[ARG_OLD_ROWID]);
@@ -288,6 +294,7 @@ bridge_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 
 	else
 		rc = update(table, argv, &err);
 
+	bridge_leave(table->connection);
 	table->changes++;
 	/* The shadow tables' rowids are nobody's business. */
 	sqlite3_set_last_insert_rowid(store->db, last_rowid);

@@ -111,18 +111,22 @@ encode_name(const char *name)
 	return out;
 }
 
-/* A file of the database itself: db, db-wal, db-shm, db-journal. */
+/* The database's own file, or one that SQLite would take for a part of this or another database. */
 static bool
 is_database_file(const char *name, const char *database)
 {
-	static const char *const endings[] = {"", "-wal", "-shm", "-journal"};
-	size_t length = strlen(database);
+	static const char *const endings[] = {"-wal", "-shm", "-journal"};
+	size_t length = strlen(name);
 
-	if (strncmp(name, database, length) != 0)
-		return false;
-	for (int i = 0; i < 4; i++)
-		if (strcmp(name + length, endings[i]) == 0)
+	if (strcmp(name, database) == 0)
+		return true;
+	for (int i = 0; i < 3; i++)
+	{
+		size_t tail = strlen(endings[i]);
+
+		if (length >= tail && strcmp(name + length - tail, endings[i]) == 0)
 			return true;
+	}
 	return false;
 }
 

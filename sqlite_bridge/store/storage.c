@@ -260,6 +260,51 @@ read_config(BridgeStore *store, BridgeError *err)
 	return SQLITE_OK;
 }
 
+/*
+ * What a schema must not have, for it would make the index use itself, or
+ * anything else, whenever it reads and writes its tables: a view or virtual
+ * table under the name of the content table, triggers on the tables of the store.
+ */
+static int
+check_schema(BridgeStore *store, BridgeError *err)
+{
+	const char *content = store->params.content;
+	sqlite3_stmt *stmt = NULL;
+	char *sql = sqlite3_mprintf(
+		"SELECT type, name, tbl_name FROM \"%w\".sqlite_schema WHERE"
+		" (name = %Q COLLATE NOCASE AND (type = 'view' OR (type = 'table' AND ifnull(rootpage, 0) = 0))) OR"
+		" (type = 'trigger' AND tbl_name COLLATE NOCASE IN ('%q_config', '%q_delta', '%q_vectors')) LIMIT 1",
+		store->schema, content != NULL ? content : "", store->table, store->table, store->table);
+	int rc;
+
+	if (sql == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
+	sqlite3_free(sql);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc == SQLITE_ROW)
+	{
+		const char *type = (const char *) sqlite3_column_text(stmt, 0);
+
+		if (type != NULL && strcmp(type, "trigger") == 0)
+			rc = bridge_error(err, SQLITE_ERROR,
+							  "hnsw: table %s of index %s has a trigger, \"%s\", which must be dropped",
+							  sqlite3_column_text(stmt, 2), store->table, sqlite3_column_text(stmt, 1));
+		else
+			rc = bridge_error(err, SQLITE_ERROR,
+							  "hnsw: content \"%s\" of index %s is a %s, an index can follow only a table",
+							  content, store->table,
+							  type != NULL && strcmp(type, "view") == 0 ? "view" : "virtual table");
+	}
+	else if (rc == SQLITE_DONE)
+		rc = SQLITE_OK;
+	else
+		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
 int
 bridge_store_open(sqlite3 *db, const char *schema, const char *table, BridgeStore **out, BridgeError *err)
 {
@@ -277,6 +322,8 @@ bridge_store_open(sqlite3 *db, const char *schema, const char *table, BridgeStor
 		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
 	else
 		rc = read_config(store, err);
+	if (rc == SQLITE_OK)
+		rc = check_schema(store, err);
 	if (rc != SQLITE_OK)
 	{
 		bridge_store_close(store);

@@ -42,8 +42,8 @@ sub server
 sub outlives
 {
 	my ($what, $script) = @_;
-	my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSET client_min_messages = error; SET statement_timeout = '20s';\n$script\nSELECT 'the end';\n",
-		on_error_stop => 0, timeout => 120);
+	my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSET client_min_messages = error; SET statement_timeout = '120s';\n$script\nSELECT 'the end';\n",
+		on_error_stop => 0, timeout => 1200);
 	like($out, qr/the end$/, "$what: the session goes on");
 	unlike($err, qr/terminated|server closed|PANIC|FATAL/, "$what: the server stays up");
 	unlike($err, qr/statement timeout/, "$what: nothing takes for ever");
@@ -278,13 +278,25 @@ sqlite('calls.db', q{
 	CREATE VIEW reads AS SELECT readfile('/etc/passwd') AS v;
 	CREATE VIEW sums AS SELECT vss_sum(v) AS v FROM t;
 	CREATE VIEW models AS SELECT hnsw_model('vss', 'x') AS v;
+	CREATE VIEW tokenizes AS SELECT hex(fts3_tokenizer('simple')) AS v;
+	CREATE VIEW statements AS SELECT sql AS v FROM sqlite_stmt;
+	CREATE TABLE checked(v TEXT);
+	CREATE TABLE triggered(v TEXT);
+	CREATE TRIGGER triggered_i AFTER INSERT ON triggered BEGIN SELECT fts3_tokenizer('e', x'4141414141414141'); END;
+	CREATE TABLE loading(v TEXT);
+	CREATE TRIGGER loading_i AFTER INSERT ON loading BEGIN SELECT load_extension('/tmp/x.so'); END;
+	PRAGMA writable_schema = on;
+	UPDATE sqlite_schema SET sql = 'CREATE TABLE checked(v TEXT CHECK (fts3_tokenizer(''e'', x''4141414141414141'') IS NOT NULL))' WHERE name = 'checked';
 });
 $s = 'calls';
-my @views = qw(saves rebuilds asks configures loads reads sums models);
+my @views = qw(saves rebuilds asks configures loads reads sums models tokenizes statements);
 ($out, $err) = outlives('functions named by views', server($s) . join('', map { "CREATE FOREIGN TABLE $s.$_(v text) SERVER $s; SELECT '$_', v FROM $s.$_;\n" } @views));
-my @no = $err =~ /unsafe use of|no such function|not authorized|may not be used|not an integer|wrong number of arguments/g;
+my @no = $err =~ /unsafe use of|no such function|not authorized|may not be used|not an integer|wrong number of arguments|is prohibited/g;
 is(scalar @no, scalar @views, 'none of them may be called') or diag($err);
 ok(!-e "$folder/calls-vss.hnsw", 'nothing was saved');
+($out, $err) = outlives('functions named by constraints and triggers', join('', map { "CREATE FOREIGN TABLE $s.$_(v text) SERVER $s; INSERT INTO $s.$_ VALUES ('x');\n" } qw(checked triggered loading)));
+my @unsafe = $err =~ /unsafe use of|not authorized|fts3tokenize disabled/g;
+is(scalar @unsafe, 3, 'nor there') or diag($err);
 
 # ---- errors leave nothing behind ----
 

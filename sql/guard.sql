@@ -1,0 +1,53 @@
+-- A stranger's schema may use all that SQLite itself offers; nothing reaches beyond its file.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS vss_fdw;
+\! mkdir -p /tmp/vss_fdw_regress && chmod -f 777 /tmp/vss_fdw_regress; rm -f /tmp/vss_fdw_regress/guard.db*
+\! sqlite3 /tmp/vss_fdw_regress/guard.db "CREATE TABLE t(id INTEGER PRIMARY KEY, j TEXT CHECK (json_valid(j)), a AS (json_extract(j, '$.a')), d TEXT DEFAULT (json('[1]'))); CREATE INDEX t_a ON t(json_extract(j, '$.a')); CREATE VIEW v AS SELECT id, json_extract(j, '$.a') AS a FROM t; INSERT INTO t(j) VALUES ('{\"a\":1}')"
+\! sqlite3 /tmp/vss_fdw_regress/guard.db "CREATE TABLE doc(id INTEGER PRIMARY KEY, body TEXT); CREATE VIRTUAL TABLE ft USING fts5(body, content=doc, content_rowid=id); CREATE VIRTUAL TABLE f4 USING fts4(body); CREATE VIRTUAL TABLE rt USING rtree(id, x0, x1); CREATE TRIGGER doc_ai AFTER INSERT ON doc BEGIN INSERT INTO ft(rowid, body) VALUES (new.id, new.body); INSERT INTO f4(docid, body) VALUES (new.id, new.body); INSERT INTO rt VALUES (new.id, new.id, new.id + 1); END; CREATE VIEW found AS SELECT rowid AS id, body FROM ft WHERE ft MATCH 'apple'; CREATE VIEW found4 AS SELECT docid AS id, snippet(f4) AS s FROM f4 WHERE f4 MATCH 'apple'; CREATE VIEW boxes AS SELECT id, x0 FROM rt WHERE x1 < 3"
+\! chmod 666 /tmp/vss_fdw_regress/guard.db
+CREATE SERVER guard FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '/tmp/vss_fdw_regress/guard.db');
+CREATE SCHEMA guard;
+SET search_path = guard, public;
+IMPORT FOREIGN SCHEMA main FROM SERVER guard INTO guard;
+-- JSON in a CHECK, a generated column, a default, an index, a view
+SELECT * FROM t;
+INSERT INTO t(j) VALUES ('{"a":7}') RETURNING id, a;
+INSERT INTO t(j) VALUES ('no JSON');
+UPDATE t SET j = '{"a":8}' WHERE a = 7;
+SELECT * FROM v ORDER BY id;
+-- full text and R*Tree behind triggers and views
+INSERT INTO doc(body) VALUES ('an apple'), ('a pear');
+SELECT * FROM found;
+SELECT * FROM found4;
+SELECT * FROM boxes ORDER BY id;
+
+-- what vss_exec may not do
+\set VERBOSITY terse
+SELECT vss_exec('guard', 'SELECT hex(fts3_tokenizer(''simple''))');
+SELECT vss_exec('guard', 'SELECT fts3_tokenizer(''e'', x''4141414141414141'')');
+SELECT vss_exec('guard', 'CREATE VIEW leak AS SELECT fts3_tokenizer(''simple'') AS a');
+SELECT vss_exec('guard', 'CREATE VIRTUAL TABLE jump USING fts3(x, tokenize=e)');
+SELECT vss_exec('guard', 'SELECT load_extension(''x'')');
+SELECT vss_exec('guard', 'SELECT sql FROM sqlite_stmt');
+\set VERBOSITY default
+SELECT vss_exec('guard', 'ATTACH ''/tmp/vss_fdw_regress/other.db'' AS other');
+-- pragmas: none of the process, none that stays
+SELECT vss_exec('guard', 'PRAGMA hard_heap_limit = 1');
+\set VERBOSITY terse
+SELECT vss_exec('guard', 'PRAGMA soft_heap_limit = 1');
+SELECT vss_exec('guard', 'PRAGMA main.temp_store_directory = ''/tmp''');
+SELECT vss_exec('guard', 'PRAGMA data_store_directory = ''/tmp''');
+SELECT vss_exec('guard', 'PRAGMA mmap_size = 1000000');
+SELECT vss_exec('guard', 'PRAGMA trusted_schema = off');
+SELECT vss_exec('guard', 'PRAGMA writable_schema = on');
+SELECT vss_exec('guard', 'PRAGMA locking_mode = exclusive');
+SELECT vss_exec('guard', 'SELECT 1; PRAGMA foreign_keys = off');
+SELECT vss_exec('guard', 'SELECT 1; PRAGMA case_sensitive_like = on');
+SELECT vss_exec('guard', 'SELECT 1; PRAGMA hard_heap_limit = 1');
+SELECT vss_exec('guard', 'PRAGMA hard_heap_limit; PRAGMA foreign_keys = off; PRAGMA cache_size = 10; PRAGMA optimize; PRAGMA integrity_check(1)');
+SELECT vss_exec('guard', 'INSERT INTO doc(body) VALUES (''apple tart''); PRAGMA user_version = 5');
+SELECT * FROM found ORDER BY id;
+\set VERBOSITY default
+
+DROP SCHEMA guard CASCADE;
+DROP SERVER guard CASCADE;
