@@ -35,57 +35,57 @@
 /* Bytes of a row of which there is no sample. */
 #define LEAST_WIDTH 32
 
-/* The attribute that clause compares (column = value, or <, ... when range) with something else, or 0. */
-static AttrNumber
-compared_column(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, bool equality)
+/* A condition that SQLite may use to find rows by a key. */
+typedef struct Compared
 {
-	List *args;
-	Oid opno;
-	bool array = false;
+	AttrNumber attnum; /* of the column that it compares with a value */
+	bool equality;     /* the column has that one value */
+	Node *clause;
+} Compared;
 
-	if (IsA(clause, RestrictInfo))
-		clause = ((RestrictInfo *) clause)->clause;
-	if (IsA(clause, OpExpr))
-	{
-		args = ((OpExpr *) clause)->args;
-		opno = ((OpExpr *) clause)->opno;
-	}
-	else if (IsA(clause, ScalarArrayOpExpr) && ((ScalarArrayOpExpr *) clause)->useOr)
-	{
-		args = ((ScalarArrayOpExpr *) clause)->args;
-		opno = ((ScalarArrayOpExpr *) clause)->opno;
-		array = true;
-	}
-	else
-		return 0;
-	if (list_length(args) != 2 || (equality && array))
-		return 0;
+/* What the condition says of one column, or NULL. */
+static Compared *
+compared_column(PlannerInfo *root, RelOptInfo *baserel, Node *clause)
+{
+	Expr *expr = IsA(clause, RestrictInfo) ? ((RestrictInfo *) clause)->clause : (Expr *) clause;
+	const VssTerm *term = vssfdw_term(root, baserel, expr);
+	bool array = term->kind == VSS_TERM_ANY;
+	const VssTerm *left;
+	const VssPlanColumn *column;
+	Compared *result;
 
-	for (int side = 0; side < 2; side++)
-	{
-		Expr *arg = list_nth(args, side);
-		const VssPlanColumn *column;
-		int how;
+	if ((term->kind != VSS_TERM_COMPARISON && !array) || term->how == 0 || term->how == VSS_NOT_EQUAL ||
+		((VssTerm *) lsecond(term->args))->kind != VSS_TERM_VALUE)
+		return NULL;
+	left = linitial(term->args);
+	column = vssfdw_term_column(root, left);
+	/* through a reader an index gives a range around the value, and none below it */
+	if (column == NULL ||
+		(column->reader != NULL && (!vssfdw_has_bounds(column) || term->how < BTEqualStrategyNumber ||
+									(array && !vssfdw_has_list_bounds(term)))))
+		return NULL;
+	result = palloc(sizeof(Compared));
+	result->attnum = ((Var *) left->expr)->varattno;
+	result->equality = !array && column->reader == NULL && term->how == BTEqualStrategyNumber;
+	result->clause = clause;
+	return result;
+}
 
-		while (IsA(arg, RelabelType))
-			arg = ((RelabelType *) arg)->arg;
-		if (!IsA(arg, Var) || ((Var *) arg)->varno != baserel->relid || ((Var *) arg)->varattno <= 0)
-			continue;
-		if (!vssfdw_is_bindable(root, baserel, list_nth(args, 1 - side)))
-			continue;
-		column = &VSS_REL(baserel)->columns[((Var *) arg)->varattno - 1];
-		how = vssfdw_comparison(opno, column->class);
-		/* through a reader an index gives a range around the value, and none below it */
-		if (column->reader != NULL &&
-			(equality || array || !vssfdw_has_bounds(column) ||
-			 (how != BTEqualStrategyNumber &&
-			  how != (side == 0 ? BTGreaterStrategyNumber : BTLessStrategyNumber) &&
-			  how != (side == 0 ? BTGreaterEqualStrategyNumber : BTLessEqualStrategyNumber))))
-			continue;
-		if (how == BTEqualStrategyNumber || (!equality && how != 0 && how != VSS_NOT_EQUAL))
-			return ((Var *) arg)->varattno;
+/* What the conditions say of columns (Compared); base: of these as much was known before. */
+static List *
+compared_columns(PlannerInfo *root, RelOptInfo *baserel, List *base, List *clauses)
+{
+	List *result = list_copy(base);
+	ListCell *cell;
+
+	foreach (cell, clauses)
+	{
+		Compared *compared = compared_column(root, baserel, lfirst(cell));
+
+		if (compared != NULL)
+			result = lappend(result, compared);
 	}
-	return 0;
+	return result;
 }
 
 static bool
@@ -94,36 +94,36 @@ same_column(const VssRel *rel, AttrNumber attnum, const char *name)
 	return rel->columns[attnum - 1].name != NULL && pg_strcasecmp(rel->columns[attnum - 1].name, name) == 0;
 }
 
-/* Clauses that compare this column of SQLite's name. */
+/* Those of the conditions (Compared) that are of this column of SQLite's; equality: that give it one value. */
 static List *
-clauses_on(PlannerInfo *root, RelOptInfo *baserel, const char *column, List *clauses, bool equality)
+clauses_on(const VssRel *rel, const char *column, List *compared, bool equality)
 {
 	List *result = NIL;
 	ListCell *cell;
 
-	foreach (cell, clauses)
+	foreach (cell, compared)
 	{
-		AttrNumber attnum = compared_column(root, baserel, lfirst(cell), equality);
+		const Compared *one = lfirst(cell);
 
-		if (attnum != 0 && same_column(VSS_REL(baserel), attnum, column))
-			result = lappend(result, lfirst(cell));
+		if ((one->equality || !equality) && same_column(rel, one->attnum, column))
+			result = lappend(result, one->clause);
 	}
 	return result;
 }
 
 bool
-vssfdw_is_fixed_column(PlannerInfo *root, RelOptInfo *baserel, const char *column)
+vssfdw_is_fixed_column(RelOptInfo *baserel, const char *column)
 {
-	return clauses_on(root, baserel, column, VSS_REL(baserel)->remote_conds, true) != NIL;
+	return clauses_on(VSS_REL(baserel), column, VSS_REL(baserel)->compared, true) != NIL;
 }
 
 /*
- * Rows that the best key leaves for these clauses: what SQLite must walk.
- * *exact tells that the clauses fix the whole key; *by which key it is, NULL
+ * Rows that the best key leaves for these conditions (Compared): what SQLite must
+ * walk.  *exact tells that the clauses fix the whole key; *by which key it is, NULL
  * where the table is walked.
  */
 static double
-walked_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses, bool *exact, const VssTableKey **by)
+walked_rows(PlannerInfo *root, RelOptInfo *baserel, List *compared, bool *exact, const VssTableKey **by)
 {
 	VssRel *rel = VSS_REL(baserel);
 	double best = rel->tuples;
@@ -140,16 +140,14 @@ walked_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses, bool *exact, 
 
 		foreach (column, key->columns)
 		{
-			List *equalities = clauses_on(root, baserel, lfirst(column), clauses, true);
-
-			if (equalities == NIL)
+			if (clauses_on(rel, lfirst(column), compared, true) == NIL)
 				fixed = false;
 		}
 		if (fixed)
 			rows = key->unique ? 1 : Max(key->rows_per_value, 1);
 		else if (key->columns != NIL)
 		{
-			List *first = clauses_on(root, baserel, linitial(key->columns), clauses, false);
+			List *first = clauses_on(rel, linitial(key->columns), compared, false);
 
 			if (first != NIL)
 				rows *= clauselist_selectivity(root, first, baserel->relid, JOIN_INNER, NULL);
@@ -170,7 +168,7 @@ vssfdw_walked_key(PlannerInfo *root, RelOptInfo *baserel)
 	const VssTableKey *key;
 	bool exact;
 
-	walked_rows(root, baserel, VSS_REL(baserel)->remote_conds, &exact, &key);
+	walked_rows(root, baserel, VSS_REL(baserel)->compared, &exact, &key);
 	return key;
 }
 
@@ -214,7 +212,8 @@ vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel)
 
 	rel->tuples = Max(rel->info->rows, 1);
 	rows = rel->tuples * clauselist_selectivity(root, rel->remote_conds, baserel->relid, JOIN_INNER, NULL);
-	walked = walked_rows(root, baserel, rel->remote_conds, &exact, &by);
+	rel->compared = compared_columns(root, baserel, NIL, rel->remote_conds);
+	walked = walked_rows(root, baserel, rel->compared, &exact, &by);
 	if (exact)
 		rows = Min(rows, walked);
 	else if (rel->table->use_remote_estimate && rel->remote_conds != NIL && rel->knn_predicate == NULL)
@@ -234,7 +233,8 @@ vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 	VssRel *rel = VSS_REL(baserel);
 	bool exact;
 	const VssTableKey *by;
-	double walked = walked_rows(root, baserel, list_concat_copy(rel->remote_conds, clauses), &exact, &by);
+	double walked =
+		walked_rows(root, baserel, compared_columns(root, baserel, rel->compared, clauses), &exact, &by);
 
 	return exact ? Min(walked, baserel->rows) : baserel->rows;
 }
@@ -299,12 +299,13 @@ vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double r
 				 Cost *total)
 {
 	VssRel *rel = VSS_REL(baserel);
-	List *all = list_concat_copy(rel->remote_conds, clauses);
+	int conditions = list_length(rel->remote_conds) + list_length(clauses);
 	bool exact;
 	const VssTableKey *by;
-	double walked = walked_rows(root, baserel, all, &exact, &by);
+	double walked =
+		walked_rows(root, baserel, compared_columns(root, baserel, rel->compared, clauses), &exact, &by);
 	double fetched = exact ? Min(walked, Max(rows, 1)) : Min(walked, rel->remote_rows);
-	Cost run = walk_cost(baserel, walked, list_length(all));
+	Cost run = walk_cost(baserel, walked, conditions);
 
 	if (clauses != NIL)
 		fetched = Min(fetched, Max(rows, 1));

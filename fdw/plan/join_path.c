@@ -257,23 +257,18 @@ prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOp
 static bool
 is_lookup(PlannerInfo *root, RelOptInfo *joinrel, Expr *clause, Relids side)
 {
-	OpExpr *op = (OpExpr *) clause;
+	const VssTerm *term = vssfdw_term(root, joinrel, clause);
 
-	if (!IsA(clause, OpExpr) || list_length(op->args) != 2)
+	if (term->kind != VSS_TERM_COMPARISON || term->how != BTEqualStrategyNumber)
 		return false;
 	for (int i = 0; i < 2; i++)
 	{
-		Expr *arg = list_nth(op->args, i);
-		const VssPlanColumn *column;
+		const VssTerm *arg = list_nth(term->args, i);
+		const VssTerm *other = list_nth(term->args, 1 - i);
+		const VssPlanColumn *column = vssfdw_term_column(root, arg);
 
-		while (IsA(arg, RelabelType))
-			arg = ((RelabelType *) arg)->arg;
-		if (!IsA(arg, Var) || !bms_is_member(((Var *) arg)->varno, side) ||
-			bms_overlap(pull_varnos(root, list_nth(op->args, 1 - i)), side))
-			continue;
-		column = vssfdw_var_column(root, (Var *) arg);
-		if (column != NULL && column->reader == NULL &&
-			vssfdw_comparison(op->opno, column->class) == BTEqualStrategyNumber)
+		if (column != NULL && column->reader == NULL && bms_is_member(((Var *) arg->expr)->varno, side) &&
+			!bms_overlap(pull_varnos(root, (Node *) other->expr), side))
 			return true;
 	}
 	return false;

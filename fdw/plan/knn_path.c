@@ -49,14 +49,6 @@ typedef struct Distance
 
 /* ---------- recognising ---------- */
 
-static Expr *
-strip_relabel(Expr *expr)
-{
-	while (expr != NULL && IsA(expr, RelabelType))
-		expr = ((RelabelType *) expr)->arg;
-	return expr;
-}
-
 /* The metric of a distance operator, or 0. */
 static int
 operator_metric(Oid opno)
@@ -75,9 +67,9 @@ operator_metric(Oid opno)
 static AttrNumber
 own_column(RelOptInfo *baserel, Expr *expr)
 {
-	Var *var = (Var *) strip_relabel(expr);
+	Var *var = (Var *) vssfdw_strip_relabel(expr);
 
-	if (var == NULL || !IsA(var, Var) || var->varno != baserel->relid || var->varlevelsup != 0)
+	if (!IsA(var, Var) || var->varno != baserel->relid || var->varlevelsup != 0)
 		return 0;
 	return var->varattno;
 }

@@ -222,7 +222,7 @@ key_gives_order(PlannerInfo *root, RelOptInfo *rel, const VssTableKey *key, List
 		if (name == NULL)
 			return false;
 		while ((column = key_column(state->info, key, place, &descending)) != NULL &&
-			   pg_strcasecmp(name, column) != 0 && vssfdw_is_fixed_column(root, rel, column))
+			   pg_strcasecmp(name, column) != 0 && vssfdw_is_fixed_column(rel, column))
 			place++;
 		if (place >= list_length(key->columns) && unique)
 			return true;

@@ -28,10 +28,31 @@
 
 /* ---------- what the relation is ---------- */
 
+/* Who evaluates the condition; *size: terms of those that SQLite does. */
+static void
+place_condition(PlannerInfo *root, RelOptInfo *baserel, RestrictInfo *restrict_info, int *size)
+{
+	VssRel *rel = VSS_REL(baserel);
+	const VssTerm *term = vssfdw_term(root, baserel, restrict_info->clause);
+	bool fits = *size + term->size <= VSS_MAX_SIZE;
+	bool shipped = fits && vssfdw_may_ship(term);
+	bool tried = fits && !shipped && vssfdw_may_try(term);
+
+	if (shipped)
+		rel->remote_conds = lappend(rel->remote_conds, restrict_info);
+	else
+		rel->local_conds = lappend(rel->local_conds, restrict_info);
+	if (tried)
+		rel->tried_conds = lappend(rel->tried_conds, restrict_info->clause);
+	if (shipped || tried)
+		*size += term->size;
+}
+
 static void
 split_conditions(PlannerInfo *root, RelOptInfo *baserel)
 {
 	VssRel *rel = VSS_REL(baserel);
+	int size = 0;
 	ListCell *cell;
 
 	foreach (cell, baserel->baserestrictinfo)
@@ -47,14 +68,8 @@ split_conditions(PlannerInfo *root, RelOptInfo *baserel)
 								errhint("Join the table with itself, or use vss_knn in FROM.")));
 			rel->knn_predicate = restrict_info;
 		}
-		else if (vssfdw_is_shippable(root, baserel, restrict_info->clause))
-			rel->remote_conds = lappend(rel->remote_conds, restrict_info);
 		else
-		{
-			rel->local_conds = lappend(rel->local_conds, restrict_info);
-			if (vssfdw_is_guessable(root, baserel, restrict_info->clause))
-				rel->guessed_conds = lappend(rel->guessed_conds, restrict_info->clause);
-		}
+			place_condition(root, baserel, restrict_info, &size);
 	}
 }
 
@@ -99,23 +114,14 @@ vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, 
 								   private);
 }
 
-/* Whether some key of the SQLite table begins with this column. */
+/* Whether some key of the SQLite table begins with this column, and can be used for it. */
 static bool
-leads_key(const VssRel *rel, AttrNumber attnum)
+has_key(const VssRel *rel, AttrNumber attnum)
 {
-	ListCell *cell;
+	const VssPlanColumn *column = attnum > 0 ? &rel->columns[attnum - 1] : NULL;
 
-	if (attnum <= 0 || rel->columns[attnum - 1].name == NULL ||
-		(rel->columns[attnum - 1].reader != NULL && !vssfdw_has_bounds(&rel->columns[attnum - 1])))
-		return false;
-	foreach (cell, rel->info->keys)
-	{
-		VssTableKey *key = lfirst(cell);
-
-		if (key->columns != NIL && pg_strcasecmp(linitial(key->columns), rel->columns[attnum - 1].name) == 0)
-			return true;
-	}
-	return false;
+	return column != NULL && column->name != NULL && (column->reader == NULL || vssfdw_has_bounds(column)) &&
+		   vssfdw_leads_key(rel, column);
 }
 
 /* Whether SQLite can use the clause to look rows up: shippable, and on a leading key column. */
@@ -133,7 +139,7 @@ is_lookup_clause(PlannerInfo *root, RelOptInfo *baserel, RestrictInfo *restrict_
 	pull_varattnos((Node *) restrict_info->clause, baserel->relid, &attnums);
 	while ((i = bms_next_member(attnums, i)) >= 0)
 	{
-		if (leads_key(rel, i + FirstLowInvalidHeapAttributeNumber))
+		if (has_key(rel, i + FirstLowInvalidHeapAttributeNumber))
 			return true;
 	}
 	return false;
@@ -292,7 +298,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys, List *columns,
 
 	initStringInfo(&buf);
 	vssfdw_deparse_select(&context, columns, remote_exprs);
-	vssfdw_deparse_guesses(&context, remote_exprs != NIL ? "AND" : "WHERE", VSS_REL(baserel)->guessed_conds);
+	vssfdw_deparse_tried(&context, remote_exprs != NIL ? "AND" : "WHERE", VSS_REL(baserel)->tried_conds);
 	vssfdw_deparse_order(&context, pathkeys);
 	*exprs = context.params;
 	return list_make4(makeString(buf.data), columns, NIL, makeString(""));

@@ -229,7 +229,7 @@ const char *vssfdw_strategy_name(int strategy);
 void vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel);
 
 /* Whether the relation's remote conditions leave SQLite's column a single value. */
-bool vssfdw_is_fixed_column(PlannerInfo *root, RelOptInfo *baserel, const char *column);
+bool vssfdw_is_fixed_column(RelOptInfo *baserel, const char *column);
 
 /* The key by which SQLite probably finds the rows of the remote conditions; NULL: it walks the table. */
 const VssTableKey *vssfdw_walked_key(PlannerInfo *root, RelOptInfo *baserel);

@@ -62,21 +62,11 @@ leads_index(PlannerInfo *root, RelOptInfo *rel, Expr *expr)
 {
 	VssRel *state = VSS_REL(rel);
 	const VssPlanColumn *column;
-	ListCell *cell;
 
 	if (state->outer != NULL || !IsA(expr, Var))
 		return false;
 	column = vssfdw_var_column(root, (Var *) expr);
-	if (column == NULL || column->reader != NULL)
-		return false;
-	foreach (cell, state->info->keys)
-	{
-		VssTableKey *key = lfirst(cell);
-
-		if (key->columns != NIL && pg_strcasecmp(linitial(key->columns), column->name) == 0)
-			return true;
-	}
-	return false;
+	return column != NULL && column->reader == NULL && vssfdw_leads_key(state, column);
 }
 
 /* Add the aggregates in expr to the list; false when one, or a column that is not grouped, cannot be had. */
@@ -142,8 +132,7 @@ split_having(PlannerInfo *root, RelOptInfo *grouped, List *having, List **tlist)
 	{
 		Expr *clause = lfirst(cell);
 
-		if (vssfdw_expr_class(root, grouped, clause) == VSS_CLASS_BOOLEAN &&
-			!vssfdw_is_bindable(root, grouped, clause))
+		if (vssfdw_is_shippable(root, grouped, clause))
 			state->remote_conds = lappend(state->remote_conds, clause);
 		else
 		{

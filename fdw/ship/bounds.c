@@ -11,7 +11,8 @@
  *
  * There are such for times between two ends, or from one on (older than one are
  * all texts before Christ, which are anywhere), for numerics likewise, for uuids
- * that are equal to one, and for varchar(n) and char(n) that are.
+ * that are equal to one, and for varchar(n) and char(n) that are; and for lists of
+ * a few constants that such a column may be equal to.
  */
 #include "postgres.h"
 
@@ -25,6 +26,9 @@
 /* Above this share of the rows a walk of the table is better. */
 #define MAX_SELECTIVITY 0.15
 
+/* Longer lists have no bounds: each value has several ranges. */
+#define MAX_LIST_BOUNDS 20
+
 /* The digits that vss_uuid_low() and vss_uuid_high() look at. */
 #define UUID_DIGITS 3
 
@@ -33,9 +37,9 @@ typedef struct Bounds
 {
 	Var *var;
 	const VssPlanColumn *column;
-	Expr *low;
-	Expr *high;
-	Expr *equal;
+	VssTerm *low;
+	VssTerm *high;
+	VssTerm *equal;
 	List *clauses;
 } Bounds;
 
@@ -60,13 +64,12 @@ vssfdw_has_bounds(const VssPlanColumn *column)
 			(vssfdw_class_is_text(column->class) && column->text_only));
 }
 
-/* Whether a key of the column's table begins with it. */
-static bool
-leads_key(PlannerInfo *root, const Var *var, const VssPlanColumn *column)
+bool
+vssfdw_leads_key(const VssRel *rel, const VssPlanColumn *column)
 {
 	ListCell *cell;
 
-	foreach (cell, VSS_REL(root->simple_rel_array[var->varno])->info->keys)
+	foreach (cell, rel->info->keys)
 	{
 		const VssTableKey *key = lfirst(cell);
 
@@ -74,36 +77,6 @@ leads_key(PlannerInfo *root, const Var *var, const VssPlanColumn *column)
 			return true;
 	}
 	return false;
-}
-
-/* The column that the clause compares with a value, the value and how (as if the column stood on the left). */
-static const VssPlanColumn *
-compared_column(VssDeparse *context, Expr *clause, Var **var, Expr **value, int *how)
-{
-	OpExpr *op = (OpExpr *) clause;
-
-	if (!IsA(clause, OpExpr) || list_length(op->args) != 2)
-		return NULL;
-	for (int i = 0; i < 2; i++)
-	{
-		Expr *arg = list_nth(op->args, i);
-		const VssPlanColumn *column;
-
-		while (IsA(arg, RelabelType))
-			arg = ((RelabelType *) arg)->arg;
-		*value = list_nth(op->args, 1 - i);
-		if (!IsA(arg, Var) || !vssfdw_is_bindable(context->root, context->rel, *value))
-			continue;
-		*var = (Var *) arg;
-		column = vssfdw_var_column(context->root, *var);
-		if (column == NULL || !bms_is_member((*var)->varno, VSS_REL(context->rel)->relids))
-			continue;
-		*how = vssfdw_comparison(op->opno, column->class);
-		if (i == 1 && *how >= BTLessStrategyNumber && *how <= BTGreaterStrategyNumber)
-			*how = BTGreaterStrategyNumber + BTLessStrategyNumber - *how;
-		return column;
-	}
-	return NULL;
 }
 
 static Bounds *
@@ -121,36 +94,58 @@ find_bounds(List *all, const Var *var)
 	return NULL;
 }
 
+bool
+vssfdw_has_list_bounds(const VssTerm *list)
+{
+	int n = vssfdw_list_length(list);
+
+	return list->how == BTEqualStrategyNumber && n > 0 && n <= MAX_LIST_BOUNDS;
+}
+
+/* Whether bounds help the column that the condition compares with a value. */
+static bool
+is_helped(PlannerInfo *root, const VssTerm *cond)
+{
+	const VssTerm *left;
+	const VssPlanColumn *column;
+
+	if ((cond->kind != VSS_TERM_COMPARISON && cond->kind != VSS_TERM_ANY) || cond->how == 0 ||
+		((VssTerm *) lsecond(cond->args))->kind != VSS_TERM_VALUE)
+		return false;
+	left = linitial(cond->args);
+	column = vssfdw_term_column(root, left);
+	return column != NULL && vssfdw_has_bounds(column) &&
+		   vssfdw_leads_key(VSS_REL(root->simple_rel_array[((Var *) left->expr)->varno]), column);
+}
+
 /* What the conditions say of columns that bounds help. */
 static List *
-collect_bounds(VssDeparse *context, List *conds)
+collect_bounds(VssDeparse *context, List *conds, List *terms)
 {
 	List *all = NIL;
 	ListCell *cell;
+	ListCell *term_cell;
 
-	foreach (cell, conds)
+	forboth(cell, conds, term_cell, terms)
 	{
-		Expr *clause = lfirst(cell);
-		const VssPlanColumn *column;
+		const VssTerm *term = lfirst(term_cell);
+		VssTerm *value;
 		Bounds *bounds;
 		Var *var;
-		Expr *value;
-		int how;
 
-		if (IsA(clause, RestrictInfo))
-			clause = ((RestrictInfo *) clause)->clause;
-		column = compared_column(context, clause, &var, &value, &how);
-		if (column == NULL || !vssfdw_has_bounds(column) || !leads_key(context->root, var, column))
+		if (term->kind != VSS_TERM_COMPARISON || !is_helped(context->root, term))
 			continue;
+		var = (Var *) ((VssTerm *) linitial(term->args))->expr;
+		value = lsecond(term->args);
 		bounds = find_bounds(all, var);
 		if (bounds == NULL)
 		{
 			bounds = palloc0(sizeof(Bounds));
 			bounds->var = var;
-			bounds->column = column;
+			bounds->column = vssfdw_var_column(context->root, var);
 			all = lappend(all, bounds);
 		}
-		switch (how)
+		switch (term->how)
 		{
 			case BTEqualStrategyNumber:
 				bounds->equal = value;
@@ -175,27 +170,19 @@ collect_bounds(VssDeparse *context, List *conds)
 
 /* A value that a time is compared with, in microseconds. */
 static void
-put_instant(VssDeparse *context, const Bounds *bounds, Expr *value)
+put_instant(VssDeparse *context, const Bounds *bounds, const VssTerm *value)
 {
-	VssClass class = vssfdw_expr_class(context->root, context->rel, value);
 	bool zoned = bounds->column->class == VSS_CLASS_TIMESTAMPTZ;
-	const char *conversion = NULL;
 
-	if (class == VSS_CLASS_DATE)
-		conversion = zoned ? "vss_date_start_local" : "vss_date_start";
-	else if (class == VSS_CLASS_TIMESTAMP && zoned)
-		conversion = "vss_from_local";
-	if (conversion != NULL)
-		appendStringInfo(context->buf, "%s(", conversion);
-	vssfdw_deparse_expr(context, value);
-	if (conversion != NULL)
-		appendStringInfoChar(context->buf, ')');
+	vssfdw_deparse_converted(context, value,
+							 zoned || value->class == VSS_CLASS_TIMESTAMPTZ ? VSS_CLASS_TIMESTAMPTZ
+																			: VSS_CLASS_TIMESTAMP);
 }
 
 /* column <operator> function('form', first [, second]) */
 static void
-put_end(VssDeparse *context, const Bounds *bounds, const char *function, const char *form, Expr *first,
-		Expr *second)
+put_end(VssDeparse *context, const Bounds *bounds, const char *function, const char *form,
+		const VssTerm *first, const VssTerm *second)
 {
 	vssfdw_deparse_column(context, bounds->var);
 	appendStringInfo(context->buf, " %s('%s', ", function, form);
@@ -214,7 +201,8 @@ put_end(VssDeparse *context, const Bounds *bounds, const char *function, const c
  * unlikely() is what we know better.
  */
 static void
-put_low(VssDeparse *context, const Bounds *bounds, const char *form, Expr *first, Expr *second)
+put_low(VssDeparse *context, const Bounds *bounds, const char *form, const VssTerm *first,
+		const VssTerm *second)
 {
 	appendStringInfoString(context->buf, "unlikely(");
 	put_end(context, bounds, ">= vss_low", form, first, second);
@@ -234,22 +222,23 @@ put_text_range(VssDeparse *context, const Bounds *bounds, const char *low, const
 static void
 put_numeric_bounds(VssDeparse *context, const Bounds *bounds)
 {
-	Expr *low = bounds->equal != NULL ? bounds->equal : bounds->low;
-	Expr *high = bounds->equal != NULL ? bounds->equal : bounds->high;
+	const VssTerm *low = bounds->equal != NULL ? bounds->equal : bounds->low;
+	const VssTerm *high = bounds->equal != NULL ? bounds->equal : bounds->high;
 	StringInfo buf = context->buf;
 
 	vssfdw_deparse_column(context, bounds->var);
 	appendStringInfoString(buf, " >= vss_numeric_low(");
-	vssfdw_deparse_expr(context, low);
-	appendStringInfoString(buf, ") AND ");
+	vssfdw_deparse_term(context, low);
+	appendStringInfoChar(buf, ')');
 	if (high == NULL)
 		return;
+	appendStringInfoString(buf, " AND ");
 	vssfdw_deparse_column(context, bounds->var);
 	appendStringInfoString(buf, " <= vss_numeric_high(");
-	vssfdw_deparse_expr(context, low);
+	vssfdw_deparse_term(context, low);
 	appendStringInfoString(buf, ", ");
-	vssfdw_deparse_expr(context, high);
-	appendStringInfoString(buf, ") AND ");
+	vssfdw_deparse_term(context, high);
+	appendStringInfoChar(buf, ')');
 }
 
 /*
@@ -259,8 +248,8 @@ put_numeric_bounds(VssDeparse *context, const Bounds *bounds)
 static void
 put_time_bounds(VssDeparse *context, const Bounds *bounds)
 {
-	Expr *low = bounds->equal != NULL ? bounds->equal : bounds->low;
-	Expr *high = bounds->equal != NULL ? bounds->equal : bounds->high;
+	const VssTerm *low = bounds->equal != NULL ? bounds->equal : bounds->low;
+	const VssTerm *high = bounds->equal != NULL ? bounds->equal : bounds->high;
 	const VssRel *table = VSS_REL(context->root->simple_rel_array[bounds->var->varno]);
 	StringInfo buf = context->buf;
 
@@ -295,7 +284,7 @@ put_time_bounds(VssDeparse *context, const Bounds *bounds)
 			appendStringInfoString(buf, i == 0 ? " < ''" : " < 5373485");
 		}
 	}
-	appendStringInfoString(buf, ") AND ");
+	appendStringInfoChar(buf, ')');
 }
 
 /* column <operator> function(value, capitals) */
@@ -304,7 +293,7 @@ put_uuid_end(VssDeparse *context, const Bounds *bounds, const char *function, in
 {
 	vssfdw_deparse_column(context, bounds->var);
 	appendStringInfo(context->buf, " %s(", function);
-	vssfdw_deparse_expr(context, bounds->equal);
+	vssfdw_deparse_term(context, bounds->equal);
 	appendStringInfo(context->buf, ", %d)", capitals);
 }
 
@@ -312,7 +301,7 @@ put_uuid_end(VssDeparse *context, const Bounds *bounds, const char *function, in
 static void
 put_spelling(VssDeparse *context, const Bounds *bounds, int capitals)
 {
-	const pg_uuid_t *uuid = DatumGetUUIDP(((Const *) bounds->equal)->constvalue);
+	const pg_uuid_t *uuid = DatumGetUUIDP(((Const *) bounds->equal->expr)->constvalue);
 	char digits[UUID_DIGITS + 1];
 
 	snprintf(digits, sizeof(digits), "%x%x%x", uuid->data[0] >> 4, uuid->data[0] & 15, uuid->data[1] >> 4);
@@ -333,12 +322,12 @@ static void
 put_uuid_bounds(VssDeparse *context, const Bounds *bounds)
 {
 	StringInfo buf = context->buf;
-	bool constant = IsA(bounds->equal, Const) && !((Const *) bounds->equal)->constisnull;
+	bool constant = IsA(bounds->equal->expr, Const) && !((Const *) bounds->equal->expr)->constisnull;
 
 	appendStringInfoChar(buf, '(');
 	vssfdw_deparse_column(context, bounds->var);
 	appendStringInfoString(buf, " = ");
-	vssfdw_deparse_expr(context, bounds->equal);
+	vssfdw_deparse_term(context, bounds->equal);
 	for (int i = 0; i < 1 << UUID_DIGITS; i++)
 	{
 		if (constant)
@@ -353,7 +342,7 @@ put_uuid_bounds(VssDeparse *context, const Bounds *bounds)
 	}
 	appendStringInfoString(buf, " OR ");
 	put_text_range(context, bounds, "{", "{~");
-	appendStringInfoString(buf, ") AND ");
+	appendStringInfoChar(buf, ')');
 }
 
 /* The text itself, or with blanks after it. */
@@ -365,36 +354,89 @@ put_blank_bounds(VssDeparse *context, const Bounds *bounds)
 	appendStringInfoChar(buf, '(');
 	vssfdw_deparse_column(context, bounds->var);
 	appendStringInfoString(buf, " >= ");
-	vssfdw_deparse_expr(context, bounds->equal);
+	vssfdw_deparse_term(context, bounds->equal);
 	appendStringInfoString(buf, " AND ");
 	vssfdw_deparse_column(context, bounds->var);
 	appendStringInfoString(buf, " < ");
-	vssfdw_deparse_expr(context, bounds->equal);
-	appendStringInfoString(buf, " || '!') AND ");
+	vssfdw_deparse_term(context, bounds->equal);
+	appendStringInfoString(buf, " || '!')");
+}
+
+/* Whether the ends that are known are of use: older than one are all texts before Christ, which are anywhere. */
+static bool
+is_useful(const Bounds *bounds)
+{
+	VssClass class = bounds->column->class;
+
+	return bounds->equal != NULL || (bounds->low != NULL && (is_time(class) || class == VSS_CLASS_NUMERIC));
+}
+
+static void
+put_bounds(VssDeparse *context, const Bounds *bounds)
+{
+	VssClass class = bounds->column->class;
+
+	if (is_time(class))
+		put_time_bounds(context, bounds);
+	else if (class == VSS_CLASS_NUMERIC)
+		put_numeric_bounds(context, bounds);
+	else if (class == VSS_CLASS_UUID)
+		put_uuid_bounds(context, bounds);
+	else
+		put_blank_bounds(context, bounds);
+}
+
+/* Whether the planner expects so few rows that the index is worth while. */
+static bool
+is_selective(VssDeparse *context, List *clauses, const Var *var)
+{
+	return clauselist_selectivity(context->root, clauses, var->varno, JOIN_INNER, NULL) <= MAX_SELECTIVITY;
+}
+
+/* x IN (a, b, ...): the bounds of each. */
+static void
+put_list_bounds(VssDeparse *context, Node *cond, const VssTerm *term)
+{
+	const VssTerm *left = linitial(term->args);
+	Bounds bounds = {.var = (Var *) left->expr, .column = vssfdw_term_column(context->root, left)};
+	const char *separator = "((";
+	ListCell *cell;
+
+	if (!is_helped(context->root, term) || !vssfdw_has_list_bounds(term) ||
+		!is_selective(context, list_make1(cond), bounds.var))
+		return;
+	foreach (cell, vssfdw_list_elements(term))
+	{
+		bounds.equal = lfirst(cell);
+		/* NULL finds nothing */
+		if (((Const *) bounds.equal->expr)->constisnull)
+			continue;
+		appendStringInfoString(context->buf, separator);
+		put_bounds(context, &bounds);
+		separator = ") OR (";
+	}
+	if (separator[0] == ')')
+		appendStringInfoString(context->buf, ")) AND ");
 }
 
 void
-vssfdw_deparse_bounds(VssDeparse *context, List *conds)
+vssfdw_deparse_bounds(VssDeparse *context, List *conds, List *terms)
 {
 	ListCell *cell;
+	ListCell *cond;
 
-	foreach (cell, collect_bounds(context, conds))
+	foreach (cell, collect_bounds(context, conds, terms))
 	{
 		const Bounds *bounds = lfirst(cell);
-		VssClass class = bounds->column->class;
 
-		if (bounds->equal == NULL && (bounds->low == NULL || !(is_time(class) || class == VSS_CLASS_NUMERIC)))
+		if (!is_useful(bounds) || !is_selective(context, bounds->clauses, bounds->var))
 			continue;
-		if (clauselist_selectivity(context->root, bounds->clauses, bounds->var->varno, JOIN_INNER, NULL) >
-			MAX_SELECTIVITY)
-			continue;
-		if (is_time(class))
-			put_time_bounds(context, bounds);
-		else if (class == VSS_CLASS_NUMERIC)
-			put_numeric_bounds(context, bounds);
-		else if (class == VSS_CLASS_UUID)
-			put_uuid_bounds(context, bounds);
-		else
-			put_blank_bounds(context, bounds);
+		put_bounds(context, bounds);
+		appendStringInfoString(context->buf, " AND ");
+	}
+	forboth(cond, conds, cell, terms)
+	{
+		if (((VssTerm *) lfirst(cell))->kind == VSS_TERM_ANY)
+			put_list_bounds(context, lfirst(cond), lfirst(cell));
 	}
 }

@@ -1,6 +1,6 @@
 /*
  * deparse.c
- *		Expressions for SQLite, from what shippable.c let through.
+ *		Terms as SQLite's text.
  *
  * Every column is qualified with its table's alias, r<number of the relation>:
  * SQLite reads an unknown "name" in double quotes as a string, but never an
@@ -12,15 +12,8 @@
  */
 #include "postgres.h"
 
-#include "access/sysattr.h"
-#include "access/stratnum.h"
-#include "catalog/pg_type.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
 #include "fdw/ship/ship.h"
@@ -67,7 +60,7 @@ vssfdw_deparse_column(VssDeparse *context, Var *var)
 
 /* A column in a comparison. */
 static void
-put_var(VssDeparse *context, Var *var)
+put_column(VssDeparse *context, Var *var)
 {
 	const VssPlanColumn *column = vssfdw_var_column(context->root, var);
 
@@ -83,50 +76,6 @@ put_var(VssDeparse *context, Var *var)
 		appendStringInfoString(context->buf, " COLLATE BINARY");
 }
 
-static const char *
-operator_sql(Oid opno, VssClass class)
-{
-	switch (vssfdw_comparison(opno, class))
-	{
-		case BTLessStrategyNumber:
-			return "<";
-		case BTLessEqualStrategyNumber:
-			return "<=";
-		case BTEqualStrategyNumber:
-			return "=";
-		case BTGreaterEqualStrategyNumber:
-			return ">=";
-		case BTGreaterStrategyNumber:
-			return ">";
-		case VSS_NOT_EQUAL:
-			return "<>";
-		default:
-			elog(ERROR, "operator %u has no counterpart in SQLite", opno);
-	}
-}
-
-/* The operator with its operands exchanged. */
-static const char *
-mirrored(const char *operator)
-{
-	switch (operator[0])
-	{
-		case '<':
-			return operator[1] == '=' ? ">=" : operator[1] == '>' ? "<>" : ">";
-		case '>':
-			return operator[1] == '=' ? "<=" : "<";
-		default:
-			return operator;
-	}
-}
-
-/* Whether expr reads columns of the scan, rather than being a value to bind. */
-static bool
-reads_columns(VssDeparse *context, void *expr)
-{
-	return bms_overlap(pull_varnos(context->root, expr), VSS_REL(context->rel)->relids);
-}
-
 /* The function that turns operands of the class into those of the class in which they are compared, or NULL. */
 static const char *
 conversion(VssClass from, VssClass to)
@@ -138,325 +87,193 @@ conversion(VssClass from, VssClass to)
 	return to == VSS_CLASS_TIMESTAMP ? "vss_date_start" : "vss_date_start_local";
 }
 
-static void
-put_operand(VssDeparse *context, Expr *expr, const char *conversion)
+void
+vssfdw_deparse_converted(VssDeparse *context, const VssTerm *term, VssClass to)
 {
-	if (conversion != NULL)
-		appendStringInfo(context->buf, "%s(", conversion);
-	vssfdw_deparse_expr(context, expr);
-	if (conversion != NULL)
+	const char *function = conversion(term->class, to);
+
+	if (function != NULL)
+		appendStringInfo(context->buf, "%s(", function);
+	vssfdw_deparse_term(context, term);
+	if (function != NULL)
 		appendStringInfoChar(context->buf, ')');
 }
 
 static void
-put_comparison(VssDeparse *context, const char *operator, List * args)
+put_comparison(VssDeparse *context, const VssTerm *term)
 {
-	VssClass left = vssfdw_guessed_class(context->root, context->rel, linitial(args));
-	VssClass right = vssfdw_guessed_class(context->root, context->rel, lsecond(args));
-	VssClass common = vssfdw_common_class(left, right);
+	const VssTerm *left = linitial(term->args);
+	const VssTerm *right = lsecond(term->args);
+	VssClass common = vssfdw_common_class(left->class, right->class);
 
 	appendStringInfoChar(context->buf, '(');
-	put_operand(context, linitial(args), conversion(left, common));
-	appendStringInfo(context->buf, " %s ", operator);
-	put_operand(context, lsecond(args), conversion(right, common));
+	vssfdw_deparse_converted(context, left, common);
+	appendStringInfo(context->buf, " %s ", term->word);
+	vssfdw_deparse_converted(context, right, common);
 	appendStringInfoChar(context->buf, ')');
 }
 
+/* a, b, ... */
 static void
-put_call(VssDeparse *context, const char *name, List *args)
+put_arguments(VssDeparse *context, List *args)
 {
-	const char *separator = "(";
 	ListCell *cell;
 
-	appendStringInfoString(context->buf, name);
 	foreach (cell, args)
 	{
-		appendStringInfoString(context->buf, separator);
-		vssfdw_deparse_expr(context, lfirst(cell));
-		separator = ", ";
+		if (foreach_current_index(cell) > 0)
+			appendStringInfoString(context->buf, ", ");
+		vssfdw_deparse_term(context, lfirst(cell));
 	}
-	appendStringInfoChar(context->buf, ')');
 }
 
-/* A function or operator of pushdown_functions.c; false when it is none of these. */
-static bool
-put_function(VssDeparse *context, Oid funcid, Oid collation, List *args)
+const char *
+vssfdw_sqlite_type_name(Oid type)
 {
-	VssFunction function;
-
-	if (!vssfdw_find_function(funcid, collation, args, &function))
-		return false;
-	if (function.negated)
-		appendStringInfoString(context->buf, "(NOT ");
-	if (strcmp(function.name, "||") == 0)
-		put_comparison(context, function.name, args);
-	else
-		put_call(context, function.name, function.operands);
-	if (function.negated)
-		appendStringInfoChar(context->buf, ')');
-	return true;
-}
-
-/* Arithmetic that may fail; false when it is none. */
-static bool
-put_attempt(VssDeparse *context, Oid function, List *args)
-{
-	VssAttempt attempt;
-
-	if (!vssfdw_find_attempt(function, &attempt))
-		return false;
-	appendStringInfo(context->buf, "vss_try('%s', '%s', ", attempt.operation, attempt.type);
-	if (list_length(args) == 1 && attempt.operation[0] == '-')
-		appendStringInfoString(context->buf, "0, ");
-	vssfdw_deparse_expr(context, linitial(args));
-	if (list_length(args) == 2)
+	switch (vssfdw_type_class(type))
 	{
-		appendStringInfoString(context->buf, ", ");
-		vssfdw_deparse_expr(context, lsecond(args));
+		case VSS_CLASS_TEXT:
+			return "text";
+		case VSS_CLASS_FLOAT:
+			return "double precision";
+		default:
+			return format_type_be(type);
 	}
-	else if (attempt.operation[0] != '-')
+}
+
+/* vss_try(operation, type, x, y): the negative is what is taken from nothing, other operations of one operand ignore y. */
+static void
+put_try(VssDeparse *context, const VssTerm *term)
+{
+	bool single = list_length(term->args) == 1;
+	const char *type = term->function->args[0] == VSS_CLASS_DATE
+						   ? "days"
+						   : vssfdw_sqlite_type_name(exprType((Node *) term->expr));
+
+	appendStringInfo(context->buf, "vss_try('%s', '%s', ", term->word, type);
+	if (single && term->word[0] == '-')
+		appendStringInfoString(context->buf, "0, ");
+	put_arguments(context, term->args);
+	if (single && term->word[0] != '-')
 		appendStringInfoString(context->buf, ", 0");
 	appendStringInfoChar(context->buf, ')');
-	return true;
 }
 
 static void
-put_case(VssDeparse *context, CaseExpr *expr)
+put_case(VssDeparse *context, const VssTerm *term)
 {
-	ListCell *cell;
-
-	expr = vssfdw_searched_case(expr);
+	int n = list_length(term->args);
 
 	appendStringInfoString(context->buf, "CASE");
-	foreach (cell, expr->args)
+	for (int i = 0; i < n; i++)
 	{
-		CaseWhen *when = lfirst_node(CaseWhen, cell);
-
-		appendStringInfoString(context->buf, " WHEN ");
-		vssfdw_deparse_expr(context, when->expr);
-		appendStringInfoString(context->buf, " THEN ");
-		vssfdw_deparse_expr(context, when->result);
-	}
-	if (expr->defresult != NULL)
-	{
-		appendStringInfoString(context->buf, " ELSE ");
-		vssfdw_deparse_expr(context, expr->defresult);
+		appendStringInfoString(context->buf, i % 2 == 1 ? " THEN " : i + 1 < n ? " WHEN " : " ELSE ");
+		vssfdw_deparse_term(context, list_nth(term->args, i));
 	}
 	appendStringInfoString(context->buf, " END");
 }
 
 /* x IN (...): literals of a constant array, or an array bound as JSON. */
 static void
-put_array_op(VssDeparse *context, ScalarArrayOpExpr *op)
+put_any(VssDeparse *context, const VssTerm *term)
 {
-	Expr *array = lsecond(op->args);
+	Expr *array = ((VssTerm *) lsecond(term->args))->expr;
 	StringInfo buf = context->buf;
 	const char *reader;
 
 	appendStringInfoChar(buf, '(');
-	vssfdw_deparse_expr(context, linitial(op->args));
-	appendStringInfoString(buf, op->useOr ? " IN (" : " NOT IN (");
+	vssfdw_deparse_term(context, linitial(term->args));
+	appendStringInfo(buf, " %s (", term->word);
 	if (IsA(array, Const) && ((Const *) array)->constisnull)
-	{
 		/* NULL, whatever x is */
-		appendStringInfoString(buf, "NULL))");
-		return;
-	}
-	if (IsA(array, Const))
-	{
-		ArrayType *values = DatumGetArrayTypeP(((Const *) array)->constvalue);
-		Oid type = ARR_ELEMTYPE(values);
-		int16 typlen;
-		bool typbyval;
-		char typalign;
-		Datum *elements;
-		bool *nulls;
-		int n;
-
-		get_typlenbyvalalign(type, &typlen, &typbyval, &typalign);
-		deconstruct_array(values, type, typlen, typbyval, typalign, &elements, &nulls, &n);
-		if (n <= VSS_MAX_LIST)
-		{
-			for (int i = 0; i < n; i++)
-			{
-				if (i > 0)
-					appendStringInfoString(buf, ", ");
-				if (!vssfdw_put_literal(buf, type, elements[i], nulls[i]))
-					put_value(context, (Expr *) makeConst(type, -1, get_typcollation(type), typlen,
-														  elements[i], false, typbyval));
-			}
-			appendStringInfoString(buf, "))");
-			return;
-		}
-	}
-	reader = vssfdw_element_reader(get_element_type(exprType((Node *) array)));
-	if (reader != NULL)
-		appendStringInfo(buf, "SELECT %s(value) FROM json_each(", reader);
+		appendStringInfoString(buf, "NULL");
+	else if (IsA(array, Const) && vssfdw_list_length(term) <= VSS_MAX_LIST)
+		put_arguments(context, vssfdw_list_elements(term));
 	else
-		appendStringInfoString(buf, "SELECT value FROM json_each(");
-	put_value(context, array);
-	appendStringInfoString(buf, ")))");
+	{
+		reader = vssfdw_element_reader(get_element_type(exprType((Node *) array)));
+		if (reader != NULL)
+			appendStringInfo(buf, "SELECT %s(value) FROM json_each(", reader);
+		else
+			appendStringInfoString(buf, "SELECT value FROM json_each(");
+		put_value(context, array);
+		appendStringInfoChar(buf, ')');
+	}
+	appendStringInfoString(buf, "))");
 }
 
+/* An aggregate as it compares; the text of a numeric's sum must be read for that. */
 static void
-put_bool_expr(VssDeparse *context, BoolExpr *expr)
+put_aggregate(VssDeparse *context, const VssTerm *term)
+{
+	bool text = vssfdw_is_numeric_sum((Aggref *) term->expr);
+
+	if (text)
+		appendStringInfoString(context->buf, "vss_numeric(");
+	vssfdw_deparse_aggregate(context, term);
+	if (text)
+		appendStringInfoChar(context->buf, ')');
+}
+
+void
+vssfdw_deparse_term(VssDeparse *context, const VssTerm *term)
 {
 	StringInfo buf = context->buf;
 
-	if (expr->boolop == NOT_EXPR)
+	switch (term->kind)
 	{
-		appendStringInfoString(buf, "(NOT ");
-		vssfdw_deparse_expr(context, linitial(expr->args));
+		case VSS_TERM_NONE:
+			elog(ERROR, "node of type %d cannot be written for SQLite", (int) nodeTag(term->expr));
+			break;
+		case VSS_TERM_VALUE:
+			put_value(context, term->expr);
+			break;
+		case VSS_TERM_COLUMN:
+			put_column(context, (Var *) term->expr);
+			break;
+		case VSS_TERM_SAME:
+			vssfdw_deparse_term(context, linitial(term->args));
+			break;
+		case VSS_TERM_CALL:
+			appendStringInfo(buf, "%s(", term->word);
+			put_arguments(context, term->args);
+			appendStringInfoChar(buf, ')');
+			break;
+		case VSS_TERM_LIST:
+			appendStringInfoChar(buf, '(');
+			vssfdw_deparse_terms(context, term->args, term->word);
+			appendStringInfoChar(buf, ')');
+			break;
+		case VSS_TERM_COMPARISON:
+			put_comparison(context, term);
+			break;
+		case VSS_TERM_PREFIX:
+			appendStringInfo(buf, "(%s ", term->word);
+			put_arguments(context, term->args);
+			appendStringInfoChar(buf, ')');
+			break;
+		case VSS_TERM_SUFFIX:
+			appendStringInfoChar(buf, '(');
+			put_arguments(context, term->args);
+			appendStringInfo(buf, " %s)", term->word);
+			break;
+		case VSS_TERM_CASE:
+			put_case(context, term);
+			break;
+		case VSS_TERM_ANY:
+			put_any(context, term);
+			break;
+		case VSS_TERM_TRY:
+			put_try(context, term);
+			break;
+		case VSS_TERM_AGGREGATE:
+			put_aggregate(context, term);
+			break;
 	}
-	else
-	{
-		appendStringInfoChar(buf, '(');
-		vssfdw_deparse_list(context, expr->args, expr->boolop == AND_EXPR ? "AND" : "OR");
-	}
-	appendStringInfoChar(buf, ')');
-}
-
-static const char *
-boolean_test_sql(BoolTestType type)
-{
-	switch (type)
-	{
-		case IS_TRUE:
-			return "IS TRUE";
-		case IS_NOT_TRUE:
-			return "IS NOT TRUE";
-		case IS_FALSE:
-			return "IS FALSE";
-		case IS_NOT_FALSE:
-			return "IS NOT FALSE";
-		case IS_UNKNOWN:
-			return "IS NULL";
-		case IS_NOT_UNKNOWN:
-			return "IS NOT NULL";
-	}
-	elog(ERROR, "unknown kind of boolean test: %d", (int) type);
 }
 
 void
 vssfdw_deparse_expr(VssDeparse *context, Expr *expr)
 {
-	StringInfo buf = context->buf;
-
-	if (!IsA(expr, Var) && vssfdw_is_bindable(context->root, context->rel, expr))
-	{
-		put_value(context, expr);
-		return;
-	}
-	switch (nodeTag(expr))
-	{
-		case T_Var:
-			if (bms_is_member(((Var *) expr)->varno, VSS_REL(context->rel)->relids))
-				put_var(context, (Var *) expr);
-			else
-				put_value(context, expr);
-			break;
-
-		case T_RelabelType:
-			vssfdw_deparse_expr(context, ((RelabelType *) expr)->arg);
-			break;
-
-		case T_FuncExpr:
-		{
-			FuncExpr *func = (FuncExpr *) expr;
-
-			/* else a widening cast */
-			if (!put_function(context, func->funcid, func->inputcollid, func->args) &&
-				!put_attempt(context, func->funcid, func->args))
-				vssfdw_deparse_expr(context, linitial(func->args));
-		}
-		break;
-
-		case T_CoalesceExpr:
-			/* the planner leaves NULL constants out; SQLite wants two arguments */
-			if (list_length(((CoalesceExpr *) expr)->args) == 1)
-				vssfdw_deparse_expr(context, linitial(((CoalesceExpr *) expr)->args));
-			else
-				put_call(context, "coalesce", ((CoalesceExpr *) expr)->args);
-			break;
-
-		case T_MinMaxExpr:
-			put_call(context, ((MinMaxExpr *) expr)->op == IS_GREATEST ? "vss_greatest" : "vss_least",
-					 ((MinMaxExpr *) expr)->args);
-			break;
-
-		case T_CoerceViaIO:
-			put_call(context, "vss_integer_text", list_make1(((CoerceViaIO *) expr)->arg));
-			break;
-
-		case T_NullIfExpr:
-			put_call(context, "nullif", ((NullIfExpr *) expr)->args);
-			break;
-
-		case T_CaseExpr:
-			put_case(context, (CaseExpr *) expr);
-			break;
-
-		case T_OpExpr:
-		{
-			OpExpr *op = (OpExpr *) expr;
-			VssClass class;
-			const char *operator;
-
-			if (put_function(context, get_opcode(op->opno), op->inputcollid, op->args) ||
-				put_attempt(context, get_opcode(op->opno), op->args))
-				break;
-			class = vssfdw_guessed_class(context->root, context->rel, linitial(op->args));
-			operator= operator_sql(op->opno, class);
-
-			/*
-			 * The column on the left: which way round a join clause comes
-			 * differs between versions of PostgreSQL.
-			 */
-			if (!reads_columns(context, linitial(op->args)) && reads_columns(context, lsecond(op->args)))
-				put_comparison(context, mirrored(operator),
-							   list_make2(lsecond(op->args), linitial(op->args)));
-			else
-				put_comparison(context, operator, op->args);
-		}
-		break;
-
-		case T_DistinctExpr:
-			put_comparison(context, "IS NOT", ((DistinctExpr *) expr)->args);
-			break;
-
-		case T_Aggref:
-			if (vssfdw_is_numeric_sum((Aggref *) expr))
-			{
-				appendStringInfoString(buf, "vss_numeric(");
-				vssfdw_deparse_aggregate(context, (Aggref *) expr);
-				appendStringInfoChar(buf, ')');
-			}
-			else
-				vssfdw_deparse_aggregate(context, (Aggref *) expr);
-			break;
-
-		case T_ScalarArrayOpExpr:
-			put_array_op(context, (ScalarArrayOpExpr *) expr);
-			break;
-
-		case T_BoolExpr:
-			put_bool_expr(context, (BoolExpr *) expr);
-			break;
-
-		case T_NullTest:
-			appendStringInfoChar(buf, '(');
-			vssfdw_deparse_expr(context, ((NullTest *) expr)->arg);
-			appendStringInfoString(buf, ((NullTest *) expr)->nulltesttype == IS_NULL ? " IS NULL)"
-																					 : " IS NOT NULL)");
-			break;
-
-		case T_BooleanTest:
-			appendStringInfoChar(buf, '(');
-			vssfdw_deparse_expr(context, ((BooleanTest *) expr)->arg);
-			appendStringInfo(buf, " %s)", boolean_test_sql(((BooleanTest *) expr)->booltesttype));
-			break;
-
-		default:
-			elog(ERROR, "node of type %d cannot be written for SQLite", (int) nodeTag(expr));
-	}
+	vssfdw_deparse_term(context, vssfdw_term(context->root, context->rel, expr));
 }

@@ -7,64 +7,46 @@
  */
 #include "postgres.h"
 
-#include "nodes/nodeFuncs.h"
+#include "nodes/pathnodes.h"
 
 #include "fdw/ship/ship.h"
 
-/* conds from..to joined by word, as a balanced tree. */
+/* terms from..to joined by word, as a balanced tree. */
 static void
-put_tree(VssDeparse *context, List *conds, int from, int to, const char *word)
+put_tree(VssDeparse *context, List *terms, int from, int to, const char *word)
 {
-	if (to - from == 1)
-	{
-		Expr *expr = list_nth(conds, from);
+	int middle = from + (to - from) / 2;
 
-		if (IsA(expr, RestrictInfo))
-			expr = ((RestrictInfo *) expr)->clause;
-		vssfdw_deparse_expr(context, expr);
-	}
-	else if (to - from <= 100)
+	if (to - from <= VSS_MAX_CHAIN)
 	{
 		for (int i = from; i < to; i++)
 		{
 			if (i > from)
 				appendStringInfo(context->buf, " %s ", word);
-			put_tree(context, conds, i, i + 1, word);
+			vssfdw_deparse_term(context, list_nth(terms, i));
 		}
+		return;
 	}
-	else
-	{
-		int middle = from + (to - from) / 2;
-
-		appendStringInfoChar(context->buf, '(');
-		put_tree(context, conds, from, middle, word);
-		appendStringInfo(context->buf, ") %s (", word);
-		put_tree(context, conds, middle, to, word);
-		appendStringInfoChar(context->buf, ')');
-	}
+	appendStringInfoChar(context->buf, '(');
+	put_tree(context, terms, from, middle, word);
+	appendStringInfo(context->buf, ") %s (", word);
+	put_tree(context, terms, middle, to, word);
+	appendStringInfoChar(context->buf, ')');
 }
 
 void
-vssfdw_deparse_list(VssDeparse *context, List *conds, const char *word)
+vssfdw_deparse_terms(VssDeparse *context, List *terms, const char *word)
 {
-	put_tree(context, conds, 0, list_length(conds), word);
+	put_tree(context, terms, 0, list_length(terms), word);
 }
 
-/* Callback: whether some column is read by a function. */
-static bool
-calls_reader(Node *node, void *root)
+/* The term of a condition, RestrictInfo or bare. */
+static VssTerm *
+condition_term(VssDeparse *context, Node *cond)
 {
-	if (node == NULL)
-		return false;
-	if (IsA(node, Var))
-	{
-		const VssPlanColumn *column = vssfdw_var_column(root, (Var *) node);
+	Expr *expr = IsA(cond, RestrictInfo) ? ((RestrictInfo *) cond)->clause : (Expr *) cond;
 
-		return column != NULL && column->reader != NULL;
-	}
-	if (IsA(node, RestrictInfo))
-		node = (Node *) ((RestrictInfo *) node)->clause;
-	return expression_tree_walker(node, calls_reader, root);
+	return vssfdw_term(context->root, context->rel, expr);
 }
 
 /*
@@ -78,33 +60,44 @@ vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds)
 {
 	List *bare = NIL;
 	List *reading = NIL;
+	List *bare_terms = NIL;
+	List *reading_terms = NIL;
 	ListCell *cell;
 
 	if (conds == NIL)
 		return;
 	foreach (cell, conds)
 	{
-		if (context->root->qual_security_level == 0 && calls_reader(lfirst(cell), context->root))
+		VssTerm *term = condition_term(context, lfirst(cell));
+
+		if (context->root->qual_security_level == 0 && (term->traits & VSS_CALLS_READER) != 0)
+		{
 			reading = lappend(reading, lfirst(cell));
+			reading_terms = lappend(reading_terms, term);
+		}
 		else
+		{
 			bare = lappend(bare, lfirst(cell));
+			bare_terms = lappend(bare_terms, term);
+		}
 	}
 	conds = list_concat(bare, reading);
+	bare_terms = list_concat(bare_terms, reading_terms);
 	appendStringInfo(context->buf, " %s ", word);
 	if (strcmp(word, "HAVING") != 0)
-		vssfdw_deparse_bounds(context, conds);
-	vssfdw_deparse_list(context, conds, "AND");
+		vssfdw_deparse_bounds(context, conds, bare_terms);
+	vssfdw_deparse_terms(context, bare_terms, "AND");
 }
 
 void
-vssfdw_deparse_guesses(VssDeparse *context, const char *word, List *conds)
+vssfdw_deparse_tried(VssDeparse *context, const char *word, List *conds)
 {
 	ListCell *cell;
 
 	foreach (cell, conds)
 	{
 		appendStringInfo(context->buf, " %s (", word);
-		vssfdw_deparse_expr(context, lfirst(cell));
+		vssfdw_deparse_term(context, condition_term(context, lfirst(cell)));
 		appendStringInfoString(context->buf, ") IS NOT FALSE");
 		word = "AND";
 	}

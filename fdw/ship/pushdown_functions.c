@@ -1,11 +1,15 @@
 /*
  * pushdown_functions.c
- *		Functions and operators that SQLite has an equal of.
+ *		Functions and operators that SQLite has an equal of: one row each.
  *
- * Only such as cannot fail go down: SQLite tests conditions in an order of its
- * own, and an error that another condition would have prevented is a changed
- * answer.  So sums and products (overflow) stay in PostgreSQL, and division
- * goes down by a constant that is neither 0 nor -1.
+ * To push another one down, add its row here, SQLite's function in sqlfn/ where
+ * there is none yet, and a test (sql/pushdown.sql and its like).
+ *
+ * Only such as cannot fail stand in conditions: SQLite tests conditions in an
+ * order of its own, and an error that another condition would have prevented is
+ * a changed answer.  So sums and products (overflow) stay in PostgreSQL, where
+ * they are tried in SQLite beforehand, and division goes down by a constant that
+ * is neither 0 nor -1.
  *
  * Characters are counted and compared as code points, which is PostgreSQL's way
  * where the database's encoding is UTF-8; case is folded where the collation's
@@ -14,12 +18,9 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
-#include "mb/pg_wchar.h"
-#include "nodes/nodeFuncs.h"
+#include "nodes/nodes.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
-#include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 
 #include "fdw/ship/ship.h"
 
@@ -28,32 +29,16 @@
 #define F_REVERSE_TEXT F_REVERSE
 #endif
 
-static bool
-folds_ascii(Oid collation)
-{
-	if (!OidIsValid(collation))
-		return false;
-#if PG_VERSION_NUM >= 180000
-	return pg_newlocale_from_collation(collation)->ctype_is_c;
-#else
-	return lc_ctype_is_c(collation);
-#endif
-}
-
-static bool
-is_deterministic(Oid collation)
-{
-	return OidIsValid(collation) && get_collation_isdeterministic(collation);
-}
+/* ---------- what operands must be beside their class ---------- */
 
 /* A constant integer within bounds. */
 static bool
-is_constant_within(Expr *expr, int64 least, int64 most)
+is_constant_within(const VssTerm *term, int64 least, int64 most)
 {
-	Const *c = (Const *) expr;
+	const Const *c = (const Const *) term->expr;
 	int64 value;
 
-	if (!IsA(expr, Const) || c->constisnull)
+	if (!IsA(c, Const) || c->constisnull)
 		return false;
 	switch (c->consttype)
 	{
@@ -72,20 +57,34 @@ is_constant_within(Expr *expr, int64 least, int64 most)
 	return value >= least && value <= most;
 }
 
+static bool
+fit_divisor(VssTerm *call)
+{
+	const VssTerm *divisor = lsecond(call->args);
+
+	return is_constant_within(divisor, 1, PG_INT64_MAX) || is_constant_within(divisor, PG_INT64_MIN, -2);
+}
+
+/* Before the first character the two count differently. */
+static bool
+fit_substring(VssTerm *call)
+{
+	return is_constant_within(lsecond(call->args), 1, PG_INT32_MAX) &&
+		   (list_length(call->args) < 3 || is_constant_within(lthird(call->args), 0, PG_INT32_MAX));
+}
+
 /* A constant pattern that does not end within an escape, which PostgreSQL refuses when it gets there. */
 static bool
-is_sound_pattern(Expr *expr)
+fit_pattern(VssTerm *call)
 {
-	Const *c = (Const *) expr;
-	char *pattern;
-	char *p;
+	const Const *c = (const Const *) ((VssTerm *) lsecond(call->args))->expr;
+	const char *p;
 
-	if (!IsA(expr, Const) || c->consttype != TEXTOID)
+	if (!IsA(c, Const) || c->consttype != TEXTOID)
 		return false;
 	if (c->constisnull)
 		return true;
-	pattern = TextDatumGetCString(c->constvalue);
-	for (p = pattern; *p != '\0'; p++)
+	for (p = TextDatumGetCString(c->constvalue); *p != '\0'; p++)
 	{
 		if (*p == '\\' && *++p == '\0')
 			return false;
@@ -93,191 +92,294 @@ is_sound_pattern(Expr *expr)
 	return true;
 }
 
-bool
-vssfdw_set_function(VssFunction *out, const char *name, VssClass result, VssClass first, VssClass second)
-{
-	out->name = name;
-	out->result = result;
-	out->args[0] = first;
-	out->args[1] = second;
-	out->args[2] = VSS_CLASS_INTEGER;
-	return true;
-}
+/* ---------- the rows ---------- */
 
-/* Those that are the same whatever their arguments are; "" is the argument itself. */
-static const struct
-{
-	Oid function;
-	bool utf8; /* only where the database's encoding is UTF-8 */
-	const char *name;
-	VssClass result;
-	VssClass args[2];
-} same_functions[] = {
-	{F_TEXTCAT, false, "||", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
-	{F_LENGTH_TEXT, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
-	{F_CHAR_LENGTH_TEXT, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
-	{F_CHARACTER_LENGTH_TEXT, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
-	{F_LENGTH_BPCHAR, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
-	{F_CHAR_LENGTH_BPCHAR, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
-	{F_CHARACTER_LENGTH_BPCHAR, true, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
-	{F_OCTET_LENGTH_TEXT, true, "vss_octet_length", VSS_CLASS_INTEGER, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
-	{F_OCTET_LENGTH_BYTEA, false, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BYTES, VSS_CLASS_NONE}},
-	{F_LENGTH_BYTEA, false, "length", VSS_CLASS_INTEGER, {VSS_CLASS_BYTES, VSS_CLASS_NONE}},
-	{F_LEFT, true, "vss_left", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_INTEGER}},
-	{F_RIGHT, true, "vss_right", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_INTEGER}},
-	{F_REVERSE_TEXT, true, "vss_reverse", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_NONE}},
-	{F_BTRIM_TEXT, true, "trim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
-	{F_BTRIM_TEXT_TEXT, true, "trim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
-	{F_LTRIM_TEXT, true, "ltrim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
-	{F_LTRIM_TEXT_TEXT, true, "ltrim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
-	{F_RTRIM_TEXT, true, "rtrim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
-	{F_RTRIM_TEXT_TEXT, true, "rtrim", VSS_CLASS_TEXT, {VSS_CLASS_TEXT, VSS_CLASS_TEXT}},
-	{F_INT2AND, false, "vss_bit_and", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT4AND, false, "vss_bit_and", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT8AND, false, "vss_bit_and", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT2OR, false, "vss_bit_or", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT4OR, false, "vss_bit_or", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT8OR, false, "vss_bit_or", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT2XOR, false, "vss_bit_xor", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT4XOR, false, "vss_bit_xor", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT8XOR, false, "vss_bit_xor", VSS_CLASS_INTEGER, {VSS_CLASS_INTEGER, VSS_CLASS_INTEGER}},
-	{F_INT4_BOOL, false, "", VSS_CLASS_INTEGER, {VSS_CLASS_BOOLEAN, VSS_CLASS_NONE}},
-	{F_FLOAT8_INT2, false, "vss_float8", VSS_CLASS_FLOAT, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
-	{F_FLOAT8_INT4, false, "vss_float8", VSS_CLASS_FLOAT, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
-	{F_FLOAT8_INT8, false, "vss_float8", VSS_CLASS_FLOAT, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
-	/* a real is read as the double that it is */
-	{F_FLOAT8_FLOAT4, false, "", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_FLOAT8ABS, false, "vss_abs", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_ABS_FLOAT8, false, "vss_abs", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_FLOAT4ABS, false, "vss_abs", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_ABS_FLOAT4, false, "vss_abs", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_FLOAT8UM, false, "vss_negative", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_FLOAT4UM, false, "vss_negative", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_SIGN_FLOAT8, false, "vss_sign", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_FLOOR_FLOAT8, false, "vss_floor", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_CEIL_FLOAT8, false, "vss_ceil", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_CEILING_FLOAT8, false, "vss_ceil", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_DTRUNC, false, "vss_trunc_float", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_TRUNC_FLOAT8, false, "vss_trunc_float", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_DROUND, false, "vss_round", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_ROUND_FLOAT8, false, "vss_round", VSS_CLASS_FLOAT, {VSS_CLASS_FLOAT, VSS_CLASS_NONE}},
-	{F_NUMERIC_INT2, false, "vss_numeric", VSS_CLASS_NUMERIC, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
-	{F_NUMERIC_INT4, false, "vss_numeric", VSS_CLASS_NUMERIC, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
-	{F_NUMERIC_INT8, false, "vss_numeric", VSS_CLASS_NUMERIC, {VSS_CLASS_INTEGER, VSS_CLASS_NONE}},
-	{F_DATE_TIMESTAMP, false, "vss_to_date", VSS_CLASS_DATE, {VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE}},
-	{F_DATE_TIMESTAMPTZ, false, "vss_to_date_local", VSS_CLASS_DATE, {VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_NONE}},
-	{F_TIMESTAMP_DATE, false, "vss_date_start", VSS_CLASS_TIMESTAMP, {VSS_CLASS_DATE, VSS_CLASS_NONE}},
-	{F_TIMESTAMPTZ_DATE,
-	 false,
-	 "vss_date_start_local",
-	 VSS_CLASS_TIMESTAMPTZ,
-	 {VSS_CLASS_DATE, VSS_CLASS_NONE}},
-	{F_TIMESTAMPTZ_TIMESTAMP,
-	 false,
-	 "vss_from_local",
-	 VSS_CLASS_TIMESTAMPTZ,
-	 {VSS_CLASS_TIMESTAMP, VSS_CLASS_NONE}},
-	{F_TIMESTAMP_TIMESTAMPTZ,
-	 false,
-	 "vss_to_local",
-	 VSS_CLASS_TIMESTAMP,
-	 {VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_NONE}},
-	/* char(n) compares without the blanks at its end, which is what it is as text */
-	{F_TEXT_BPCHAR, false, "", VSS_CLASS_TEXT, {VSS_CLASS_BPCHAR, VSS_CLASS_NONE}},
+/* Classes, so that the rows are a table. */
+#define INTEGER VSS_CLASS_INTEGER
+#define FLOAT VSS_CLASS_FLOAT
+#define BOOLEAN VSS_CLASS_BOOLEAN
+#define TEXT VSS_CLASS_TEXT
+#define BPCHAR VSS_CLASS_BPCHAR
+#define BYTES VSS_CLASS_BYTES
+#define DATE VSS_CLASS_DATE
+#define TIMESTAMP VSS_CLASS_TIMESTAMP
+#define TIMESTAMPTZ VSS_CLASS_TIMESTAMPTZ
+#define TIME VSS_CLASS_TIME
+#define NUMERIC VSS_CLASS_NUMERIC
+
+/* function, name, result, operands, flags, fit, tried, computed */
+static const VssFunction functions[] = {
+	/* text and bytes; char(n) compares without the blanks at its end, which is what it is as text */
+	{F_TEXTCAT, "||", TEXT, {TEXT, TEXT}},
+	{F_LENGTH_TEXT, "length", INTEGER, {TEXT}, VSS_UTF8},
+	{F_CHAR_LENGTH_TEXT, "length", INTEGER, {TEXT}, VSS_UTF8},
+	{F_CHARACTER_LENGTH_TEXT, "length", INTEGER, {TEXT}, VSS_UTF8},
+	{F_LENGTH_BPCHAR, "length", INTEGER, {BPCHAR}, VSS_UTF8},
+	{F_CHAR_LENGTH_BPCHAR, "length", INTEGER, {BPCHAR}, VSS_UTF8},
+	{F_CHARACTER_LENGTH_BPCHAR, "length", INTEGER, {BPCHAR}, VSS_UTF8},
+	{F_OCTET_LENGTH_TEXT, "vss_octet_length", INTEGER, {TEXT}, VSS_UTF8},
+	{F_OCTET_LENGTH_BYTEA, "length", INTEGER, {BYTES}},
+	{F_LENGTH_BYTEA, "length", INTEGER, {BYTES}},
+	{F_LEFT, "vss_left", TEXT, {TEXT, INTEGER}, VSS_UTF8},
+	{F_RIGHT, "vss_right", TEXT, {TEXT, INTEGER}, VSS_UTF8},
+	{F_REVERSE_TEXT, "vss_reverse", TEXT, {TEXT}, VSS_UTF8},
+	{F_BTRIM_TEXT, "trim", TEXT, {TEXT, TEXT}, VSS_UTF8},
+	{F_BTRIM_TEXT_TEXT, "trim", TEXT, {TEXT, TEXT}, VSS_UTF8},
+	{F_LTRIM_TEXT, "ltrim", TEXT, {TEXT, TEXT}, VSS_UTF8},
+	{F_LTRIM_TEXT_TEXT, "ltrim", TEXT, {TEXT, TEXT}, VSS_UTF8},
+	{F_RTRIM_TEXT, "rtrim", TEXT, {TEXT, TEXT}, VSS_UTF8},
+	{F_RTRIM_TEXT_TEXT, "rtrim", TEXT, {TEXT, TEXT}, VSS_UTF8},
+	{F_TEXT_BPCHAR, "", TEXT, {BPCHAR}},
+	{F_SUBSTR_TEXT_INT4, "substr", TEXT, {TEXT, INTEGER}, VSS_UTF8, fit_substring},
+	{F_SUBSTRING_TEXT_INT4, "substr", TEXT, {TEXT, INTEGER}, VSS_UTF8, fit_substring},
+	{F_SUBSTR_TEXT_INT4_INT4, "substr", TEXT, {TEXT, INTEGER, INTEGER}, VSS_UTF8, fit_substring},
+	{F_SUBSTRING_TEXT_INT4_INT4, "substr", TEXT, {TEXT, INTEGER, INTEGER}, VSS_UTF8, fit_substring},
+	{F_LOWER_TEXT, "vss_lower", TEXT, {TEXT}, VSS_UTF8 | VSS_FOLDS_CASE},
+	{F_UPPER_TEXT, "vss_upper", TEXT, {TEXT}, VSS_UTF8 | VSS_FOLDS_CASE},
+	{F_REPLACE, "replace", TEXT, {TEXT, TEXT, TEXT}, VSS_UTF8 | VSS_DETERMINISTIC},
+	{F_STRPOS, "instr", INTEGER, {TEXT, TEXT}, VSS_UTF8 | VSS_DETERMINISTIC},
+	{F_POSITION_TEXT_TEXT, "instr", INTEGER, {TEXT, TEXT}, VSS_UTF8 | VSS_DETERMINISTIC},
+	{F_STARTS_WITH, "vss_starts_with", BOOLEAN, {TEXT, TEXT}, VSS_DETERMINISTIC},
+	{F_TEXTLIKE, "vss_like", BOOLEAN, {TEXT, TEXT}, VSS_UTF8 | VSS_DETERMINISTIC, fit_pattern},
+	{F_LIKE_TEXT_TEXT, "vss_like", BOOLEAN, {TEXT, TEXT}, VSS_UTF8 | VSS_DETERMINISTIC, fit_pattern},
+	{F_TEXTNLIKE, "vss_like", BOOLEAN, {TEXT, TEXT}, VSS_UTF8 | VSS_DETERMINISTIC | VSS_NEGATED, fit_pattern},
+	{F_NOTLIKE_TEXT_TEXT,
+	 "vss_like",
+	 BOOLEAN,
+	 {TEXT, TEXT},
+	 VSS_UTF8 | VSS_DETERMINISTIC | VSS_NEGATED,
+	 fit_pattern},
+	{F_TEXTICLIKE,
+	 "vss_ilike",
+	 BOOLEAN,
+	 {TEXT, TEXT},
+	 VSS_UTF8 | VSS_FOLDS_CASE | VSS_DETERMINISTIC,
+	 fit_pattern},
+	{F_TEXTICNLIKE,
+	 "vss_ilike",
+	 BOOLEAN,
+	 {TEXT, TEXT},
+	 VSS_UTF8 | VSS_FOLDS_CASE | VSS_DETERMINISTIC | VSS_NEGATED,
+	 fit_pattern},
+
+	/* integers; widening changes no value */
+	{F_INT4_INT2, "", INTEGER, {INTEGER}},
+	{F_INT8_INT2, "", INTEGER, {INTEGER}},
+	{F_INT8_INT4, "", INTEGER, {INTEGER}},
+	{F_INT2AND, "vss_bit_and", INTEGER, {INTEGER, INTEGER}},
+	{F_INT4AND, "vss_bit_and", INTEGER, {INTEGER, INTEGER}},
+	{F_INT8AND, "vss_bit_and", INTEGER, {INTEGER, INTEGER}},
+	{F_INT2OR, "vss_bit_or", INTEGER, {INTEGER, INTEGER}},
+	{F_INT4OR, "vss_bit_or", INTEGER, {INTEGER, INTEGER}},
+	{F_INT8OR, "vss_bit_or", INTEGER, {INTEGER, INTEGER}},
+	{F_INT2XOR, "vss_bit_xor", INTEGER, {INTEGER, INTEGER}},
+	{F_INT4XOR, "vss_bit_xor", INTEGER, {INTEGER, INTEGER}},
+	{F_INT8XOR, "vss_bit_xor", INTEGER, {INTEGER, INTEGER}},
+	{F_INT4_BOOL, "", INTEGER, {BOOLEAN}},
+	{F_INT2PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT4PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT8PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT24PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT42PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT28PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT82PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT48PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT84PL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "+", "vss_add"},
+	{F_INT2MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT4MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT8MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT24MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT42MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT28MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT82MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT48MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT84MI, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT2MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT4MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT8MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT24MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT42MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT28MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT82MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT48MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT84MUL, NULL, INTEGER, {INTEGER, INTEGER}, 0, NULL, "*", "vss_multiply"},
+	{F_INT2DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_INT4DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_INT8DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_INT24DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_INT42DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_INT28DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_INT82DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_INT48DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_INT84DIV, "vss_div", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "/", "vss_divide"},
+	{F_MOD_INT2_INT2, "vss_mod", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "%", "vss_modulo"},
+	{F_INT2MOD, "vss_mod", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "%", "vss_modulo"},
+	{F_MOD_INT4_INT4, "vss_mod", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "%", "vss_modulo"},
+	{F_INT4MOD, "vss_mod", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "%", "vss_modulo"},
+	{F_MOD_INT8_INT8, "vss_mod", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "%", "vss_modulo"},
+	{F_INT8MOD, "vss_mod", INTEGER, {INTEGER, INTEGER}, 0, fit_divisor, "%", "vss_modulo"},
+	{F_INT2UM, NULL, INTEGER, {INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT4UM, NULL, INTEGER, {INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT8UM, NULL, INTEGER, {INTEGER}, 0, NULL, "-", "vss_subtract"},
+	{F_INT2ABS, NULL, INTEGER, {INTEGER}, 0, NULL, "abs"},
+	{F_INT4ABS, NULL, INTEGER, {INTEGER}, 0, NULL, "abs"},
+	{F_INT8ABS, NULL, INTEGER, {INTEGER}, 0, NULL, "abs"},
+	{F_ABS_INT2, NULL, INTEGER, {INTEGER}, 0, NULL, "abs"},
+	{F_ABS_INT4, NULL, INTEGER, {INTEGER}, 0, NULL, "abs"},
+	{F_ABS_INT8, NULL, INTEGER, {INTEGER}, 0, NULL, "abs"},
+	{F_INT2_INT4, NULL, INTEGER, {INTEGER}, 0, NULL, "cast", "vss_fit"},
+	{F_INT2_INT8, NULL, INTEGER, {INTEGER}, 0, NULL, "cast", "vss_fit"},
+	{F_INT4_INT8, NULL, INTEGER, {INTEGER}, 0, NULL, "cast", "vss_fit"},
+
+	/* floating point; a real is read as the double that it is */
+	{F_FLOAT8_INT2, "vss_float8", FLOAT, {INTEGER}, 0, NULL, NULL, "vss_fit"},
+	{F_FLOAT8_INT4, "vss_float8", FLOAT, {INTEGER}, 0, NULL, NULL, "vss_fit"},
+	{F_FLOAT8_INT8, "vss_float8", FLOAT, {INTEGER}, 0, NULL, NULL, "vss_fit"},
+	{F_FLOAT8_FLOAT4, "", FLOAT, {FLOAT}},
+	{F_FLOAT8ABS, "vss_abs", FLOAT, {FLOAT}},
+	{F_ABS_FLOAT8, "vss_abs", FLOAT, {FLOAT}},
+	{F_FLOAT4ABS, "vss_abs", FLOAT, {FLOAT}},
+	{F_ABS_FLOAT4, "vss_abs", FLOAT, {FLOAT}},
+	{F_FLOAT8UM, "vss_negative", FLOAT, {FLOAT}},
+	{F_FLOAT4UM, "vss_negative", FLOAT, {FLOAT}},
+	{F_SIGN_FLOAT8, "vss_sign", FLOAT, {FLOAT}},
+	{F_FLOOR_FLOAT8, "vss_floor", FLOAT, {FLOAT}},
+	{F_CEIL_FLOAT8, "vss_ceil", FLOAT, {FLOAT}},
+	{F_CEILING_FLOAT8, "vss_ceil", FLOAT, {FLOAT}},
+	{F_DTRUNC, "vss_trunc_float", FLOAT, {FLOAT}},
+	{F_TRUNC_FLOAT8, "vss_trunc_float", FLOAT, {FLOAT}},
+	{F_DROUND, "vss_round", FLOAT, {FLOAT}},
+	{F_ROUND_FLOAT8, "vss_round", FLOAT, {FLOAT}},
+	{F_FLOAT8PL, NULL, FLOAT, {FLOAT, FLOAT}, 0, NULL, "+", "vss_add"},
+	{F_FLOAT8MI, NULL, FLOAT, {FLOAT, FLOAT}, 0, NULL, "-", "vss_subtract"},
+	{F_FLOAT8MUL, NULL, FLOAT, {FLOAT, FLOAT}, 0, NULL, "*", "vss_multiply"},
+	{F_FLOAT8DIV, NULL, FLOAT, {FLOAT, FLOAT}, 0, NULL, "/", "vss_divide"},
+
+	/* numeric */
+	{F_NUMERIC_INT2, "vss_numeric", NUMERIC, {INTEGER}},
+	{F_NUMERIC_INT4, "vss_numeric", NUMERIC, {INTEGER}},
+	{F_NUMERIC_INT8, "vss_numeric", NUMERIC, {INTEGER}},
+	{F_INT2_NUMERIC, "vss_whole", INTEGER, {NUMERIC}, 0, vssfdw_fit_whole},
+	{F_INT4_NUMERIC, "vss_whole", INTEGER, {NUMERIC}, 0, vssfdw_fit_whole},
+	{F_INT8_NUMERIC, "vss_whole", INTEGER, {NUMERIC}, 0, vssfdw_fit_whole},
+
+	/* dates and times: see time_map.c */
+	{F_DATE_TIMESTAMP, "vss_to_date", DATE, {TIMESTAMP}},
+	{F_DATE_TIMESTAMPTZ, "vss_to_date_local", DATE, {TIMESTAMPTZ}},
+	{F_TIMESTAMP_DATE, "vss_date_start", TIMESTAMP, {DATE}, VSS_LEAVES_RANGE},
+	{F_TIMESTAMPTZ_DATE, "vss_date_start_local", TIMESTAMPTZ, {DATE}, VSS_LEAVES_RANGE},
+	{F_TIMESTAMPTZ_TIMESTAMP, "vss_from_local", TIMESTAMPTZ, {TIMESTAMP}},
+	{F_TIMESTAMP_TIMESTAMPTZ, "vss_to_local", TIMESTAMP, {TIMESTAMPTZ}},
+	{F_TIME_TIMESTAMP, "vss_to_time", TIME, {TIMESTAMP}, 0, vssfdw_fit_in_range},
+	{F_TIME_TIMESTAMPTZ, "vss_to_time_local", TIME, {TIMESTAMPTZ}, 0, vssfdw_fit_in_range},
+	{F_DATE_TRUNC_TEXT_TIMESTAMP, "vss_trunc", TIMESTAMP, {TEXT, TIMESTAMP}, 0, vssfdw_fit_trunc},
+	{F_DATE_TRUNC_TEXT_TIMESTAMPTZ, "vss_trunc_local", TIMESTAMPTZ, {TEXT, TIMESTAMPTZ}, 0, vssfdw_fit_trunc},
+	{F_DATE_MI, NULL, INTEGER, {DATE, DATE}, 0, NULL, "-"},
+	{F_DATE_PLI, "vss_add_days", DATE, {DATE, INTEGER}, VSS_LEAVES_RANGE},
+	{F_DATE_MII, "vss_add_days", DATE, {DATE, INTEGER}, VSS_LEAVES_RANGE, vssfdw_fit_minus_days},
+	{F_TIMESTAMP_PL_INTERVAL,
+	 "vss_add_interval",
+	 TIMESTAMP,
+	 {TIMESTAMP},
+	 VSS_LEAVES_RANGE,
+	 vssfdw_fit_plus_interval},
+	{F_TIMESTAMP_MI_INTERVAL,
+	 "vss_add_interval",
+	 TIMESTAMP,
+	 {TIMESTAMP},
+	 VSS_LEAVES_RANGE,
+	 vssfdw_fit_minus_interval},
+	{F_TIMESTAMPTZ_PL_INTERVAL,
+	 "vss_add_interval_local",
+	 TIMESTAMPTZ,
+	 {TIMESTAMPTZ},
+	 VSS_LEAVES_RANGE,
+	 vssfdw_fit_plus_interval},
+	{F_TIMESTAMPTZ_MI_INTERVAL,
+	 "vss_add_interval_local",
+	 TIMESTAMPTZ,
+	 {TIMESTAMPTZ},
+	 VSS_LEAVES_RANGE,
+	 vssfdw_fit_minus_interval},
+	{F_DATE_PL_INTERVAL,
+	 "vss_add_interval",
+	 TIMESTAMP,
+	 {DATE},
+	 VSS_LEAVES_RANGE,
+	 vssfdw_fit_date_plus_interval},
+	{F_DATE_MI_INTERVAL,
+	 "vss_add_interval",
+	 TIMESTAMP,
+	 {DATE},
+	 VSS_LEAVES_RANGE,
+	 vssfdw_fit_date_minus_interval},
+	{F_EXTRACT_TEXT_DATE, "vss_extract_date", NUMERIC, {TEXT, DATE}, VSS_LOOKS_ALIKE, vssfdw_fit_extract},
+	{F_EXTRACT_TEXT_TIMESTAMP,
+	 "vss_extract_timestamp",
+	 NUMERIC,
+	 {TEXT, TIMESTAMP},
+	 VSS_LOOKS_ALIKE,
+	 vssfdw_fit_extract},
+	{F_EXTRACT_TEXT_TIMESTAMPTZ,
+	 "vss_extract_timestamptz",
+	 NUMERIC,
+	 {TEXT, TIMESTAMPTZ},
+	 VSS_LOOKS_ALIKE,
+	 vssfdw_fit_extract},
+	{F_EXTRACT_TEXT_TIME, "vss_extract_time", NUMERIC, {TEXT, TIME}, VSS_LOOKS_ALIKE, vssfdw_fit_extract},
+	{F_DATE_PART_TEXT_TIMESTAMP,
+	 "vss_part_timestamp",
+	 FLOAT,
+	 {TEXT, TIMESTAMP},
+	 VSS_LOOKS_ALIKE,
+	 vssfdw_fit_extract},
+	{F_DATE_PART_TEXT_TIMESTAMPTZ,
+	 "vss_part_timestamptz",
+	 FLOAT,
+	 {TEXT, TIMESTAMPTZ},
+	 VSS_LOOKS_ALIKE,
+	 vssfdw_fit_extract},
+	{F_DATE_PART_TEXT_TIME, "vss_part_time", FLOAT, {TEXT, TIME}, VSS_LOOKS_ALIKE, vssfdw_fit_extract},
 };
 
-bool
-vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out)
+#undef INTEGER
+#undef FLOAT
+#undef BOOLEAN
+#undef TEXT
+#undef BPCHAR
+#undef BYTES
+#undef DATE
+#undef TIMESTAMP
+#undef TIMESTAMPTZ
+#undef TIME
+#undef NUMERIC
+
+/* ---------- looking them up ---------- */
+
+/* Callback of qsort and bsearch. */
+static int
+compare_rows(const void *a, const void *b)
 {
-	bool utf8 = GetDatabaseEncoding() == PG_UTF8;
-	Expr *second = list_length(args) > 1 ? lsecond(args) : NULL;
+	Oid x = (*(const VssFunction *const *) a)->function;
+	Oid y = (*(const VssFunction *const *) b)->function;
 
-	memset(out, 0, sizeof(*out));
-	out->operands = args;
-	if (list_length(args) > VSS_FUNCTION_ARGS)
-		return false;
-	switch (function)
+	return (x > y) - (x < y);
+}
+
+const VssFunction *
+vssfdw_find_function(Oid function)
+{
+	static const VssFunction *sorted[lengthof(functions)];
+	VssFunction sought = {.function = function};
+	const VssFunction *key = &sought;
+	const VssFunction **found;
+
+	if (sorted[0] == NULL)
 	{
-		case F_INT2DIV:
-		case F_INT4DIV:
-		case F_INT8DIV:
-		case F_INT24DIV:
-		case F_INT42DIV:
-		case F_INT28DIV:
-		case F_INT82DIV:
-		case F_INT48DIV:
-		case F_INT84DIV:
-		case F_INT2MOD:
-		case F_INT4MOD:
-		case F_INT8MOD:
-			if (!is_constant_within(second, 1, PG_INT64_MAX) && !is_constant_within(second, PG_INT64_MIN, -2))
-				return false;
-			return vssfdw_set_function(out,
-									   function == F_INT2MOD || function == F_INT4MOD || function == F_INT8MOD
-										   ? "vss_mod"
-										   : "vss_div",
-									   VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, VSS_CLASS_INTEGER);
-
-		case F_LOWER_TEXT:
-			return utf8 && folds_ascii(collation) &&
-				   vssfdw_set_function(out, "vss_lower", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
-
-		case F_UPPER_TEXT:
-			return utf8 && folds_ascii(collation) &&
-				   vssfdw_set_function(out, "vss_upper", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_NONE);
-
-		case F_SUBSTR_TEXT_INT4:
-		case F_SUBSTR_TEXT_INT4_INT4:
-		case F_SUBSTRING_TEXT_INT4:
-		case F_SUBSTRING_TEXT_INT4_INT4:
-			/* before the first character the two count differently */
-			if (!utf8 || !is_constant_within(second, 1, PG_INT32_MAX) ||
-				(list_length(args) == 3 && !is_constant_within(lthird(args), 0, PG_INT32_MAX)))
-				return false;
-			return vssfdw_set_function(out, "substr", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_INTEGER);
-
-		case F_TEXTLIKE:
-		case F_LIKE_TEXT_TEXT:
-		case F_TEXTNLIKE:
-		case F_NOTLIKE_TEXT_TEXT:
-			if (!utf8 || !is_deterministic(collation) || !is_sound_pattern(second))
-				return false;
-			out->negated = function == F_TEXTNLIKE || function == F_NOTLIKE_TEXT_TEXT;
-			return vssfdw_set_function(out, "vss_like", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-
-		case F_TEXTICLIKE:
-		case F_TEXTICNLIKE:
-			if (!utf8 || !folds_ascii(collation) || !is_deterministic(collation) || !is_sound_pattern(second))
-				return false;
-			out->negated = function == F_TEXTICNLIKE;
-			return vssfdw_set_function(out, "vss_ilike", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-
-		case F_STRPOS:
-		case F_POSITION_TEXT_TEXT:
-			return utf8 && is_deterministic(collation) &&
-				   vssfdw_set_function(out, "instr", VSS_CLASS_INTEGER, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-
-		case F_REPLACE:
-			if (!utf8 || !is_deterministic(collation))
-				return false;
-			vssfdw_set_function(out, "replace", VSS_CLASS_TEXT, VSS_CLASS_TEXT, VSS_CLASS_TEXT);
-			out->args[2] = VSS_CLASS_TEXT;
-			return true;
-
-		case F_STARTS_WITH:
-			return is_deterministic(collation) &&
-				   vssfdw_set_function(out, "vss_starts_with", VSS_CLASS_BOOLEAN, VSS_CLASS_TEXT,
-									   VSS_CLASS_TEXT);
-
-		default:
-			break;
+		for (int i = 0; i < lengthof(functions); i++)
+			sorted[i] = &functions[i];
+		qsort(sorted, lengthof(functions), sizeof(sorted[0]), compare_rows);
 	}
-	for (int i = 0; i < lengthof(same_functions); i++)
-	{
-		if (same_functions[i].function == function)
-			return (utf8 || !same_functions[i].utf8) &&
-				   vssfdw_set_function(out, same_functions[i].name, same_functions[i].result,
-									   same_functions[i].args[0], same_functions[i].args[1]);
-	}
-	return vssfdw_find_time_function(function, args, out);
+	found = bsearch(&key, sorted, lengthof(functions), sizeof(sorted[0]), compare_rows);
+	return found != NULL ? *found : NULL;
 }

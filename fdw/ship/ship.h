@@ -53,8 +53,7 @@ typedef struct VssRel
 	Relids relids;      /* base relations that SQLite reads for it */
 	List *remote_conds; /* RestrictInfo or bare: SQLite evaluates them */
 	List *local_conds;  /* RestrictInfo or bare: PostgreSQL does */
-	List *
-		guessed_conds; /* bare, of base relations, from local_conds: SQLite leaves out rows that surely fail them */
+	List *tried_conds;  /* bare, of base relations, from local_conds: SQLite leaves out rows that fail them */
 	double remote_rows; /* rows that satisfy remote_conds */
 	Cost walk_cost;     /* of making these inside SQLite, none handed over */
 	double rows;        /* of the unsorted path, and what it costs */
@@ -71,6 +70,7 @@ typedef struct VssRel
 	Bitmapset *attrs_used;  /* pull_varattnos form: what rows must contain */
 	double tuples;          /* rows of the table */
 	Selectivity remote_sel; /* remote_rows / tuples */
+	List *compared;         /* cost.c's: what remote_conds say of single columns */
 
 	RestrictInfo *knn_predicate; /* vss_knn(col, q, k [, ef]), or NULL */
 
@@ -142,7 +142,85 @@ int vssfdw_bind_compared(sqlite3_stmt *stmt, int number, Oid type, Datum value, 
 const char *vssfdw_param_reader(Oid type);
 const char *vssfdw_element_reader(Oid type);
 
-/* ---------- shippable.c ---------- */
+/* ---------- shippable.c: what an expression is in SQLite ---------- */
+
+/*
+ * An expression of PostgreSQL's is looked at once, from its leaves up, and
+ * becomes a tree of terms.  What may be done with it in SQLite follows from its
+ * root alone: kind, class and traits.  The tree is then printed (deparse.c), and
+ * read by the bounds (bounds.c) and the costs (plan/cost.c).  Terms live in the
+ * memory context in which they were made.
+ */
+typedef enum VssTermKind
+{
+	VSS_TERM_NONE,       /* SQLite cannot evaluate it */
+	VSS_TERM_VALUE,      /* it has one value during a scan: PostgreSQL evaluates it, whatever it is */
+	VSS_TERM_COLUMN,     /* of a table that SQLite reads; its class may be NONE */
+	VSS_TERM_SAME,       /* its argument, under another type */
+	VSS_TERM_CALL,       /* word(arguments) */
+	VSS_TERM_LIST,       /* argument word argument word argument ... */
+	VSS_TERM_COMPARISON, /* argument word argument, which may first be converted to one class */
+	VSS_TERM_PREFIX,     /* word argument */
+	VSS_TERM_SUFFIX,     /* argument word */
+	VSS_TERM_CASE,       /* condition, result, condition, result, ...; an odd last one is ELSE */
+	VSS_TERM_ANY,        /* argument word (elements of the second one, an array) */
+	VSS_TERM_TRY,        /* arithmetic that may fail: NULL then */
+	VSS_TERM_AGGREGATE   /* of its argument (none: of rows) */
+} VssTermKind;
+
+/* What is so of a term, or of any that it is made of. */
+enum VssTermTrait
+{
+	VSS_READS_ROWS = 1,      /* has a column of the scan */
+	VSS_CALLS_READER = 2,    /* has one that compares through a reader */
+	VSS_COMPUTES_BEFORE = 4, /* has a value that PostgreSQL computes before the scan, needed or not */
+	VSS_MAY_LEAVE_RANGE = 8, /* has times that may come out of their type's range */
+	VSS_MAY_RAISE = 16,      /* has a call that is an error for some operands */
+	VSS_MAY_FAIL = 32,       /* has arithmetic that may fail (VSS_TERM_TRY) */
+	VSS_HIDES_FAILURE = 64   /* a failure that became NULL would not be seen in its value */
+};
+
+typedef struct VssFunction VssFunction;
+
+typedef struct VssTerm
+{
+	VssTermKind kind;
+	VssClass class; /* VSS_CLASS_NONE: its values compare with nothing */
+	int traits;
+	int size;  /* terms that are printed for it */
+	int depth; /* of the printed expression, as SQLite counts */
+	Expr *expr;
+	const char *word;            /* function or operator of SQLite's */
+	List *args;                  /* VssTerm */
+	const VssFunction *function; /* the row that it is of, or NULL */
+	int how;                     /* VSS_TERM_COMPARISON, VSS_TERM_ANY: as vssfdw_comparison() says, or 0 */
+	int scale;                   /* digits after the point that its numerics show, -1: not known */
+} VssTerm;
+
+/*
+ * Larger expressions stay in PostgreSQL: some of SQLite's work over a statement
+ * grows with the square of its terms, and cannot be cancelled.
+ */
+#define VSS_MAX_SIZE 25000
+
+/* The expression in the rows of rel, which may be grouped ones; never NULL. */
+VssTerm *vssfdw_term(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+
+/* The column that the term is, or NULL. */
+const VssPlanColumn *vssfdw_term_column(PlannerInfo *root, const VssTerm *term);
+
+/* Fill in a term from its arguments; class and what else it is are the caller's. */
+VssTerm *vssfdw_make_term(VssTermKind kind, const char *word, List *args, Expr *expr);
+
+/* How many elements the constant array of x IN (...) has, 0 where it is none; the elements, as terms of constants. */
+int vssfdw_list_length(const VssTerm *list);
+List *vssfdw_list_elements(const VssTerm *list);
+
+/* The term of a constant. */
+VssTerm *vssfdw_constant_term(Const *constant);
+
+/* Whether text compares by bytes for this purpose. */
+bool vssfdw_collation_agrees(RelOptInfo *rel, Oid collation, bool equality);
 
 /*
  * Whether the expression is free of the relation's columns and of anything
@@ -154,20 +232,17 @@ bool vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 /* Whether SQLite's answer to this condition is PostgreSQL's. */
 bool vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 
-/* The same with arithmetic that may fail, which is NULL then. */
-VssClass vssfdw_guessed_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+/* The same of its term. */
+bool vssfdw_may_ship(const VssTerm *condition);
 
 /*
- * Whether SQLite can leave out rows for which the condition is surely false:
- * it has arithmetic that may fail, or else would be shippable.
+ * Whether SQLite can leave out rows for which the condition is false: it has
+ * arithmetic that may fail, and is NULL then, or else would be shippable.
  */
-bool vssfdw_is_guessable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+bool vssfdw_may_try(const VssTerm *condition);
 
-/* CASE x WHEN y as CASE WHEN x = y; any other as it is. */
-CaseExpr *vssfdw_searched_case(CaseExpr *expr);
-
-/* Class of a shippable expression, VSS_CLASS_NONE where it is not shippable. */
-VssClass vssfdw_expr_class(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+/* The expression without casts that change nothing. */
+Expr *vssfdw_strip_relabel(Expr *expr);
 
 /* B-tree family float_ops, which PostgreSQL's headers give no symbol. */
 #define VSS_FLOAT_BTREE_FAM 1970
@@ -182,23 +257,10 @@ int vssfdw_comparison(Oid opno, VssClass class);
  */
 VssClass vssfdw_common_class(VssClass a, VssClass b);
 
-typedef struct ShipContext
-{
-	PlannerInfo *root;
-	RelOptInfo *rel;
-	int depth;
-	bool guess; /* arithmetic may fail, and then be NULL */
-	bool sure;  /* it is evaluated for the rows for which PostgreSQL would, so that it may fail */
-	int lazy;   /* inside a CASE or coalesce(), which need not evaluate all of their parts */
-} ShipContext;
-
-/* Class of an expression that SQLite may evaluate, else VSS_CLASS_NONE. */
-VssClass vssfdw_ship_class(ShipContext *context, Expr *expr);
-
-/* Whether text compares by bytes for this purpose. */
-bool vssfdw_collation_agrees(ShipContext *context, Oid collation, bool equality);
-
 /* ---------- shippable_upper.c ---------- */
+
+/* Make the term that of an aggregate; args has the argument's term, or nothing; filter may be NULL. */
+VssTerm *vssfdw_aggregate_term(PlannerInfo *root, RelOptInfo *rel, Aggref *agg, List *args, VssTerm *filter);
 
 /* Whether SQLite computes this aggregate as PostgreSQL does. */
 bool vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg);
@@ -215,41 +277,53 @@ bool vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, O
 /* Whether SQLite sorts the expression as the pathkey says. */
 bool vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const PathKey *pathkey);
 
-/* The same of an aggregate. */
-VssClass vssfdw_aggregate_class(ShipContext *context, Aggref *agg);
-
-/* ---------- pushdown_functions.c ---------- */
+/* ---------- pushdown_functions.c: one row a function ---------- */
 
 #define VSS_FUNCTION_ARGS 4
 
-/* A function or operator as SQLite has it. */
-typedef struct VssFunction
+enum VssFunctionFlag
 {
-	const char *name; /* "||" stands between its arguments */
-	bool negated;
-	bool may_fail; /* so that it must not stand in a condition */
+	VSS_UTF8 = 1,          /* where the database's encoding is UTF-8: it counts or compares characters */
+	VSS_FOLDS_CASE = 2,    /* where the collation folds ASCII alone */
+	VSS_DETERMINISTIC = 4, /* where equal text has equal bytes */
+	VSS_NEGATED = 8,       /* SQLite's function gives the opposite */
+	VSS_LOOKS_ALIKE = 16,  /* values that are equal are shown alike */
+	VSS_LEAVES_RANGE = 32  /* the result may be beyond its type's range */
+};
+
+/*
+ * A function of PostgreSQL's (of an operator: its function) and what SQLite has
+ * for it.  name: SQLite's function, which never fails; "||" stands between its
+ * operands, "" is the operand itself.  tried: the operation of vss_try(), which
+ * is NULL where PostgreSQL's function fails.  computed: the function for new
+ * values of UPDATE, which fails where PostgreSQL's does and is told the type.
+ */
+struct VssFunction
+{
+	Oid function;
+	const char *name; /* NULL: it may fail for any operands */
 	VssClass result;
-	VssClass args[VSS_FUNCTION_ARGS]; /* what each must be */
-	List *operands;                   /* what is handed to it: the arguments, or what they are made of */
-} VssFunction;
+	VssClass args[VSS_FUNCTION_ARGS]; /* what each operand must be; VSS_CLASS_NONE: fit decides */
+	int flags;
+	bool (*fit)(VssTerm *call); /* whether SQLite has it for these operands; may change the call; or NULL */
+	const char *tried;
+	const char *computed;
+};
 
-/* Whether SQLite has the function (of an operator: its function) with these arguments. */
-bool vssfdw_find_function(Oid function, Oid collation, List *args, VssFunction *out);
+/* The row of the function, or NULL. */
+const VssFunction *vssfdw_find_function(Oid function);
 
-/* Describe a function of at most two arguments, or three with an integer; true. */
-bool vssfdw_set_function(VssFunction *out, const char *name, VssClass result, VssClass first,
-						 VssClass second);
+/* ---------- time_map.c: fit of functions over dates and times ---------- */
 
-/* ---------- time_map.c ---------- */
-
-/* The same of functions over dates and times that are not alike for all arguments; *out has its operands. */
-bool vssfdw_find_time_function(Oid function, List *args, VssFunction *out);
-
-/* Whether the expression is a call of extract(); *scale: of the digits that its results show. */
-bool vssfdw_is_extract(Expr *expr, int *scale);
-
-/* Whether it is a call of date_part(). */
-bool vssfdw_is_date_part(Expr *expr);
+bool vssfdw_fit_trunc(VssTerm *call);
+bool vssfdw_fit_in_range(VssTerm *call);
+bool vssfdw_fit_extract(VssTerm *call);
+bool vssfdw_fit_whole(VssTerm *call);
+bool vssfdw_fit_minus_days(VssTerm *call);
+bool vssfdw_fit_plus_interval(VssTerm *call);
+bool vssfdw_fit_minus_interval(VssTerm *call);
+bool vssfdw_fit_date_plus_interval(VssTerm *call);
+bool vssfdw_fit_date_minus_interval(VssTerm *call);
 
 /* ---------- deparse.c ---------- */
 
@@ -271,6 +345,9 @@ enum VssKnnParam
 /* Elements of a constant IN list that are written one by one; a longer one is bound as an array. */
 #define VSS_MAX_LIST 1000
 
+/* Longer lists of conditions are written as balanced trees: SQLite limits the depth of an expression. */
+#define VSS_MAX_CHAIN 100
+
 typedef struct VssDeparse
 {
 	PlannerInfo *root;
@@ -280,8 +357,15 @@ typedef struct VssDeparse
 	List *params;    /* Expr: what PostgreSQL evaluates and binds */
 } VssDeparse;
 
-/* An expression found shippable. */
+/* An expression found shippable; the same as a term. */
 void vssfdw_deparse_expr(VssDeparse *context, Expr *expr);
+void vssfdw_deparse_term(VssDeparse *context, const VssTerm *term);
+
+/* The same as it compares with values of another class. */
+void vssfdw_deparse_converted(VssDeparse *context, const VssTerm *term, VssClass to);
+
+/* The type's name as SQLite's functions know it. */
+const char *vssfdw_sqlite_type_name(Oid type);
 
 /* The bare column, as it is fetched. */
 void vssfdw_deparse_column(VssDeparse *context, Var *var);
@@ -291,19 +375,19 @@ void vssfdw_deparse_column(VssDeparse *context, Var *var);
 /* A result, in a form that is read back. */
 void vssfdw_deparse_result(VssDeparse *context, Expr *expr);
 
-/* The aggregate; of a sum of type numeric, its text. */
-void vssfdw_deparse_aggregate(VssDeparse *context, Aggref *agg);
+/* The aggregate as SQLite returns it; of a sum of type numeric, its text. */
+void vssfdw_deparse_aggregate(VssDeparse *context, const VssTerm *term);
 
 /* ---------- deparse_conds.c ---------- */
 
-/* Conditions joined by AND or OR.  RestrictInfo or bare. */
-void vssfdw_deparse_list(VssDeparse *context, List *conds, const char *word);
+/* Terms joined by a word. */
+void vssfdw_deparse_terms(VssDeparse *context, List *terms, const char *word);
 
 /* " word cond AND cond ...", nothing without conditions.  RestrictInfo or bare. */
 void vssfdw_deparse_conds(VssDeparse *context, const char *word, List *conds);
 
-/* " word (cond) IS NOT FALSE AND ...", nothing without conditions.  Bare ones, found guessable. */
-void vssfdw_deparse_guesses(VssDeparse *context, const char *word, List *conds);
+/* " word (cond) IS NOT FALSE AND ...", nothing without conditions.  Bare ones, that may be tried. */
+void vssfdw_deparse_tried(VssDeparse *context, const char *word, List *conds);
 
 /* ---------- assign.c: new values of UPDATE ---------- */
 
@@ -320,8 +404,14 @@ void vssfdw_deparse_assigned(VssDeparse *context, Expr *expr);
 /* Whether an index on the column can be used although it is compared through a reader. */
 bool vssfdw_has_bounds(const VssPlanColumn *column);
 
-/* Conditions for SQLite's indexes that follow from conds, each with AND after it. */
-void vssfdw_deparse_bounds(VssDeparse *context, List *conds);
+/* Whether a key of the column's table, which is rel's, begins with it. */
+bool vssfdw_leads_key(const VssRel *rel, const VssPlanColumn *column);
+
+/* Whether such a list is short enough to have bounds. */
+bool vssfdw_has_list_bounds(const VssTerm *list);
+
+/* Conditions for SQLite's indexes that follow from conds, each with AND after it; terms: theirs, in the same order. */
+void vssfdw_deparse_bounds(VssDeparse *context, List *conds, List *terms);
 
 /* ---------- deparse_select.c ---------- */
 

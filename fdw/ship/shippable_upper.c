@@ -12,108 +12,136 @@
 
 #include "fdw/ship/ship.h"
 
-/* The column that the expression is, or NULL. */
-static const VssPlanColumn *
-plain_column(ShipContext *context, Expr *expr)
-{
-	while (IsA(expr, RelabelType))
-		expr = ((RelabelType *) expr)->arg;
-	return IsA(expr, Var) ? vssfdw_var_column(context->root, (Var *) expr) : NULL;
-}
+/* ---------- aggregates ---------- */
 
-/* Whether any of equal values will do for a result, as all are shown alike. */
-static bool
-has_one_form(ShipContext *context, Expr *expr, VssClass class)
+enum AggregateFlag
 {
-	const VssPlanColumn *column = plain_column(context, expr);
-	int scale;
-
-	return class != VSS_CLASS_NUMERIC || (column != NULL && column->one_form) ||
-		   vssfdw_is_extract(expr, &scale);
-}
+	ORDERS_TEXT = 1, /* by its collation */
+	ONE_FORM = 2,    /* the argument's values that are equal are shown alike */
+	READS_STORED = 4 /* the argument is a column, which the function reads by itself: its digits are shown */
+};
 
 /*
  * Aggregates that give the same in SQLite: counts, extremes, sums of integers
  * and numerics (through functions of ours: SQLite's overflows, or rounds), and/or
- * over booleans.  Averages are fetched as sum and count and divided here, as the
- * scale of a quotient is numeric's.  Sums of floating point stay here, their
- * result being a matter of order.
+ * over booleans.  Averages are fetched as "sum count" and divided here, as the
+ * scale of a quotient is numeric's: they compare with nothing.  Sums of floating
+ * point stay here, their result being a matter of order.
  */
-VssClass
-vssfdw_aggregate_class(ShipContext *context, Aggref *agg)
+typedef struct Aggregate
 {
-	Expr *arg;
-	VssClass class;
+	Oid function;
+	const char *name;
+	VssClass result;
+	VssClass argument; /* VSS_CLASS_NONE: any column or value, or none at all */
+	int flags;
+} Aggregate;
 
-	if (agg->agglevelsup != 0 || agg->aggkind != AGGKIND_NORMAL || agg->aggsplit != AGGSPLIT_SIMPLE ||
-		agg->aggvariadic || agg->aggorder != NIL || agg->aggdirectargs != NIL)
-		return VSS_CLASS_NONE;
-	if (agg->aggfilter != NULL && vssfdw_ship_class(context, agg->aggfilter) != VSS_CLASS_BOOLEAN)
-		return VSS_CLASS_NONE;
-	if (agg->aggfnoid == F_COUNT_)
-		return VSS_CLASS_INTEGER;
-	if (list_length(agg->args) != 1)
-		return VSS_CLASS_NONE;
+static const Aggregate aggregates[] = {
+	{F_COUNT_, "count", VSS_CLASS_INTEGER, VSS_CLASS_NONE, 0},
+	{F_COUNT_ANY, "count", VSS_CLASS_INTEGER, VSS_CLASS_NONE, 0},
+	{F_MIN_INT2, "min", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, 0},
+	{F_MIN_INT4, "min", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, 0},
+	{F_MIN_INT8, "min", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, 0},
+	{F_MAX_INT2, "max", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, 0},
+	{F_MAX_INT4, "max", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, 0},
+	{F_MAX_INT8, "max", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, 0},
+	{F_MIN_FLOAT4, "min", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, 0},
+	{F_MIN_FLOAT8, "min", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, 0},
+	{F_MAX_FLOAT4, "max", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, 0},
+	{F_MAX_FLOAT8, "max", VSS_CLASS_FLOAT, VSS_CLASS_FLOAT, 0},
+	{F_MIN_TEXT, "min", VSS_CLASS_TEXT, VSS_CLASS_TEXT, ORDERS_TEXT},
+	{F_MAX_TEXT, "max", VSS_CLASS_TEXT, VSS_CLASS_TEXT, ORDERS_TEXT},
+	{F_MIN_DATE, "min", VSS_CLASS_DATE, VSS_CLASS_DATE, 0},
+	{F_MAX_DATE, "max", VSS_CLASS_DATE, VSS_CLASS_DATE, 0},
+	{F_MIN_TIME, "min", VSS_CLASS_TIME, VSS_CLASS_TIME, 0},
+	{F_MAX_TIME, "max", VSS_CLASS_TIME, VSS_CLASS_TIME, 0},
+	{F_MIN_TIMESTAMP, "min", VSS_CLASS_TIMESTAMP, VSS_CLASS_TIMESTAMP, 0},
+	{F_MAX_TIMESTAMP, "max", VSS_CLASS_TIMESTAMP, VSS_CLASS_TIMESTAMP, 0},
+	{F_MIN_TIMESTAMPTZ, "min", VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_TIMESTAMPTZ, 0},
+	{F_MAX_TIMESTAMPTZ, "max", VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_TIMESTAMPTZ, 0},
+	{F_MIN_NUMERIC, "min", VSS_CLASS_NUMERIC, VSS_CLASS_NUMERIC, ONE_FORM},
+	{F_MAX_NUMERIC, "max", VSS_CLASS_NUMERIC, VSS_CLASS_NUMERIC, ONE_FORM},
+	{F_BOOL_AND, "min", VSS_CLASS_BOOLEAN, VSS_CLASS_BOOLEAN, 0},
+	{F_EVERY, "min", VSS_CLASS_BOOLEAN, VSS_CLASS_BOOLEAN, 0},
+	{F_BOOL_OR, "max", VSS_CLASS_BOOLEAN, VSS_CLASS_BOOLEAN, 0},
+	{F_SUM_INT2, "vss_sum", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, 0},
+	{F_SUM_INT4, "vss_sum", VSS_CLASS_INTEGER, VSS_CLASS_INTEGER, 0},
+	{F_SUM_INT8, "vss_sum", VSS_CLASS_NUMERIC, VSS_CLASS_INTEGER, 0},
+	{F_SUM_NUMERIC, "vss_numeric_sum", VSS_CLASS_NUMERIC, VSS_CLASS_NUMERIC, READS_STORED},
+	{F_AVG_INT2, "vss_avg", VSS_CLASS_NONE, VSS_CLASS_INTEGER, 0},
+	{F_AVG_INT4, "vss_avg", VSS_CLASS_NONE, VSS_CLASS_INTEGER, 0},
+	{F_AVG_INT8, "vss_avg", VSS_CLASS_NONE, VSS_CLASS_INTEGER, 0},
+	{F_AVG_NUMERIC, "vss_numeric_avg", VSS_CLASS_NONE, VSS_CLASS_NUMERIC, READS_STORED},
+};
 
-	arg = linitial_node(TargetEntry, agg->args)->expr;
-	class = vssfdw_ship_class(context, arg);
-	if (agg->aggdistinct != NIL &&
-		(agg->aggfnoid != F_COUNT_ANY || class == VSS_CLASS_NONE || class == VSS_CLASS_FLOAT ||
-		 (vssfdw_class_is_text(class) &&
-		  !vssfdw_collation_agrees(context, exprCollation((Node *) arg), true))))
-		return VSS_CLASS_NONE;
-
-	switch (agg->aggfnoid)
+static const Aggregate *
+find_aggregate(Oid function)
+{
+	for (int i = 0; i < lengthof(aggregates); i++)
 	{
-		case F_COUNT_ANY:
-			if (class != VSS_CLASS_NONE ||
-				(IsA(arg, Var) && vssfdw_var_column(context->root, (Var *) arg) != NULL))
-				return VSS_CLASS_INTEGER;
-			return VSS_CLASS_NONE;
-		case F_MIN_INT2:
-		case F_MIN_INT4:
-		case F_MIN_INT8:
-		case F_MAX_INT2:
-		case F_MAX_INT4:
-		case F_MAX_INT8:
-		case F_SUM_INT2:
-		case F_SUM_INT4:
-			return class == VSS_CLASS_INTEGER ? class : VSS_CLASS_NONE;
-		case F_SUM_INT8:
-			return class == VSS_CLASS_INTEGER ? VSS_CLASS_NUMERIC : VSS_CLASS_NONE;
-		case F_SUM_NUMERIC:
-			/* the digits that the result shows are those of the columns */
-			return class == VSS_CLASS_NUMERIC && plain_column(context, arg) != NULL ? class : VSS_CLASS_NONE;
-		case F_MIN_NUMERIC:
-		case F_MAX_NUMERIC:
-			return has_one_form(context, arg, class) ? class : VSS_CLASS_NONE;
-		case F_MIN_FLOAT4:
-		case F_MAX_FLOAT4:
-		case F_MIN_FLOAT8:
-		case F_MAX_FLOAT8:
-			return class == VSS_CLASS_FLOAT ? class : VSS_CLASS_NONE;
-		case F_MIN_TEXT:
-		case F_MAX_TEXT:
-			if (class == VSS_CLASS_TEXT && vssfdw_collation_agrees(context, agg->inputcollid, false))
-				return class;
-			return VSS_CLASS_NONE;
-		case F_MIN_DATE:
-		case F_MAX_DATE:
-		case F_MIN_TIME:
-		case F_MAX_TIME:
-		case F_MIN_TIMESTAMP:
-		case F_MAX_TIMESTAMP:
-		case F_MIN_TIMESTAMPTZ:
-		case F_MAX_TIMESTAMPTZ:
-			/* of the argument's own type: nothing else has these classes */
-			return class;
-		case F_BOOL_AND:
-		case F_BOOL_OR:
-		case F_EVERY:
-			return class == VSS_CLASS_BOOLEAN ? class : VSS_CLASS_NONE;
-		default:
-			return VSS_CLASS_NONE;
+		if (aggregates[i].function == function)
+			return &aggregates[i];
 	}
+	return NULL;
+}
+
+/* Whether any of equal values will do for a result, as all are shown alike. */
+static bool
+looks_alike(PlannerInfo *root, const VssTerm *term)
+{
+	const VssPlanColumn *column = vssfdw_term_column(root, term);
+
+	if (term->function != NULL && (term->function->flags & VSS_LOOKS_ALIKE) != 0)
+		return true;
+	/* of floating point, zeros of both signs are equal */
+	if (term->class == VSS_CLASS_FLOAT)
+		return false;
+	return term->class != VSS_CLASS_NUMERIC || (column != NULL && column->one_form);
+}
+
+/* Whether the aggregate of SQLite's means the same for the argument. */
+static bool
+suits(PlannerInfo *root, RelOptInfo *rel, const Aggregate *row, const Aggref *agg, const VssTerm *arg)
+{
+	Node *expr = (Node *) linitial_node(TargetEntry, agg->args)->expr;
+
+	if (arg->kind == VSS_TERM_NONE || (row->argument != VSS_CLASS_NONE && arg->class != row->argument))
+		return false;
+	/* count(*) alone asks nothing of what it counts */
+	if (row->argument == VSS_CLASS_NONE && arg->class == VSS_CLASS_NONE && arg->kind != VSS_TERM_COLUMN)
+		return false;
+	if (agg->aggdistinct != NIL &&
+		(agg->aggfnoid != F_COUNT_ANY || arg->class == VSS_CLASS_NONE || arg->class == VSS_CLASS_FLOAT ||
+		 (vssfdw_class_is_text(arg->class) && !vssfdw_collation_agrees(rel, exprCollation(expr), true))))
+		return false;
+	if ((row->flags & ORDERS_TEXT) != 0 && !vssfdw_collation_agrees(rel, agg->inputcollid, false))
+		return false;
+	if ((row->flags & ONE_FORM) != 0 && !looks_alike(root, arg))
+		return false;
+	return (row->flags & READS_STORED) == 0 || arg->kind == VSS_TERM_COLUMN;
+}
+
+VssTerm *
+vssfdw_aggregate_term(PlannerInfo *root, RelOptInfo *rel, Aggref *agg, List *args, VssTerm *filter)
+{
+	const Aggregate *row = find_aggregate(agg->aggfnoid);
+	VssTerm *term = vssfdw_make_term(VSS_TERM_NONE, row != NULL ? row->name : NULL,
+									 filter != NULL ? lappend(list_copy(args), filter) : args, (Expr *) agg);
+
+	if (row == NULL || agg->agglevelsup != 0 || agg->aggkind != AGGKIND_NORMAL ||
+		agg->aggsplit != AGGSPLIT_SIMPLE || agg->aggvariadic || agg->aggorder != NIL ||
+		agg->aggdirectargs != NIL)
+		return term;
+	if (filter != NULL && filter->class != VSS_CLASS_BOOLEAN)
+		return term;
+	if (args == NIL ? agg->aggfnoid != F_COUNT_ : !suits(root, rel, row, agg, linitial(args)))
+		return term;
+	term->kind = VSS_TERM_AGGREGATE;
+	term->class = row->result;
+	if ((term->traits & VSS_MAY_FAIL) != 0)
+		term->traits |= VSS_HIDES_FAILURE;
+	return term;
 }
 
 bool
@@ -132,50 +160,36 @@ vssfdw_is_numeric_sum(const Aggref *agg)
 bool
 vssfdw_is_shippable_aggregate(PlannerInfo *root, RelOptInfo *rel, Aggref *agg)
 {
-	ShipContext context = {.root = root, .rel = rel};
-	Aggref plain;
+	const VssTerm *term = vssfdw_term(root, rel, (Expr *) agg);
 
-	if (vssfdw_aggregate_class(&context, agg) != VSS_CLASS_NONE)
-		return true;
-	/* "sum count" is comparable to nothing, but it can be fetched */
-	if (!vssfdw_is_average(agg))
-		return false;
-	plain = *agg;
-	plain.aggfnoid = agg->aggfnoid == F_AVG_NUMERIC ? F_SUM_NUMERIC : F_SUM_INT4;
-	return vssfdw_aggregate_class(&context, &plain) != VSS_CLASS_NONE;
+	return term->kind == VSS_TERM_AGGREGATE && (term->traits & (VSS_MAY_FAIL | VSS_MAY_RAISE)) == 0;
 }
 
-/* Equality of a GROUP BY column is SQLite's. */
+/* ---------- groups and order ---------- */
+
+/* Equality of a GROUP BY column is SQLite's.  It is computed for each row, so that it may raise errors. */
 bool
 vssfdw_is_shippable_group(PlannerInfo *root, RelOptInfo *rel, Expr *expr, Oid eqop)
 {
-	ShipContext context = {.root = root, .rel = rel, .sure = true};
-	VssClass class = vssfdw_ship_class(&context, expr);
+	const VssTerm *term = vssfdw_term(root, rel, expr);
 
-	/* of floating point, zeros of both signs are equal, but do not look alike */
-	if (vssfdw_is_bindable(root, rel, expr) || class == VSS_CLASS_NONE ||
-		(class == VSS_CLASS_FLOAT && !vssfdw_is_date_part(expr)) || !has_one_form(&context, expr, class))
+	if (term->kind == VSS_TERM_NONE || term->kind == VSS_TERM_VALUE || term->class == VSS_CLASS_NONE ||
+		(term->traits & VSS_MAY_FAIL) != 0 || !looks_alike(root, term))
 		return false;
-	return vssfdw_comparison(eqop, class) == BTEqualStrategyNumber &&
-		   (!vssfdw_class_is_text(class) ||
-			vssfdw_collation_agrees(&context, exprCollation((Node *) expr), true));
+	return vssfdw_comparison(eqop, term->class) == BTEqualStrategyNumber &&
+		   (!vssfdw_class_is_text(term->class) ||
+			vssfdw_collation_agrees(rel, exprCollation((Node *) expr), true));
 }
 
 bool
 vssfdw_is_shippable_order(PlannerInfo *root, RelOptInfo *rel, Expr *expr, const PathKey *pathkey)
 {
-	ShipContext context = {.root = root, .rel = rel};
-	VssClass class = vssfdw_ship_class(&context, expr);
+	const VssTerm *term = vssfdw_term(root, rel, expr);
 
-	if (vssfdw_is_bindable(root, rel, expr))
+	if (term->kind == VSS_TERM_NONE || term->kind == VSS_TERM_VALUE || term->class == VSS_CLASS_NONE ||
+		(term->traits & (VSS_MAY_FAIL | VSS_MAY_RAISE)) != 0)
 		return false;
-	switch (class)
-	{
-		case VSS_CLASS_NONE:
-			return false;
-		default:
-			return pathkey->pk_opfamily == vssfdw_class_family(class) &&
-				   (!vssfdw_class_is_text(class) ||
-					vssfdw_collation_agrees(&context, pathkey->pk_eclass->ec_collation, false));
-	}
+	return pathkey->pk_opfamily == vssfdw_class_family(term->class) &&
+		   (!vssfdw_class_is_text(term->class) ||
+			vssfdw_collation_agrees(rel, pathkey->pk_eclass->ec_collation, false));
 }

@@ -1,9 +1,9 @@
 /*
  * time_map.c
- *		Functions over dates and times that SQLite has an equal of.
+ *		For which operands SQLite has the functions over dates and times that have a
+ *		row in pushdown_functions.c.
  *
- * As in pushdown_functions.c, only such as cannot fail may stand in conditions.  A
- * sum may come out of its type's range, and a day is beyond that of timestamps
+ * A sum may come out of its type's range, and a day is beyond that of timestamps
  * from the year 294277 on.  Sums and casts go down with such a result beyond all
  * finite values, and it fails when it is fetched (time_functions.c); but fields
  * of it, which would hide that, are not asked for, except that a cast of a date
@@ -14,154 +14,122 @@
 
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
-#include "nodes/nodeFuncs.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/timestamp.h"
 
 #include "fdw/ship/ship.h"
 
+/* A constant of the type, not NULL, that the operand is; NULL otherwise. */
+static const Const *
+constant_operand(const VssTerm *call, int place, Oid type)
+{
+	const Const *c = (const Const *) ((VssTerm *) list_nth(call->args, place))->expr;
+
+	return IsA(c, Const) && c->consttype == type && !c->constisnull ? c : NULL;
+}
+
 /* A constant text, or NULL. */
 static char *
-constant_text(Expr *expr)
+constant_text(const VssTerm *call, int place)
 {
-	Const *c = (Const *) expr;
+	const Const *c = constant_operand(call, place, TEXTOID);
 
-	return IsA(expr, Const) && c->consttype == TEXTOID && !c->constisnull ? TextDatumGetCString(c->constvalue)
-																		  : NULL;
+	return c != NULL ? TextDatumGetCString(c->constvalue) : NULL;
 }
 
-/* A constant name of a unit that vss_trunc() knows. */
-static bool
-is_trunc_unit(Expr *expr)
+bool
+vssfdw_fit_trunc(VssTerm *call)
 {
-	char *name = constant_text(expr);
+	char *unit = constant_text(call, 0);
 
-	return name != NULL && vssfdw_is_trunc_unit(name);
+	return unit != NULL && vssfdw_is_trunc_unit(unit);
 }
 
-static bool
-is_limitless(Oid function, void *unused)
+bool
+vssfdw_fit_in_range(VssTerm *call)
 {
-	switch (function)
+	return (call->traits & VSS_MAY_LEAVE_RANGE) == 0;
+}
+
+/* ---------- fields ---------- */
+
+/* The name of the class in those of SQLite's functions. */
+static const char *
+class_name(VssClass class)
+{
+	switch (class)
 	{
-		case F_TIMESTAMP_DATE:
-		case F_TIMESTAMPTZ_DATE:
-		case F_DATE_PLI:
-		case F_DATE_MII:
-		case F_DATE_PL_INTERVAL:
-		case F_DATE_MI_INTERVAL:
-		case F_TIMESTAMP_PL_INTERVAL:
-		case F_TIMESTAMP_MI_INTERVAL:
-		case F_TIMESTAMPTZ_PL_INTERVAL:
-		case F_TIMESTAMPTZ_MI_INTERVAL:
-			return true;
+		case VSS_CLASS_DATE:
+			return "date";
+		case VSS_CLASS_TIMESTAMP:
+			return "timestamp";
+		case VSS_CLASS_TIME:
+			return "time";
 		default:
-			return false;
+			return "timestamptz";
 	}
 }
 
-/* Callback: whether anything below may come out of a type's range. */
-static bool
-may_be_beyond(Node *node, void *unused)
+/* The second operand, or the date that it is a cast of, whose fields are the same. */
+static VssTerm *
+fields_of(const VssTerm *call)
 {
-	if (node == NULL)
-		return false;
-	return check_functions_in_node(node, is_limitless, NULL) ||
-		   expression_tree_walker(node, may_be_beyond, NULL);
+	VssTerm *from = lsecond(call->args);
+
+	return from->function != NULL && from->function->function == F_TIMESTAMP_DATE ? linitial(from->args)
+																				  : from;
 }
 
-/* The class of times that a function extracts fields from, or VSS_CLASS_NONE; number: as extract() does. */
-static VssClass
-extracted_class(Oid function, bool *number)
+/* extract() and date_part() */
+bool
+vssfdw_fit_extract(VssTerm *call)
 {
-	*number = true;
-	switch (function)
-	{
-		case F_EXTRACT_TEXT_DATE:
-			return VSS_CLASS_DATE;
-		case F_EXTRACT_TEXT_TIMESTAMP:
-			return VSS_CLASS_TIMESTAMP;
-		case F_EXTRACT_TEXT_TIMESTAMPTZ:
-			return VSS_CLASS_TIMESTAMPTZ;
-		case F_EXTRACT_TEXT_TIME:
-			return VSS_CLASS_TIME;
-		default:
-			break;
-	}
-	*number = false;
-	switch (function)
-	{
-		case F_DATE_PART_TEXT_TIMESTAMP:
-			return VSS_CLASS_TIMESTAMP;
-		case F_DATE_PART_TEXT_TIMESTAMPTZ:
-			return VSS_CLASS_TIMESTAMPTZ;
-		case F_DATE_PART_TEXT_TIME:
-			return VSS_CLASS_TIME;
-		default:
-			return VSS_CLASS_NONE;
-	}
-}
-
-/* A call of extract() or date_part(), and what of it matters. */
-typedef struct Extraction
-{
-	VssClass class; /* of what stands in its second argument */
-	bool number;    /* extract(), not date_part() */
+	bool number = call->class == VSS_CLASS_NUMERIC;
+	char *name = constant_text(call, 0);
+	VssTerm *from = lsecond(call->args);
 	VssTimeField field;
-} Extraction;
 
-static bool
-read_extraction(Oid function, List *args, Extraction *out)
-{
-	char *name;
-
-	out->class = extracted_class(function, &out->number);
-	if (out->class == VSS_CLASS_NONE)
+	if (name == NULL || !vssfdw_is_time_field(name, from->class, &field))
 		return false;
-	name = constant_text(linitial(args));
-	return name != NULL && vssfdw_is_time_field(name, out->class, &out->field);
+	from = fields_of(call);
+	if ((from->traits & VSS_MAY_LEAVE_RANGE) != 0)
+		return false;
+	call->word = psprintf("%s_%s", number ? "vss_extract" : "vss_part", class_name(from->class));
+	call->args = list_make2(linitial(call->args), from);
+	call->traits &= ~VSS_MAY_LEAVE_RANGE;
+	if (number)
+		call->scale = field.scale;
+	return true;
 }
 
-/* SQLite's function for the call; prefix says what it gives. */
-static bool
-set_extraction(const Extraction *extraction, const char *prefix, VssClass result, List *args,
-			   VssFunction *out)
+/* Bytes of the integer type that the function casts to, as far as fields go. */
+static int
+integer_bytes(Oid function)
 {
-	VssClass class = extraction->class;
-	Expr *from = lsecond(args);
-
-	out->operands = args;
-	if (class == VSS_CLASS_TIMESTAMP && IsA(from, FuncExpr) &&
-		((FuncExpr *) from)->funcid == F_TIMESTAMP_DATE)
-	{
-		class = VSS_CLASS_DATE;
-		from = linitial(((FuncExpr *) from)->args);
-		out->operands = list_make2(linitial(args), from);
-	}
-	if (may_be_beyond((Node *) from, NULL))
-		return false;
-	return vssfdw_set_function(out,
-							   psprintf("%s_%s", prefix,
-										class == VSS_CLASS_DATE        ? "date"
-										: class == VSS_CLASS_TIMESTAMP ? "timestamp"
-										: class == VSS_CLASS_TIME      ? "time"
-																	   : "timestamptz"),
-							   result, VSS_CLASS_TEXT, class);
+	return function == F_INT2_NUMERIC ? 2 : 4;
 }
 
 /* extract()::integer; of an infinite time some fields are infinite, and the cast fails. */
-static bool
-find_whole(Expr *arg, int bytes, VssFunction *out)
+bool
+vssfdw_fit_whole(VssTerm *call)
 {
-	FuncExpr *call = (FuncExpr *) arg;
-	Extraction extraction;
+	const VssTerm *extraction = linitial(call->args);
+	VssClass from;
+	VssTimeField field;
 
-	if (!IsA(arg, FuncExpr) || !read_extraction(call->funcid, call->args, &extraction) ||
-		!extraction.number || extraction.field.bytes == 0 || extraction.field.bytes > bytes)
+	if (extraction->function == NULL || extraction->function->fit != vssfdw_fit_extract)
 		return false;
-	out->may_fail = extraction.field.grows;
-	return set_extraction(&extraction, "vss_whole", VSS_CLASS_INTEGER, call->args, out);
+	/* the field is one of the operand that was written */
+	from = extraction->function->args[1];
+	if (!vssfdw_is_time_field(constant_text(extraction, 0), from, &field) || field.bytes == 0 ||
+		field.bytes > integer_bytes(call->function->function))
+		return false;
+	if (field.grows)
+		call->traits |= VSS_MAY_RAISE;
+	call->word = psprintf("vss_whole_%s", class_name(((VssTerm *) lsecond(extraction->args))->class));
+	call->args = extraction->args;
+	return true;
 }
 
 /* ---------- sums ---------- */
@@ -170,128 +138,75 @@ find_whole(Expr *arg, int bytes, VssFunction *out)
 #define MOST_MONTHS 100000000
 #define MOST_DAYS 1000000000
 
-static Const *
-integer_constant(int64 value)
+static VssTerm *
+integer_term(int64 value)
 {
-	return makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value), false, FLOAT8PASSBYVAL);
+	return vssfdw_constant_term(
+		makeConst(INT8OID, -1, InvalidOid, sizeof(int64), Int64GetDatum(value), false, FLOAT8PASSBYVAL));
 }
 
-/* A date plus or minus days. */
-static bool
-find_days(List *args, int sign, VssFunction *out)
+/* A date minus days. */
+bool
+vssfdw_fit_minus_days(VssTerm *call)
 {
-	Const *days = lsecond(args);
+	const Const *days = constant_operand(call, 1, INT4OID);
 
-	if (sign < 0)
-	{
-		if (!IsA(days, Const) || days->constisnull)
-			return false;
-		out->operands =
-			list_make2(linitial(args), integer_constant(-(int64) DatumGetInt32(days->constvalue)));
-	}
-	return vssfdw_set_function(out, "vss_add_days", VSS_CLASS_DATE, VSS_CLASS_DATE, VSS_CLASS_INTEGER);
+	if (days == NULL)
+		return false;
+	call->args = list_make2(linitial(call->args), integer_term(-(int64) DatumGetInt32(days->constvalue)));
+	return true;
 }
 
-/* What the class of times has as it is, plus or minus a constant interval. */
+/* Plus or minus a constant interval, which SQLite is told as months, days and microseconds. */
 static bool
-find_sum(List *args, int sign, VssClass class, VssFunction *out)
+fit_interval(VssTerm *call, VssTerm *time, int sign)
 {
-	Const *c = lsecond(args);
-	Interval *interval;
+	const Const *c = constant_operand(call, 1, INTERVALOID);
+	const Interval *interval;
 
-	if (!IsA(c, Const) || c->constisnull || c->consttype != INTERVALOID)
+	if (c == NULL)
 		return false;
 	interval = DatumGetIntervalP(c->constvalue);
 	if (interval->month < -MOST_MONTHS || interval->month > MOST_MONTHS || interval->day < -MOST_DAYS ||
 		interval->day > MOST_DAYS || interval->time == PG_INT64_MIN)
 		return false;
-	out->operands =
-		list_make4(linitial(args), integer_constant(sign * (int64) interval->month),
-				   integer_constant(sign * (int64) interval->day), integer_constant(sign * interval->time));
-	out->args[3] = VSS_CLASS_INTEGER;
-	return vssfdw_set_function(out,
-							   class == VSS_CLASS_TIMESTAMPTZ ? "vss_add_interval_local" : "vss_add_interval",
-							   class, class, VSS_CLASS_INTEGER);
-}
-
-/* A date is a timestamp there. */
-static bool
-find_date_sum(List *args, int sign, VssFunction *out)
-{
-	FuncExpr *start = makeFuncExpr(F_TIMESTAMP_DATE, TIMESTAMPOID, list_make1(linitial(args)), InvalidOid,
-								   InvalidOid, COERCE_EXPLICIT_CAST);
-
-	return find_sum(list_make2(start, lsecond(args)), sign, VSS_CLASS_TIMESTAMP, out);
-}
-
-bool
-vssfdw_find_time_function(Oid function, List *args, VssFunction *out)
-{
-	Extraction extraction;
-
-	switch (function)
-	{
-		case F_TIME_TIMESTAMP:
-			return !may_be_beyond(linitial(args), NULL) &&
-				   vssfdw_set_function(out, "vss_to_time", VSS_CLASS_TIME, VSS_CLASS_TIMESTAMP,
-									   VSS_CLASS_NONE);
-		case F_TIME_TIMESTAMPTZ:
-			return !may_be_beyond(linitial(args), NULL) &&
-				   vssfdw_set_function(out, "vss_to_time_local", VSS_CLASS_TIME, VSS_CLASS_TIMESTAMPTZ,
-									   VSS_CLASS_NONE);
-		case F_DATE_TRUNC_TEXT_TIMESTAMP:
-			return is_trunc_unit(linitial(args)) && vssfdw_set_function(out, "vss_trunc", VSS_CLASS_TIMESTAMP,
-																		VSS_CLASS_TEXT, VSS_CLASS_TIMESTAMP);
-		case F_DATE_TRUNC_TEXT_TIMESTAMPTZ:
-			return is_trunc_unit(linitial(args)) &&
-				   vssfdw_set_function(out, "vss_trunc_local", VSS_CLASS_TIMESTAMPTZ, VSS_CLASS_TEXT,
-									   VSS_CLASS_TIMESTAMPTZ);
-		case F_DATE_PLI:
-			return find_days(args, 1, out);
-		case F_DATE_MII:
-			return find_days(args, -1, out);
-		case F_DATE_PL_INTERVAL:
-			return find_date_sum(args, 1, out);
-		case F_DATE_MI_INTERVAL:
-			return find_date_sum(args, -1, out);
-		case F_TIMESTAMP_PL_INTERVAL:
-			return find_sum(args, 1, VSS_CLASS_TIMESTAMP, out);
-		case F_TIMESTAMP_MI_INTERVAL:
-			return find_sum(args, -1, VSS_CLASS_TIMESTAMP, out);
-		case F_TIMESTAMPTZ_PL_INTERVAL:
-			return find_sum(args, 1, VSS_CLASS_TIMESTAMPTZ, out);
-		case F_TIMESTAMPTZ_MI_INTERVAL:
-			return find_sum(args, -1, VSS_CLASS_TIMESTAMPTZ, out);
-		case F_INT2_NUMERIC:
-			return find_whole(linitial(args), 2, out);
-		case F_INT4_NUMERIC:
-		case F_INT8_NUMERIC:
-			return find_whole(linitial(args), 4, out);
-		default:
-			return read_extraction(function, args, &extraction) &&
-				   set_extraction(&extraction, extraction.number ? "vss_extract" : "vss_part",
-								  extraction.number ? VSS_CLASS_NUMERIC : VSS_CLASS_FLOAT, args, out);
-	}
-}
-
-bool
-vssfdw_is_extract(Expr *expr, int *scale)
-{
-	FuncExpr *call = (FuncExpr *) expr;
-	Extraction extraction;
-
-	if (!IsA(expr, FuncExpr) || !read_extraction(call->funcid, call->args, &extraction) || !extraction.number)
-		return false;
-	*scale = extraction.field.scale;
+	call->args = list_make4(time, integer_term(sign * (int64) interval->month),
+							integer_term(sign * (int64) interval->day), integer_term(sign * interval->time));
 	return true;
 }
 
 bool
-vssfdw_is_date_part(Expr *expr)
+vssfdw_fit_plus_interval(VssTerm *call)
 {
-	FuncExpr *call = (FuncExpr *) expr;
-	Extraction extraction;
+	return fit_interval(call, linitial(call->args), 1);
+}
 
-	return IsA(expr, FuncExpr) && read_extraction(call->funcid, call->args, &extraction) &&
-		   !extraction.number;
+bool
+vssfdw_fit_minus_interval(VssTerm *call)
+{
+	return fit_interval(call, linitial(call->args), -1);
+}
+
+/* A date is a timestamp there. */
+static bool
+fit_date_interval(VssTerm *call, int sign)
+{
+	VssTerm *start =
+		vssfdw_make_term(VSS_TERM_CALL, "vss_date_start", list_make1(linitial(call->args)), call->expr);
+
+	start->class = VSS_CLASS_TIMESTAMP;
+	start->traits |= VSS_MAY_LEAVE_RANGE;
+	return fit_interval(call, start, sign);
+}
+
+bool
+vssfdw_fit_date_plus_interval(VssTerm *call)
+{
+	return fit_date_interval(call, 1);
+}
+
+bool
+vssfdw_fit_date_minus_interval(VssTerm *call)
+{
+	return fit_date_interval(call, -1);
 }

@@ -60,17 +60,8 @@ int vssfdw_register_value_functions(sqlite3 *db);
 
 /* ---------- try_functions.c ---------- */
 
-/* Arithmetic that may fail. */
-typedef struct VssAttempt
-{
-	const char *operation;
-	const char *type; /* of the result: smallint, integer, bigint, double precision; days between dates */
-} VssAttempt;
-
-bool vssfdw_find_attempt(Oid function, VssAttempt *out);
-
 /* Register vss_try; returns SQLite's result code. */
-int vssfdw_register_attempts(sqlite3 *db);
+int vssfdw_register_try(sqlite3 *db);
 
 /* ---------- assign_functions.c ---------- */
 

@@ -20,66 +20,6 @@
 #include "utils/date.h"
 
 #include "fdw/sqlfn/sqlfn.h"
-#include "utils/fmgroids.h"
-
-bool
-vssfdw_find_attempt(Oid function, VssAttempt *out)
-{
-	static const struct
-	{
-		Oid function;
-		VssAttempt attempt;
-	} attempts[] = {
-#define INTEGERS(a, b, c, d, e, f, g, h, i, sign)                                                            \
-	{a, {sign, "smallint"}}, {b, {sign, "integer"}}, {c, {sign, "bigint"}}, {d, {sign, "integer"}},          \
-		{e, {sign, "integer"}}, {f, {sign, "bigint"}}, {g, {sign, "bigint"}}, {h, {sign, "bigint"}},         \
-	{                                                                                                        \
-		i,                                                                                                   \
-		{                                                                                                    \
-			sign, "bigint"                                                                                   \
-		}                                                                                                    \
-	}
-		INTEGERS(F_INT2PL, F_INT4PL, F_INT8PL, F_INT24PL, F_INT42PL, F_INT28PL, F_INT82PL, F_INT48PL,
-				 F_INT84PL, "+"),
-		INTEGERS(F_INT2MI, F_INT4MI, F_INT8MI, F_INT24MI, F_INT42MI, F_INT28MI, F_INT82MI, F_INT48MI,
-				 F_INT84MI, "-"),
-		INTEGERS(F_INT2MUL, F_INT4MUL, F_INT8MUL, F_INT24MUL, F_INT42MUL, F_INT28MUL, F_INT82MUL, F_INT48MUL,
-				 F_INT84MUL, "*"),
-		INTEGERS(F_INT2DIV, F_INT4DIV, F_INT8DIV, F_INT24DIV, F_INT42DIV, F_INT28DIV, F_INT82DIV, F_INT48DIV,
-				 F_INT84DIV, "/"),
-#undef INTEGERS
-		{F_INT2MOD, {"%", "smallint"}},
-		{F_INT4MOD, {"%", "integer"}},
-		{F_INT8MOD, {"%", "bigint"}},
-		{F_INT2UM, {"-", "smallint"}},
-		{F_INT4UM, {"-", "integer"}},
-		{F_INT8UM, {"-", "bigint"}},
-		{F_INT2ABS, {"abs", "smallint"}},
-		{F_INT4ABS, {"abs", "integer"}},
-		{F_INT8ABS, {"abs", "bigint"}},
-		{F_ABS_INT2, {"abs", "smallint"}},
-		{F_ABS_INT4, {"abs", "integer"}},
-		{F_ABS_INT8, {"abs", "bigint"}},
-		{F_INT2_INT4, {"cast", "smallint"}},
-		{F_INT2_INT8, {"cast", "smallint"}},
-		{F_INT4_INT8, {"cast", "integer"}},
-		{F_DATE_MI, {"-", "days"}},
-		{F_FLOAT8PL, {"+", "double precision"}},
-		{F_FLOAT8MI, {"-", "double precision"}},
-		{F_FLOAT8MUL, {"*", "double precision"}},
-		{F_FLOAT8DIV, {"/", "double precision"}},
-	};
-
-	for (int i = 0; i < lengthof(attempts); i++)
-	{
-		if (attempts[i].function == function)
-		{
-			*out = attempts[i].attempt;
-			return true;
-		}
-	}
-	return false;
-}
 
 /* NULL where the result is out of range, as PostgreSQL defines it for each operation. */
 static void
@@ -193,7 +133,7 @@ try_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 }
 
 int
-vssfdw_register_attempts(sqlite3 *db)
+vssfdw_register_try(sqlite3 *db)
 {
 	return sqlite3_create_function_v2(db, "vss_try", 4, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
 									  NULL, try_function, NULL, NULL, NULL);
