@@ -50,7 +50,7 @@ INSERT INTO conditions(condition) VALUES
 	('s LIKE ''text_'''), ('s NOT LIKE ''%1%'''), ('s LIKE ''text\1'''), ('s LIKE ''_'''), ('s LIKE nc'), ('s COLLATE "C" ILIKE ''TEXT1%'''),
 	('s COLLATE "C" NOT ILIKE ''Ä'''), ('lower(s COLLATE "C") = ''text1'''), ('upper(nc COLLATE "C") = ''Ä'''), ('length(s) = 1'), ('octet_length(x) = 2'),
 	('substr(s, 2, 3) = ''ext'''), ('substring(s FROM 5) = ''1'''), ('substr(s, 0, 3) = ''te'''), ('substr(s, -1) = s'), ('substr(s, 1, length(s)) = s'),
-	('i % -7 = -2'), ('big / -2 > 0'), ('i / id = 1'), ('i / 0 = 1 AND false'), ('i % 1 = 0'),
+	('i % -7 = -2'), ('mod(i, 3) = 1'), ('mod(big, -7) < 0'), ('mod(i, id) = 1'), ('big / -2 > 0'), ('i / id = 1'), ('i / 0 = 1 AND false'), ('i % 1 = 0'),
 	('coalesce(i, 7) = 7'), ('coalesce(nc, ''abc'') = ''abc'''), ('coalesce(s, ''x'') < ''b'' COLLATE "C"'), ('nullif(i, 3) IS NULL'), ('nullif(nc, ''ABC'') IS NULL'),
 	('CASE WHEN i = 1 THEN s = ''text1'' WHEN b THEN i > 3 END'), ('CASE WHEN i > 3 THEN 1 ELSE 2 END = 2'), ('CASE i WHEN 1 THEN true END'), ('CASE WHEN i = 1 THEN big / 2 ELSE big END > 5'),
 	('left(s, -1) = ''text'''), ('left(s, 2) = ''te'''), ('right(nc, 1) = ''c'''), ('right(s, -4) = ''19'''), ('left(s, id::int) = s'), ('trim(s) = s'), ('ltrim(s, ''tex'') = ''1'''), ('rtrim(s, ''0123456789'') = ''text'''),

@@ -30,6 +30,8 @@ SELECT sql_of('SELECT id FROM t WHERE ts >= ''2010-06-01'' AND ts < date ''2010-
 SELECT sql_of('SELECT id FROM t WHERE tz >= ''2026-06-01''');
 SELECT sql_of('SELECT id FROM t WHERE u = ''a0b01234-0000-4000-8000-000000000001''');
 SELECT sql_of('SELECT id FROM t WHERE vc = ''v17''');
+SELECT sql_of('SELECT id FROM t WHERE vc IN (''v17'', ''v105'', NULL)');
+EXPLAIN (COSTS OFF) DELETE FROM t WHERE u = ANY ('{a0b01234-0000-4000-8000-000000000001}');
 
 CREATE TABLE index_conditions(id serial, condition text);
 INSERT INTO index_conditions(condition) VALUES
@@ -39,7 +41,11 @@ INSERT INTO index_conditions(condition) VALUES
 	('ts >= ''2026-06-01'''), ('ts >= ''2026-06-01'' AND ts <> ''infinity'''), ('ts BETWEEN timestamptz ''2010-06-01'' AND timestamptz ''2010-06-08'''), ('ts >= timestamptz ''2026-06-01'''), ('ts = ''0999-09-09'''), ('ts >= ''2010-06-01'' AND ts < ''infinity'' AND id > 90000'),
 	('tz BETWEEN ''2010-06-01'' AND ''2010-06-08'''), ('tz BETWEEN date ''2010-06-01'' AND date ''2010-06-03'''), ('tz BETWEEN timestamp ''2010-06-01'' AND date ''2010-06-03'''), ('tz = (SELECT tz FROM local_t WHERE id = 20014)'), ('tz = ''2010-06-06 00:00+00'''), ('tz > ''2026-06-01'''),
 	('u = (SELECT u FROM local_t WHERE id = 105)'), ('u = ''00000000-0000-0000-0000-000000000000'''), ('NOT (u = ''00000000-0000-0000-0000-000000000000'') AND id < 10'), ('u = ''01020304-0506-0708-090a-0b0c0d0e0f10'''), ('u > ''ff000000-0000-0000-0000-000000000000'''),
-	('vc = ''v17'''), ('vc = ''v105'''), ('vc = ''v105 '''), ('c = ''c105'''), ('c = ''c105  '''), ('vc = ''''');
+	('vc = ''v17'''), ('vc = ''v105'''), ('vc = ''v105 '''), ('c = ''c105'''), ('c = ''c105  '''), ('vc = '''''),
+	-- lists
+	('u IN (''00000000-0000-0000-0000-000000000000'', ''01020304-0506-0708-090a-0b0c0d0e0f10'')'), ('u = ANY (''{01020304-0506-0708-090a-0b0c0d0e0f10, NULL}'')'), ('u = ANY (''{NULL}'')'), ('u NOT IN (''01020304-0506-0708-090a-0b0c0d0e0f10'', ''ff000000-0000-0000-0000-000000000000'')'),
+	('vc IN (''v17'', ''v105'', '''')'), ('vc = ANY (''{v105}'')'), ('c IN (''c105  '', ''c17'')'), ('d IN (''2010-06-06'', ''1995-01-01'', ''infinity'')'), ('ts = ANY (''{2010-06-06 00:00, 0999-09-09}'')'), ('tz IN (''2010-06-06 00:00+00'', ''-infinity'')'),
+	('vc = ANY (ARRAY(SELECT ''v'' || n FROM generate_series(1, 30) AS n))'), (format('vc = ANY (%L)', ARRAY(SELECT 'v' || n FROM generate_series(1, 30) AS n)));
 SELECT condition, c.* FROM index_conditions, compare_index(condition) AS c ORDER BY id;
 -- the constants of these hide in the rows: each spelling of one uuid is found
 SELECT count(*), count(DISTINCT u) FROM t WHERE u = (SELECT u FROM local_t WHERE id = 105);
