@@ -158,6 +158,9 @@ extern uint64_t campaign_seed;
 extern double campaign_seconds;
 
 double clock_now(void);
+
+/* How many want each processor, on average, and at least 1: limits of time are multiplied by it. */
+double clock_patience(void);
 void *shared_memory(size_t size);
 /* An empty folder below the temporary one, made anew; a real path. */
 const char *fresh_folder(const char *name);

@@ -74,7 +74,7 @@ sufferer(const Operation *o, bool wal, const Fault *fault, long at, bool lasting
 	Step step;
 	int rc;
 
-	alarm(120);
+	alarm((unsigned) (120 * clock_patience()));
 	if (db == NULL || !operation_prepare(db, o, wal, &told->model, r))
 		_exit(1);
 	sqlite3_busy_timeout(db, 100);

@@ -30,6 +30,17 @@ clock_now(void)
 	return (double) t.tv_sec + (double) t.tv_nsec / 1e9;
 }
 
+double
+clock_patience(void)
+{
+	double load;
+
+	if (getloadavg(&load, 1) != 1)
+		return 1;
+	load /= (double) sysconf(_SC_NPROCESSORS_ONLN);
+	return load > 1 ? load : 1;
+}
+
 void *
 shared_memory(size_t size)
 {

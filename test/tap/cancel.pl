@@ -9,6 +9,9 @@ use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use FindBin;
+use lib $FindBin::RealBin;
+use VssTest;
 use Time::HiRes qw(time usleep);
 use IPC::Run qw(start timeout);
 
@@ -23,23 +26,13 @@ $node->start;
 my $folder = $node->basedir . '/sqlite';
 mkdir $folder;
 
-sub sqlite
-{
-	my ($file, @commands) = @_;
-	my $input = join("\n", @commands) . "\n";
-	my ($out, $err) = ('', '');
-	IPC::Run::run(['sqlite3', '-bail', "$folder/$file"], '<', \$input, '>', \$out, '2>', \$err)
-	  or die "sqlite3 $file: $err";
-	return $out;
-}
-
 # A sqlite3 process that holds a lock until it is finished.
 sub locker
 {
 	my ($file, $begin) = @_;
 	my $process = { in => "$begin\nSELECT 'locked';\n", out => '' };
 	$process->{run} =
-	  start(['sqlite3', '-bail', "$folder/$file"], '<', \$process->{in}, '>', \$process->{out}, timeout(60));
+	  start(['sqlite3', '-bail', "$folder/$file"], '<', \$process->{in}, '>', \$process->{out}, timeout(patience(180)));
 	$process->{run}->pump until $process->{out} =~ /locked/;
 	return $process;
 }
@@ -58,7 +51,7 @@ sub time_to_stop
 	my ($query, $stop) = @_;
 	my ($in, $out, $err) = ("SELECT 'pid', pg_backend_pid();\n$query\n", '', '');
 	my $run = start(['psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres')],
-		'<', \$in, '>', \$out, '2>', \$err, timeout(60));
+		'<', \$in, '>', \$out, '2>', \$err, timeout(patience(180)));
 	$run->pump until $out =~ /pid\|(\d+)/;
 	my $pid = $1;
 	$node->poll_query_until('postgres',
@@ -86,15 +79,15 @@ sub stops_in_time
 		my ($seconds, $error) = time_to_stop($query, $stop);
 		$last = $error;
 		$best = $seconds if $seconds < $best;
-		last if $error !~ $message || $best < $LIMIT;
+		last if $error !~ $message || $best < patience($LIMIT);
 	}
 	like($last, $message, "$what: the error");
-	cmp_ok($best, '<', $LIMIT, sprintf('%s: stopped after %.0f ms', $what, $best * 1000));
+	cmp_ok($best, '<', patience($LIMIT), sprintf('%s: stopped after %.0f ms', $what, $best * 1000));
 }
 
 # ---- work ----
 
-sqlite('work.db',
+sqlite("$folder/work.db",
 	'CREATE TABLE t(id INTEGER PRIMARY KEY, a INTEGER);',
 	'WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r WHERE n < 20000) INSERT INTO t SELECT n, n FROM r;',
 	'CREATE VIEW endless AS WITH RECURSIVE r(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM r) SELECT n FROM r;',
@@ -133,7 +126,7 @@ SKIP:
 
 	my $rows = join ',',
 	  map { my $n = $_; "($n, '[" . join(',', map { ($n * $_ * 7919) % 1009 - 504 } 1 .. 32) . "]')" } 1 .. 3000;
-	sqlite('vectors.db', ".load $root/hnsw", 'CREATE TABLE v(id INTEGER PRIMARY KEY, e TEXT);',
+	sqlite("$folder/vectors.db", ".load $root/hnsw", 'CREATE TABLE v(id INTEGER PRIMARY KEY, e TEXT);',
 		"INSERT INTO v VALUES $rows;",
 		'CREATE VIRTUAL TABLE vss USING hnsw(dim=32, content=v, content_rowid=id, content_vector=e);');
 	$node->safe_psql('postgres', "CREATE SERVER vectors FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$folder/vectors.db');
@@ -141,13 +134,13 @@ SKIP:
 	my $join = 'SELECT sum(n.id) FROM v q CROSS JOIN generate_series(1, 1000) CROSS JOIN LATERAL '
 	  . '(SELECT id FROM v ORDER BY v.e <=> q.e LIMIT 5) n;';
 	stops_in_time("SET vss_fdw.knn_strategy = exact; $join", $cancel, qr/57014.*user request/, 'exact searches');
-	sqlite('vectors.db', ".load $root/hnsw", "SELECT hnsw_save('vss');");
+	sqlite("$folder/vectors.db", ".load $root/hnsw", "SELECT hnsw_save('vss');");
 	stops_in_time("SET vss_fdw.knn_strategy = graph; $join", $cancel, qr/57014.*user request/, 'graph searches');
 }
 
 # ---- waiting for a lock ----
 
-sqlite('busy.db', 'CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);');
+sqlite("$folder/busy.db", 'CREATE TABLE t(id INTEGER PRIMARY KEY); INSERT INTO t VALUES (1);');
 $node->safe_psql('postgres', "
 	CREATE SERVER busy FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$folder/busy.db', busy_timeout '700');
 	CREATE FOREIGN TABLE busy (id bigint) SERVER busy OPTIONS (\"table\" 't');
@@ -161,7 +154,7 @@ my $waited = time - $since;
 like($err, qr/55P03.*database is locked/, 'a locked database is an error of its own kind');
 like($err, qr/HINT:.*busy_timeout/, 'which names the option');
 cmp_ok($waited, '>=', 0.7, 'not before busy_timeout');
-cmp_ok($waited, '<', 5, 'and not long after');
+cmp_ok($waited, '<', patience(5), 'and not long after');
 
 stops_in_time('SELECT * FROM patient;', $cancel, qr/57014.*user request/, 'waiting for a lock');
 ($code, $out, $err) = $node->psql('postgres', "SET statement_timeout = 300; SELECT * FROM patient;");
@@ -171,7 +164,7 @@ like($err, qr/statement timeout/, 'statement_timeout ends the wait');
 {
 	my ($in, $got, $errors) = ("SELECT 'id', id FROM patient;\n", '', '');
 	my $run = start(['psql', '-XAtq', '-d', $node->connstr('postgres')],
-		'<', \$in, '>', \$got, '2>', \$errors, timeout(60));
+		'<', \$in, '>', \$got, '2>', \$errors, timeout(patience(180)));
 	usleep(300_000);
 	unlock($lock);
 	$run->finish;

@@ -10,7 +10,7 @@ use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(time sleep);
+use Time::HiRes qw(sleep);
 
 my $here = abs_path(dirname(__FILE__));
 my $dir = PostgreSQL::Test::Utils::tempdir();
@@ -123,9 +123,7 @@ for my $wait ([ '{"mode":"delay","seconds":30}', 'a silent server' ], [ '{"mode"
 	[ '{"mode":"status","status":503,"retry_after":20}', 'the wait for a retry' ])
 {
 	tell_server('/control', $wait->[0]);
-	my $start = time();
 	like(sql(q{SET statement_timeout = 300; SELECT vss_embed('x')}), qr/statement timeout/, "$wait->[1] is cancelled");
-	cmp_ok(time() - $start, '<', 2, 'soon');
 }
 tell_server('/reset', '');
 

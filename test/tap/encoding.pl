@@ -6,6 +6,9 @@ use Cwd qw(getcwd);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use FindBin;
+use lib $FindBin::RealBin;
+use VssTest;
 
 my $root = getcwd();
 my $node = PostgreSQL::Test::Cluster->new('encoding');
@@ -13,18 +16,6 @@ $node->init;
 $node->append_conf('postgresql.conf', "fsync = off\n");
 $node->start;
 my $file = $node->basedir . '/encoding.db';
-
-sub sqlite
-{
-	my ($sql) = @_;
-	my $out = '';
-	utf8::encode($sql);
-	$sql .= ";\n";
-	IPC::Run::run([ 'sqlite3', '-bail', $file ], '<', \$sql, '>', \$out, '2>&1');
-	utf8::decode($out);
-	chomp $out;
-	return $out;
-}
 
 # The client speaks UTF-8 in any case.
 sub ask
@@ -38,11 +29,11 @@ sub ask
 	return $out . $err;
 }
 
-sqlite(q{CREATE TABLE "größe"("schlüssel" INTEGER PRIMARY KEY, "straße" TEXT, j TEXT);
+sqlite_says($file, q{CREATE TABLE "größe"("schlüssel" INTEGER PRIMARY KEY, "straße" TEXT, j TEXT);
 	INSERT INTO "größe" VALUES (1, 'Köln', '["ä"]'), (2, '漢字', '[]'), (3, 'plain', '[]')});
 
 # table, vector and index with names beyond ASCII
-sqlite(qq{.load $root/hnsw\n} . q{CREATE TABLE "Äpfel"("id" INTEGER PRIMARY KEY AUTOINCREMENT, "maß" TEXT);
+sqlite_says($file, qq{.load $root/hnsw\n} . q{CREATE TABLE "Äpfel"("id" INTEGER PRIMARY KEY AUTOINCREMENT, "maß" TEXT);
 	INSERT INTO "Äpfel"("maß") VALUES ('[5,5]'), ('[1,2]'), ('[3,1]');
 	CREATE VIRTUAL TABLE "nächste" USING hnsw(dim=2, metric=l2, content="Äpfel", content_rowid=id, content_vector="maß");}) if -e "$root/hnsw.so";
 
@@ -58,7 +49,7 @@ for my $encoding ('LATIN1', 'UTF8', 'SQL_ASCII')
 	is(ask($database, q{PREPARE p(text) AS SELECT "schlüssel" FROM "größe" WHERE "straße" = $1; SET plan_cache_mode = force_generic_plan; EXECUTE p('Köln');}),
 		'1', "$encoding: a parameter is compared");
 	is(ask($database, q{INSERT INTO "größe"("straße") VALUES ('Ærø') RETURNING "straße";}), 'Ærø', "$encoding: a value is written");
-	is(sqlite(q{SELECT DISTINCT "straße", hex("straße") FROM "größe" WHERE "schlüssel" > 3}), 'Ærø|C38672C3B8', "$encoding: as UTF-8");
+	is(sqlite_says($file, q{SELECT DISTINCT "straße", hex("straße") FROM "größe" WHERE "schlüssel" > 3}), 'Ærø|C38672C3B8', "$encoding: as UTF-8");
 	is(ask($database, q{CREATE FOREIGN TABLE x("schlüssel" int, j text[]) SERVER s OPTIONS ("table" 'größe'); SELECT j FROM x WHERE "schlüssel" = 1;}),
 		'{ä}', "$encoding: JSON arrays");
 	like(ask($database, 'CREATE FOREIGN TABLE y("straße" int) SERVER s OPTIONS ("table" \'größe\'); SELECT * FROM y;'),

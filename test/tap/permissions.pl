@@ -12,6 +12,9 @@ use warnings;
 use File::Temp qw(tempdir);
 use IPC::Run qw(start timeout);
 use Test::More;
+use FindBin;
+use lib $FindBin::RealBin;
+use VssTest;
 
 my $is_root = $> == 0;
 my ($server, $owner, $group) = ('postgres', 'nobody', 'nogroup');
@@ -49,15 +52,8 @@ sub run_ok
 }
 
 # sqlite3 as a user: output and errors together
-sub sqlite
-{
-	my ($uid, $gid, $file, $sql) = @_;
-	my $out = '';
-	IPC::Run::run([ as_user($uid, $gid, [], 'sqlite3', '-bail', $file, $sql) ], '<', \'', '>', \$out, '2>&1');
-	return $out;
-}
-sub owner_sqlite { return sqlite($owner_uid, $owner_gid, @_) }
-sub server_sqlite { return sqlite($server_uid, (getpwuid($server_uid))[3], @_) }
+sub owner_sqlite { return sqlite_says([ as_user($owner_uid, $owner_gid, []) ], @_) }
+sub server_sqlite { return sqlite_says([ as_user($server_uid, (getpwuid($server_uid))[3], []) ], @_) }
 
 # ---- a server ----
 
@@ -146,7 +142,7 @@ SKIP:
 	};
 	my $owner_writes = sub {
 		my ($file, $what) = @_;
-		is(owner_sqlite($file, 'INSERT INTO t DEFAULT VALUES; SELECT count(*) > 2 FROM t'), "1\n", "$what: the owner writes");
+		is(owner_sqlite($file, 'INSERT INTO t DEFAULT VALUES; SELECT count(*) > 2 FROM t'), '1', "$what: the owner writes");
 	};
 
 	# the trap: readable by all, in a folder that all may write
@@ -168,7 +164,7 @@ SKIP:
 	# that this is no theory: sqlite3 as the server's user locks the owner out
 	my $victim = $make->(folder('victim', $owner_uid, $owner_gid, 0777), 0644, 1);
 	my $reader = start([ as_server('sqlite3', $victim) ], '<', \(my $in = "SELECT sum(id) FROM t;\n.shell sleep 0.1\n.shell kill -9 \$PPID\n"),
-		'>', \(my $sum), '2>', \(my $errors), timeout(30));
+		'>', \(my $sum), '2>', \(my $errors), timeout(patience(180)));
 	eval { $reader->finish };
 	like(owner_sqlite($victim, 'INSERT INTO t DEFAULT VALUES'), qr/readonly|unable to open/,
 		'(a mere reader that dies does lock the owner out)');
@@ -191,7 +187,7 @@ SKIP:
 	($out, $err) = read_through_server($file);
 	like($err, qr/HINT:.*WAL mode/s, 'a WAL database that no one has open cannot be read from a closed folder');
 	my $app = { in => "INSERT INTO t DEFAULT VALUES;\nSELECT 'open';\n", out => '' };
-	$app->{run} = start([ as_user($owner_uid, $owner_gid, [], 'sqlite3', $file) ], '<', \$app->{in}, '>', \$app->{out}, timeout(30));
+	$app->{run} = start([ as_user($owner_uid, $owner_gid, [], 'sqlite3', $file) ], '<', \$app->{in}, '>', \$app->{out}, timeout(patience(180)));
 	$app->{run}->pump until $app->{out} =~ /open/;
 	($out, $err) = read_through_server($file);
 	is("$out$err", '6', 'while its application is running it is');
@@ -208,7 +204,7 @@ SKIP:
 	# a session that has it open right now
 	my $session = { in => "SET client_min_messages = error; SELECT 'sum', sum(id) FROM s${servers}_t;\n", out => '' };
 	$session->{run} = start([ "$bin/psql", '-XAtq', '-h', "$base/server", '-U', 'postgres', 'postgres' ],
-		'<', \$session->{in}, '>', \$session->{out}, timeout(30));
+		'<', \$session->{in}, '>', \$session->{out}, timeout(patience(180)));
 	$session->{run}->pump until $session->{out} =~ /sum/;
 	$owner_writes->($file, 'while a session has it open');
 	my @beside = map { [ (stat $_)[ 2, 5 ] ] } glob("$file-*");

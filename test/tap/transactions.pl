@@ -5,6 +5,9 @@ use warnings;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use FindBin;
+use lib $FindBin::RealBin;
+use VssTest;
 use IPC::Run qw(start timeout);
 use Time::HiRes qw(time);
 
@@ -15,22 +18,12 @@ $node->start;
 my $folder = $node->basedir . '/sqlite';
 mkdir $folder;
 
-# Output and errors of sqlite3 together.
-sub sqlite
-{
-	my ($file, $sql) = @_;
-	my $out = '';
-	IPC::Run::run([ 'sqlite3', '-bail', "$folder/$file", $sql ], '<', \'', '>', \$out, '2>&1');
-	chomp $out;
-	return $out;
-}
-
 # A session that is talked to line by line: psql or sqlite3.
 sub session
 {
 	my (@command) = @_;
 	my $self = { in => '', out => '', n => 0 };
-	$self->{run} = start(\@command, '<', \$self->{in}, '>', \$self->{out}, '2>&1', timeout(60));
+	$self->{run} = start(\@command, '<', \$self->{in}, '>', \$self->{out}, '2>&1', timeout(patience(180)));
 	return $self;
 }
 sub psql_session { return session('psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $node->connstr('postgres')) }
@@ -70,7 +63,7 @@ sub leave
 
 for my $mode ('delete', 'wal')
 {
-	sqlite("$mode.db", "PRAGMA journal_mode = $mode;
+	sqlite_says("$folder/$mode.db", "PRAGMA journal_mode = $mode;
 		CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT UNIQUE);
 		CREATE TABLE parent(id INTEGER PRIMARY KEY);
 		CREATE TABLE child(id INTEGER PRIMARY KEY, parent INTEGER REFERENCES parent DEFERRABLE INITIALLY DEFERRED);
@@ -86,8 +79,8 @@ for my $mode ('delete', 'wal')
 for my $mode ('delete', 'wal')
 {
 	my $say = sub { my ($code, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\nSET search_path = $mode, public; $_[0]", on_error_stop => 0); return "$out$err" };
-	my $stored = sub { return sqlite("$mode.db", 'SELECT group_concat(v) FROM (SELECT v FROM t ORDER BY id)') };
-	my $clear = sub { sqlite("$mode.db", 'DELETE FROM t; DELETE FROM child; DELETE FROM parent'); $node->safe_psql('postgres', 'TRUNCATE local') };
+	my $stored = sub { return sqlite_says("$folder/$mode.db", 'SELECT group_concat(v) FROM (SELECT v FROM t ORDER BY id)') };
+	my $clear = sub { sqlite_says("$folder/$mode.db", 'DELETE FROM t; DELETE FROM child; DELETE FROM parent'); $node->safe_psql('postgres', 'TRUNCATE local') };
 
 	# ---- one session ----
 	is($say->("BEGIN; INSERT INTO t(v) VALUES ('a'); SELECT v FROM t; COMMIT;"), 'a', "$mode: a transaction sees its own rows");
@@ -135,7 +128,7 @@ for my $mode ('delete', 'wal')
 
 	# ---- a commit that fails ----
 	like($say->("BEGIN; INSERT INTO local VALUES ('l'); INSERT INTO child VALUES (1, 99); COMMIT;"), qr/23503/, "$mode: a deferred foreign key fails at COMMIT");
-	is(sqlite("$mode.db", 'SELECT count(*) FROM child') . $node->safe_psql('postgres', 'SELECT count(*) FROM local'), '00', "$mode: in both databases");
+	is(sqlite_says("$folder/$mode.db", 'SELECT count(*) FROM child') . $node->safe_psql('postgres', 'SELECT count(*) FROM local'), '00', "$mode: in both databases");
 	is($say->("BEGIN; INSERT INTO child VALUES (1, 99); INSERT INTO parent VALUES (99); COMMIT; SELECT count(*) FROM child;"), '1', "$mode: or holds in time");
 	$clear->();
 
@@ -159,7 +152,7 @@ for my $mode ('delete', 'wal')
 
 	# reading holds no lock between statements
 	ask($pg, 'BEGIN; SELECT * FROM t;');
-	is(sqlite("$mode.db", "BEGIN EXCLUSIVE; INSERT INTO t(v) VALUES ('e'); COMMIT"), '', "$mode: READ COMMITTED holds no lock between statements");
+	is(sqlite_says("$folder/$mode.db", "BEGIN EXCLUSIVE; INSERT INTO t(v) VALUES ('e'); COMMIT"), '', "$mode: READ COMMITTED holds no lock between statements");
 	is(ask($pg, "SELECT count(*) FROM t; UPDATE t SET v = 'E' WHERE v = 'e' RETURNING v; COMMIT;"), "2\nE", "$mode: sees what was committed meanwhile, and writes");
 
 	# REPEATABLE READ: a snapshot, and no write over what has changed since
@@ -167,7 +160,7 @@ for my $mode ('delete', 'wal')
 	{
 		skip 'without WAL a reader keeps writers out', 3 if $mode eq 'delete';
 		ask($pg, 'BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT count(*) FROM t;');
-		is(sqlite("$mode.db", "INSERT INTO t(v) VALUES ('r')"), '', "$mode: under a snapshot others write");
+		is(sqlite_says("$folder/$mode.db", "INSERT INTO t(v) VALUES ('r')"), '', "$mode: under a snapshot others write");
 		is(ask($pg, 'SELECT count(*) FROM t;'), '2', "$mode: unseen");
 		like(ask($pg, "INSERT INTO t(v) VALUES ('s');"), qr/40001.*HINT:.*Retry/s, "$mode: a write over that is a serialization failure");
 		ask($pg, 'ROLLBACK;');
@@ -194,20 +187,20 @@ for my $mode ('delete', 'wal')
 	$node->poll_query_until('postgres', "SELECT count(*) = 0 FROM pg_stat_activity WHERE pid = $pid");
 	is(say_to($other, 'SELECT count(*) FROM t;'), $before, "$mode: a backend that is ended rolls back");
 	leave($other, ".quit\n");
-	is(sqlite("$mode.db", 'PRAGMA integrity_check'), 'ok', "$mode: the database is whole");
+	is(sqlite_says("$folder/$mode.db", 'PRAGMA integrity_check'), 'ok', "$mode: the database is whole");
 	$clear->();
 }
 
 # ---- two databases in one transaction ----
 $node->safe_psql('postgres', "BEGIN; INSERT INTO delete.t(v) VALUES ('both'); INSERT INTO wal.t(v) VALUES ('both'); COMMIT;");
-is(sqlite('delete.db', 'SELECT v FROM t') . sqlite('wal.db', 'SELECT v FROM t'), 'bothboth', 'two servers commit together');
+is(sqlite_says("$folder/delete.db", 'SELECT v FROM t') . sqlite_says("$folder/wal.db", 'SELECT v FROM t'), 'bothboth', 'two servers commit together');
 $node->safe_psql('postgres', "BEGIN; DELETE FROM delete.t; DELETE FROM wal.t; ROLLBACK;");
-is(sqlite('delete.db', 'SELECT v FROM t') . sqlite('wal.db', 'SELECT v FROM t'), 'bothboth', 'and roll back together');
+is(sqlite_says("$folder/delete.db", 'SELECT v FROM t') . sqlite_says("$folder/wal.db", 'SELECT v FROM t'), 'bothboth', 'and roll back together');
 
 # ---- a write that finds its rows by a scan of its own waits for the lock ----
 for my $mode ('delete', 'wal')
 {
-	sqlite("patient_$mode.db", "PRAGMA journal_mode = $mode; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'old'), (2, 'old')");
+	sqlite_says("$folder/patient_$mode.db", "PRAGMA journal_mode = $mode; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t VALUES (1, 'old'), (2, 'old')");
 	$node->safe_psql('postgres', "CREATE SERVER patient_$mode FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$folder/patient_$mode.db', busy_timeout '50000');
 		CREATE FOREIGN TABLE patient_$mode (id bigint, v text) SERVER patient_$mode OPTIONS (table 't');");
 	for my $level ('READ COMMITTED', 'REPEATABLE READ')
@@ -223,7 +216,7 @@ for my $mode ('delete', 'wal')
 		say_to($lite, 'COMMIT;');
 		$pg->{run}->pump until $pg->{out} =~ /done/;
 		is($pg->{out}, "done\n", "$mode, $level: and goes on when it is done");
-		is(sqlite("patient_$mode.db", 'SELECT count(*) FROM t WHERE length(v) = 32'), '2', "$mode, $level: over what that has written");
+		is(sqlite_says("$folder/patient_$mode.db", 'SELECT count(*) FROM t WHERE length(v) = 32'), '2', "$mode, $level: over what that has written");
 		leave($pg);
 		leave($lite, ".quit\n");
 	}
@@ -237,8 +230,8 @@ for my $mode ('delete', 'wal')
 	ask($pg, "SET search_path = $mode; BEGIN; INSERT INTO t(v) SELECT 'k' || g FROM generate_series(1, 20000) g;");
 	kill 'KILL', $pid;
 	eval { leave($pg) };
-	is(sqlite("$mode.db", 'SELECT count(*) FROM t'), '1', "$mode: killed in the middle of a transaction, nothing of it stays");
-	is(sqlite("$mode.db", 'PRAGMA integrity_check'), 'ok', "$mode: and the database is whole");
+	is(sqlite_says("$folder/$mode.db", 'SELECT count(*) FROM t'), '1', "$mode: killed in the middle of a transaction, nothing of it stays");
+	is(sqlite_says("$folder/$mode.db", 'PRAGMA integrity_check'), 'ok', "$mode: and the database is whole");
 	# the dead session is listed until the server has restarted
 	$node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)") or die 'no restart';
 	is($node->safe_psql('postgres', "SELECT v FROM $mode.t"), 'both', "$mode: after the restart it is read");

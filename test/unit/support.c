@@ -8,6 +8,18 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
+
+double
+load_factor(void)
+{
+	double load;
+
+	if (getloadavg(&load, 1) != 1)
+		return 1;
+	load /= (double) sysconf(_SC_NPROCESSORS_ONLN);
+	return load > 1 ? load : 1;
+}
 
 uint64_t
 random_bits(Random *r)

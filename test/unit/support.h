@@ -32,6 +32,9 @@ typedef struct Random
 	uint64_t state;
 } Random;
 
+/* How many want each processor, on average, and at least 1: limits of time are multiplied by it. */
+double load_factor(void);
+
 uint64_t random_bits(Random *r);
 double random_unit(Random *r);   /* 0 <= x < 1 */
 double random_normal(Random *r); /* mean 0, deviation 1 */

@@ -11,7 +11,7 @@
 static void
 wait_for_state(sqlite3 *db, const char *state)
 {
-	for (int i = 0; i < 1000; i++)
+	for (int i = 0; i < 15000; i++)
 	{
 		run_sql(db, "SELECT * FROM vss_knn('[1,2,3,4]', 1)");
 		if (strcmp(get_info(db, "$.graph.state"), state) == 0)
@@ -19,6 +19,15 @@ wait_for_state(sqlite3 *db, const char *state)
 		usleep(20000);
 	}
 	fail_msg("the graph is %s, not %s; %s", get_info(db, "$.graph.state"), state, get_info(db, "$.merge"));
+}
+
+/* Until the thread is at work. */
+static void
+wait_for_merge(sqlite3 *db)
+{
+	for (int i = 0; i < 15000 && strcmp(get_info(db, "$.merge.running"), "1") != 0; i++)
+		usleep(10000);
+	assert_string_equal(get_info(db, "$.merge.running"), "1");
 }
 
 static void
@@ -44,8 +53,8 @@ merges_by_itself(void **unused)
 	db = open_database(folder, "a.db", &host);
 	run_sql(db, "PRAGMA synchronous = OFF");
 	add_rows(db, 10001, 10001 + ROWS);
-	for (int i = 0; i < 500 && get_number(db, "SELECT json_extract(hnsw_info('vss'), '$.merge.merges')") == 0;
-		 i++)
+	for (int i = 0;
+		 i < 15000 && get_number(db, "SELECT json_extract(hnsw_info('vss'), '$.merge.merges')") == 0; i++)
 		usleep(20000);
 	assert_string_equal(get_info(db, "$.delta_rows"), "0");
 	check_graph_used(db);
@@ -67,17 +76,17 @@ static void
 closing_cancels(void **unused)
 {
 	BridgeHost host = {.merge_thread = true, .build_threads = 1, .file_mode = -1};
-	struct timespec begin;
 	sqlite3 *db;
 
 	close_database(make_database("a.db", 60000));
 	db = open_database(folder, "a.db", &host);
 	run_sql(db, "SELECT * FROM vss_knn('[1,2,3,4]', 1)");
-	usleep(100000);
-	clock_gettime(CLOCK_MONOTONIC, &begin);
+	wait_for_merge(db);
 	close_database(db);
-	assert_true(milliseconds_since(&begin) < 2000);
 	assert_int_equal(count_files(".tmp"), 0);
+	db = open_database(folder, "a.db", NULL);
+	check_state(db, "none");
+	close_database(db);
 }
 
 /* Nor for a lock that another connection keeps. */
@@ -92,14 +101,15 @@ closing_waits_for_no_lock(void **unused)
 	run_sql(writer, "PRAGMA journal_mode = WAL; BEGIN IMMEDIATE");
 	db = open_database(folder, "a.db", &host);
 	run_sql(db, "SELECT * FROM vss_knn('[1,2,3,4]', 1)");
-	for (int i = 0; i < 1000 && strcmp(get_info(db, "$.merge.phase"), "writing") != 0; i++)
+	for (int i = 0; i < 15000 && strcmp(get_info(db, "$.merge.phase"), "writing") != 0; i++)
 		usleep(10000);
 	usleep(200000);
 	assert_string_equal(get_info(db, "$.merge.phase"), "writing");
 	clock_gettime(CLOCK_MONOTONIC, &begin);
 	close_database(db);
-	assert_true(milliseconds_since(&begin) < 10000); /* it would wait for a minute */
-	assert_int_equal(count_files("a.db.idx"), 1);    /* the lock */
+	/* it would wait for a minute, of a machine with nothing else to do */
+	assert_true((double) milliseconds_since(&begin) < 10000 * load_factor());
+	assert_int_equal(count_files("a.db.idx"), 1); /* the lock */
 	run_sql(writer, "COMMIT");
 	check_state(writer, "none");
 	check_answers(writer);
@@ -122,13 +132,14 @@ forked_child_closes(void **unused)
 	close_database(make_database("a.db", 60000));
 	db = open_database(folder, "a.db", &host);
 	run_sql(db, "SELECT * FROM vss_knn('[1,2,3,4]', 1)");
+	wait_for_merge(db);
 	usleep(400000);
 	assert_string_equal(get_info(db, "$.merge.running"), "1");
 	child = fork();
 	assert_true(child >= 0);
 	if (child == 0)
 	{
-		alarm(20); /* a hang ends as a signal */
+		alarm(120); /* a hang ends as a signal */
 		sqlite3_close(db);
 		_exit(0);
 	}

@@ -17,6 +17,7 @@
 #include <time.h>
 
 #include "sqlite_bridge/bridge.h"
+#include "support.h"
 #include "support_embed.h"
 
 static BridgeEmbedClient *client;
@@ -56,7 +57,7 @@ options(BridgeEmbedApi api)
 	o.url = embed_server_url;
 	o.model = "test-8";
 	o.api = api;
-	o.timeout = 5000;
+	o.timeout = 120000; /* no test waits for it */
 	return o;
 }
 
@@ -373,7 +374,7 @@ a_refused_connection_is_told_at_once(void **state)
 
 	o.url = "http://user:password@127.0.0.1:1";
 	assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_CONNECT);
-	assert_true(seconds() - start < 1);
+	assert_true(seconds() - start < load_factor());
 	assert_says("http://127.0.0.1:1/api/embed");
 	assert_null(strstr(error.message, "password"));
 	assert_non_null(strstr(error.hint, "ollama serve"));
@@ -423,20 +424,19 @@ slow_answers_end_at_the_timeout(void **state)
 	for (size_t i = 0; i < 2; i++)
 	{
 		BridgeEmbedOptions o = options(BRIDGE_EMBED_OLLAMA);
-		double start = seconds();
 
 		o.timeout = 500;
 		embed_server_tell("/control", controls[i]);
 		assert_int_equal(ask_one(&o, "x"), BRIDGE_EMBED_TIMEOUT);
-		assert_true(seconds() - start < 2);
 		assert_says("did not answer in time");
 	}
 }
 
+/* Called while something is waited for: the third call ends the wait. */
 static bool
-after_a_while(void *arg)
+third_time(void *arg)
 {
-	return seconds() > *(double *) arg;
+	return ++*(int *) arg >= 3;
 }
 
 static void
@@ -451,13 +451,12 @@ waiting_can_be_cancelled(void **state)
 		BridgeEmbedOptions o = options(BRIDGE_EMBED_OLLAMA);
 		const char *text = "x";
 		size_t one = 1;
-		double when = seconds() + 0.3;
+		int calls = 0;
 
 		embed_server_tell("/control", controls[i]);
-		assert_int_equal(
-			bridge_embed(client, &o, 1, &text, &one, after_a_while, &when, &vectors, &dim, &error),
-			BRIDGE_EMBED_CANCELLED);
-		assert_true(seconds() - when < 0.1);
+		assert_int_equal(bridge_embed(client, &o, 1, &text, &one, third_time, &calls, &vectors, &dim, &error),
+						 BRIDGE_EMBED_CANCELLED);
+		assert_int_equal(calls, 3);
 		vectors = NULL;
 	}
 }
