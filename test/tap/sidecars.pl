@@ -8,6 +8,9 @@ use POSIX qw(mkfifo);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
+use FindBin;
+use lib $FindBin::RealBin;
+use VssTest;
 
 my $node = PostgreSQL::Test::Cluster->new('sidecars');
 $node->init(extra => [ '--encoding=UTF8', '--locale=C' ]);
@@ -17,21 +20,11 @@ $node->safe_psql('postgres', 'CREATE EXTENSION vss_fdw');
 my $folder = $node->basedir . '/sqlite';
 mkdir $folder;
 
-sub sqlite
-{
-	my ($file, $sql) = @_;
-	my ($out, $err) = ('', '');
-
-	IPC::Run::run([ 'sqlite3', "$folder/$file.db", $sql ], '>', \$out, '2>', \$err);
-	die "sqlite3 $file: $err" if $err ne '';
-	return $out;
-}
-
 sub make_server
 {
 	my ($name, $journal) = @_;
 
-	sqlite($name, "PRAGMA journal_mode = $journal; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t(v) VALUES ('one'), ('two');");
+	sqlite("$folder/$name.db", "PRAGMA journal_mode = $journal; CREATE TABLE t(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO t(v) VALUES ('one'), ('two');");
 	$node->safe_psql('postgres', "CREATE SERVER $name FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$folder/$name.db'); CREATE SCHEMA $name; IMPORT FOREIGN SCHEMA main FROM SERVER $name INTO $name;");
 }
 
@@ -160,7 +153,7 @@ for my $what ('reader', 'writer')
 	like($out, qr/^again\|3$/m, "-shm truncated under a $what: read anew") or diag("$out\n$err");
 	like($err, qr/was truncated while it was in use/, "-shm truncated under a $what: an error tells") or diag("$out\n$err");
 	$keeper->kill_kill;
-	is(sqlite($name, 'PRAGMA integrity_check; SELECT count(*) FROM t;'), "ok\n3\n", "-shm truncated under a $what: the file is whole");
+	is(sqlite("$folder/$name.db", 'PRAGMA integrity_check; SELECT count(*) FROM t;'), "ok\n3", "-shm truncated under a $what: the file is whole");
 }
 
 unlike(slurp_file($node->logfile), qr/terminated by signal|PANIC|TRAP/, 'the log knows of no crash');
