@@ -124,7 +124,15 @@ SELECT knn_plan(query) IS NULL AS plain, query FROM unnest(ARRAY[
 	'SELECT id FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' NULLS FIRST LIMIT 5',
 	'SELECT id FROM docs ORDER BY id, embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
 	'SELECT id FROM docs ORDER BY embedding <=> embedding LIMIT 5',
-	'SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') + 1 LIMIT 5',
+	'SELECT id FROM docs ORDER BY 1 - (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') DESC LIMIT 5',
+	'SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') * -2 LIMIT 5',
+	'SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') * 0 LIMIT 5',
+	'SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') * id LIMIT 5',
+	'SELECT id FROM docs ORDER BY -(embedding <#> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') DESC LIMIT 5',
+	'SELECT id FROM docs ORDER BY (embedding <-> ''[1,0,0,0,0,0,0,0,0,0,0,0]'')::real LIMIT 5',
+	'SELECT id, ntile(4) OVER (ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
+	'SELECT id, rank() OVER (PARTITION BY lang ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
+	'SELECT id, rank() OVER (ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') FROM docs ORDER BY id LIMIT 5',
 	'SELECT id FROM docs ORDER BY embedding <=> ARRAY[random(),0,0,0,0,0,0,0,0,0,0,0]::vss_vector LIMIT 5',
 	'SELECT min(embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') FROM docs',
 	'SELECT DISTINCT embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' AS d FROM docs ORDER BY d LIMIT 5',
@@ -144,6 +152,33 @@ SELECT knn_plan(query)->>'Index' AS index, query FROM unnest(ARRAY[
 	'SELECT docs FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
 	'SELECT id FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5 FOR UPDATE',
 	'SELECT count(*) FROM (SELECT id FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5) AS s']) AS query;
+-- what rises or falls with a distance has its order
+SELECT knn_plan(query)->>'Index' AS index, query FROM unnest(ARRAY[
+	'SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') + 1 LIMIT 5',
+	'SELECT id FROM docs ORDER BY ((embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') / 2)::real LIMIT 5',
+	'SELECT id FROM docs ORDER BY 3 - (2 - (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'')) LIMIT 5',
+	'SELECT id FROM docs ORDER BY -(embedding <#> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') DESC NULLS LAST LIMIT 5',
+	'SELECT id FROM docs ORDER BY 1 - (embedding <-> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') DESC NULLS LAST LIMIT 5',
+	'SELECT id FROM docs ORDER BY vss_cosine_distance(embedding, ''[1,0,0,0,0,0,0,0,0,0,0,0]'') LIMIT 5',
+	'SELECT id FROM docs ORDER BY vss_l2_distance(''[1,0,0,0,0,0,0,0,0,0,0,0]'', embedding) LIMIT 5',
+	'SELECT id, rank() OVER (ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
+	'SELECT id, row_number() OVER w, dense_rank() OVER w FROM docs WINDOW w AS (ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5']) AS query;
+SET vss_fdw.knn_strategy = exact;
+SELECT agree(query) FROM unnest(ARRAY[
+	'SELECT id, (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') + 1 AS d FROM docs ORDER BY d, id LIMIT 50',
+	'SELECT id, ((embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') / 2)::real AS d FROM docs ORDER BY d, id LIMIT 50',
+	'SELECT id, ((embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') * 1e-9)::real AS d FROM docs ORDER BY d, id LIMIT 10100',
+	'SELECT id, -(embedding <#> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') AS s FROM docs ORDER BY s DESC NULLS LAST, id LIMIT 50',
+	'SELECT id, 1 - (embedding <-> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') AS s FROM docs ORDER BY s DESC NULLS LAST, id LIMIT 10100',
+	'SELECT id, vss_cosine_distance(embedding, ''[1,0,0,0,0,0,0,0,0,0,0,0]'') AS d FROM docs ORDER BY d, id LIMIT 10100',
+	'SELECT id, 1 - (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') AS s FROM docs ORDER BY s DESC, id LIMIT 5',
+	'SELECT id, rank() OVER (ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') AS r FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'', id LIMIT 20']) AS query;
+RESET vss_fdw.knn_strategy;
+-- as much work as for the distance itself
+SELECT a->>'Distances Computed' = b->>'Distances Computed' AS as_much, a->>'Distances Computed' = c->>'Distances Computed' AS as_well
+FROM knn_plan('SELECT id FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5', true) AS a,
+	knn_plan('SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') / 2 LIMIT 5', true) AS b,
+	knn_plan('SELECT id FROM docs ORDER BY vss_cosine_distance(embedding, ''[1,0,0,0,0,0,0,0,0,0,0,0]'') LIMIT 5', true) AS c;
 
 -- whole rows, the vector and the distance together, row locks
 SET vss_fdw.knn_strategy = exact;

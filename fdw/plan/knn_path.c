@@ -3,12 +3,13 @@
  *		When a query can be answered by an hnsw index.
  *
  * A scan ordered by distance is offered for the first sort key of the query,
- * when that is column <operator> vector in ascending order with NULLs last and
- * an index over the column serves the operator's metric.  The order of an
- * index is approximate, and PostgreSQL would use an ordered path for more than
- * the user asked for: DISTINCT ON, GROUP BY, row_number() and min() take one
- * too, and would then give another answer.  So it is offered only where the
- * query says that it wants the first few: LIMIT, or a cursor.
+ * when that has the order of a distance (distance.c) with NULLs last and an
+ * index over the column serves the metric.  The order of an index is
+ * approximate, and PostgreSQL would use an ordered path for more than the user
+ * asked for: DISTINCT ON, GROUP BY, ntile() and min() take one too, and would
+ * then give another answer.  So it is offered only where the query says that it
+ * wants the first few: LIMIT, or a cursor.  Their numbers by rank() and its like
+ * do not depend on the rows after them.
  *
  * The other operand may be anything that has one value during a scan: a
  * constant, a parameter, the outer row's vector inside LATERAL.
@@ -34,83 +35,34 @@
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
 #include "optimizer/tlist.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 
 #include "fdw/plan/plan.h"
 
-/* col <operator> query, taken apart */
-typedef struct Distance
-{
-	AttrNumber attnum;
-	Expr *query;
-	const VssIndexInfo *index;
-} Distance;
-
 /* ---------- recognising ---------- */
 
-/* The metric of a distance operator, or 0. */
-static int
-operator_metric(Oid opno)
-{
-	const VssOids *oids = vssfdw_oids();
-
-	for (int metric = BRIDGE_COSINE; metric <= BRIDGE_IP; metric++)
-	{
-		if (OidIsValid(opno) && (opno == oids->op[metric] || opno == oids->pgvector_op[metric]))
-			return metric;
-	}
-	return 0;
-}
-
-/* The attribute of this relation that expr is, or 0. */
-static AttrNumber
-own_column(RelOptInfo *baserel, Expr *expr)
-{
-	Var *var = (Var *) vssfdw_strip_relabel(expr);
-
-	if (!IsA(var, Var) || var->varno != baserel->relid || var->varlevelsup != 0)
-		return 0;
-	return var->varattno;
-}
-
 static bool
-match_distance(PlannerInfo *root, RelOptInfo *baserel, Expr *expr, Distance *out)
+descends(const PathKey *pathkey)
 {
-	OpExpr *op = (OpExpr *) expr;
-	int metric;
-
-	if (!IsA(expr, OpExpr) || list_length(op->args) != 2)
-		return false;
-	metric = operator_metric(op->opno);
-	if (metric == 0)
-		return false;
-	/* all three operators are symmetric, to the last bit */
-	for (int side = 0; side < 2; side++)
-	{
-		out->attnum = own_column(baserel, list_nth(op->args, side));
-		out->query = list_nth(op->args, 1 - side);
-		if (out->attnum <= 0 || !vssfdw_is_bindable(root, baserel, out->query))
-			continue;
-		out->index = vssfdw_column_index(VSS_REL(baserel), out->attnum, metric);
-		if (out->index != NULL)
-			return true;
-	}
-	return false;
+#if PG_VERSION_NUM >= 180000
+	return pathkey->pk_cmptype == COMPARE_GT;
+#else
+	return pathkey->pk_strategy == BTGreaterStrategyNumber;
+#endif
 }
 
-/* The expression of this relation that the pathkey sorts by, when it is a distance. */
-static Expr *
-match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, Distance *out)
+/* Whether the pathkey sorts by a distance of this relation, or by what has its order. */
+static bool
+match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, VssDistance *out)
 {
 	EquivalenceClass *ec = pathkey->pk_eclass;
 	EquivalenceMember *member;
 
-	if (ec->ec_has_volatile || pathkey->pk_opfamily != VSS_FLOAT_BTREE_FAM || pathkey->pk_nulls_first)
-		return NULL;
+	if (ec->ec_has_volatile || pathkey->pk_opfamily != VSS_FLOAT_BTREE_FAM)
+		return false;
 #if PG_VERSION_NUM >= 180000
-	if (pathkey->pk_cmptype != COMPARE_LT)
-		return NULL;
 	{
 		EquivalenceMemberIterator iterator;
 
@@ -118,13 +70,12 @@ match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, Distance
 		while ((member = eclass_member_iterator_next(&iterator)) != NULL)
 		{
 			if (bms_equal(member->em_relids, baserel->relids) &&
-				match_distance(root, baserel, member->em_expr, out))
-				return member->em_expr;
+				vssfdw_match_distance(root, baserel, member->em_expr, out) &&
+				vssfdw_gives_order(baserel, out, descends(pathkey), pathkey->pk_nulls_first))
+				return true;
 		}
 	}
 #else
-	if (pathkey->pk_strategy != BTLessStrategyNumber)
-		return NULL;
 	{
 		ListCell *cell;
 
@@ -132,12 +83,13 @@ match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, Distance
 		{
 			member = lfirst(cell);
 			if (bms_equal(member->em_relids, baserel->relids) &&
-				match_distance(root, baserel, member->em_expr, out))
-				return member->em_expr;
+				vssfdw_match_distance(root, baserel, member->em_expr, out) &&
+				vssfdw_gives_order(baserel, out, descends(pathkey), pathkey->pk_nulls_first))
+				return true;
 		}
 	}
 #endif
-	return NULL;
+	return false;
 }
 
 /*
@@ -156,6 +108,38 @@ is_minmax_subquery(PlannerInfo *root)
 	return entry->resname != NULL && strcmp(entry->resname, "agg_target") == 0;
 }
 
+/* Callback: whether there is a window function other than those that number rows from the first on. */
+static bool
+looks_ahead(Node *node, void *unused)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, WindowFunc))
+	{
+		Oid function = ((WindowFunc *) node)->winfnoid;
+
+		return function != F_ROW_NUMBER && function != F_RANK_ && function != F_DENSE_RANK_;
+	}
+	return expression_tree_walker(node, looks_ahead, NULL);
+}
+
+/*
+ * Whether the window functions say of the first rows what they would say without
+ * LIMIT: they number the rows of one window in the order that the query has in
+ * the end.
+ */
+static bool
+numbers_first_rows(PlannerInfo *root)
+{
+	Query *parse = root->parse;
+
+	return list_length(parse->windowClause) == 1 &&
+		   linitial_node(WindowClause, parse->windowClause)->partitionClause == NIL &&
+		   root->sort_pathkeys != NIL && root->window_pathkeys != NIL &&
+		   pathkeys_contained_in(root->sort_pathkeys, root->window_pathkeys) &&
+		   !looks_ahead((Node *) root->processed_tlist, NULL);
+}
+
 /* Whether the query wants the nearest few, and would not notice that the order is approximate. */
 static bool
 wants_nearest(PlannerInfo *root)
@@ -172,8 +156,8 @@ wants_nearest(PlannerInfo *root)
 	else if (root->tuple_fraction <= 0)
 		return false;
 	return parse->distinctClause == NIL && parse->groupClause == NIL && parse->groupingSets == NIL &&
-		   !parse->hasAggs && !parse->hasWindowFuncs && parse->havingQual == NULL &&
-		   parse->setOperations == NULL && !is_minmax_subquery(root);
+		   !parse->hasAggs && (!parse->hasWindowFuncs || numbers_first_rows(root)) &&
+		   parse->havingQual == NULL && parse->setOperations == NULL && !is_minmax_subquery(root);
 }
 
 /* ---------- paths ---------- */
@@ -184,7 +168,7 @@ wants_nearest(PlannerInfo *root)
  * kept by hand-written triggers it is not sure that its distances are the rows'.
  */
 static bool
-match_range(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, Distance *distance, Expr **expr,
+match_range(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, VssDistance *distance, Expr **expr,
 			Expr **bound)
 {
 	OpExpr *op = (OpExpr *) clause;
@@ -203,32 +187,34 @@ match_range(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, Distance *dist
 	*expr = list_nth(op->args, side);
 	*bound = list_nth(op->args, 1 - side);
 	if (exprType((Node *) *bound) != FLOAT8OID || !vssfdw_is_bindable(root, baserel, *bound) ||
-		!match_distance(root, baserel, *expr, distance) || !distance->index->declared)
+		!vssfdw_match_distance(root, baserel, *expr, distance) || distance->expr != *expr ||
+		!distance->index->declared)
 		return false;
 	return !vssfdw_is_pgvector_distance(*expr) || vssfdw_has_widened(distance->index->metric);
 }
 
 /* The bound that some condition sets to this very distance, or NULL. */
 static Expr *
-find_bound(PlannerInfo *root, RelOptInfo *baserel, Expr *distance)
+find_bound(PlannerInfo *root, RelOptInfo *baserel, const VssDistance *distance)
 {
 	ListCell *cell;
 
 	foreach (cell, VSS_REL(baserel)->local_conds)
 	{
-		Distance found;
+		VssDistance found;
 		Expr *expr;
 		Expr *bound;
 
 		if (match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &found, &expr, &bound) &&
-			equal(expr, distance))
+			found.index == distance->index && found.attnum == distance->attnum &&
+			equal(found.query, distance->query))
 			return bound;
 	}
 	return NULL;
 }
 
 static List *
-path_private(const Distance *distance, Expr *expr, Expr *k, Expr *ef, Expr *bound, bool prefilter)
+path_private(const VssDistance *distance, Expr *expr, Expr *k, Expr *ef, Expr *bound, bool prefilter)
 {
 	List *result = list_make5(makeString(distance->index->name), makeInteger(distance->attnum), expr,
 							  distance->query, k);
@@ -242,16 +228,14 @@ void
 vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
 	VssRel *rel = VSS_REL(baserel);
-	Distance distance;
+	VssDistance distance;
 	PathKey *pathkey;
-	Expr *expr;
 	double limit = root->limit_tuples > 0 ? root->limit_tuples : 0;
 
 	if (rel->info->indexes == NIL || !wants_nearest(root))
 		return;
 	pathkey = linitial_node(PathKey, root->query_pathkeys);
-	expr = match_pathkey(root, baserel, pathkey, &distance);
-	if (expr == NULL)
+	if (!match_pathkey(root, baserel, pathkey, &distance))
 		return;
 
 	for (int prefilter = 0; prefilter <= (rel->remote_conds != NIL ? 1 : 0); prefilter++)
@@ -261,10 +245,10 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 
 		vssfdw_cost_knn(root, baserel, distance.index, limit, prefilter, &startup, &total);
 		add_path(baserel,
-				 (Path *) vssfdw_make_path(
-					 root, baserel, baserel->rows, startup, total, list_make1(pathkey),
-					 baserel->lateral_relids,
-					 path_private(&distance, expr, NULL, NULL, find_bound(root, baserel, expr), prefilter)));
+				 (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, list_make1(pathkey),
+										   baserel->lateral_relids,
+										   path_private(&distance, distance.expr, NULL, NULL,
+														find_bound(root, baserel, &distance), prefilter)));
 	}
 }
 
@@ -278,7 +262,7 @@ vssfdw_add_range_path(PlannerInfo *root, RelOptInfo *baserel)
 		return;
 	foreach (cell, rel->local_conds)
 	{
-		Distance distance;
+		VssDistance distance;
 		Expr *expr;
 		Expr *bound;
 		Cost startup;
@@ -303,7 +287,7 @@ vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *clause)
 
 	if (!IsA(clause, FuncExpr) || func->funcid != vssfdw_oids()->knn_predicate)
 		return false;
-	attnum = own_column(baserel, linitial(func->args));
+	attnum = vssfdw_own_column(baserel, linitial(func->args));
 	indexes = vssfdw_column_indexes(rel, attnum);
 	if (list_length(indexes) > 1)
 		ereport(
@@ -339,7 +323,8 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 {
 	VssRel *rel = VSS_REL(baserel);
 	FuncExpr *func = (FuncExpr *) rel->knn_predicate->clause;
-	Distance distance = {.attnum = own_column(baserel, linitial(func->args)), .query = lsecond(func->args)};
+	VssDistance distance = {.attnum = vssfdw_own_column(baserel, linitial(func->args)),
+							.query = lsecond(func->args)};
 	Expr *k = lthird(func->args);
 	Expr *ef = lfourth(func->args);
 	Expr *expr = NULL;
@@ -354,14 +339,15 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 	/* the rows come nearest first: of use when the query sorts by just that */
 	if (root->query_pathkeys != NIL && distance.index->declared)
 	{
-		Distance sorted;
+		VssDistance sorted;
 
-		expr = match_pathkey(root, baserel, linitial(root->query_pathkeys), &sorted);
-		if (expr != NULL && sorted.attnum == distance.attnum && sorted.index == distance.index &&
+		if (match_pathkey(root, baserel, linitial(root->query_pathkeys), &sorted) &&
+			sorted.attnum == distance.attnum && sorted.index == distance.index &&
 			equal(sorted.query, distance.query))
+		{
+			expr = sorted.expr;
 			pathkeys = list_make1(linitial(root->query_pathkeys));
-		else
-			expr = NULL;
+		}
 	}
 
 	k = (Expr *) estimate_expression_value(root, (Node *) k);

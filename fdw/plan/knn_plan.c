@@ -31,6 +31,15 @@ typedef struct UseContext
 	Expr *distance;
 } UseContext;
 
+/* Callback: whether the distance occurs. */
+static bool
+has_distance(Node *node, Expr *distance)
+{
+	if (node == NULL)
+		return false;
+	return equal(node, distance) || expression_tree_walker(node, has_distance, distance);
+}
+
 /* Whether the column occurs outside the distance. */
 static bool
 uses_column(Node *node, UseContext *context)
@@ -100,7 +109,7 @@ vector_unused(PlannerInfo *root, RelOptInfo *baserel, List *local_exprs, Expr *d
 	if (uses_column((Node *) tlist, &context))
 		return false;
 	foreach (cell, tlist)
-		computed |= equal(lfirst_node(TargetEntry, cell)->expr, distance);
+		computed |= has_distance((Node *) lfirst_node(TargetEntry, cell)->expr, distance);
 	return computed || !ordered;
 }
 

@@ -27,17 +27,10 @@
 bool
 vssfdw_is_pgvector_distance(const Expr *distance)
 {
-	const VssOids *oids = vssfdw_oids();
+	bool pgvector;
+	List *args;
 
-	if (distance == NULL || !IsA(distance, OpExpr))
-		return false;
-	for (int metric = BRIDGE_COSINE; metric <= BRIDGE_IP; metric++)
-	{
-		if (OidIsValid(oids->pgvector_op[metric]) &&
-			((const OpExpr *) distance)->opno == oids->pgvector_op[metric])
-			return true;
-	}
-	return false;
+	return vssfdw_distance_metric(distance, &pgvector, &args) != 0 && pgvector;
 }
 
 static bool

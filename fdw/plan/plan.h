@@ -109,6 +109,30 @@ List *vssfdw_deparse_whole_row(VssDeparse *context, Var *var, int resno);
 /* The plan by which EvalPlanQual checks a join's rows again: its scans fetch nothing. */
 void vssfdw_mark_recheck(Plan *plan);
 
+/* ---------- distance.c ---------- */
+
+/* An expression that rises or falls with the distance from an indexed column. */
+typedef struct VssDistance
+{
+	Expr *expr; /* the distance itself */
+	AttrNumber attnum;
+	Expr *query; /* what the distance is from */
+	const VssIndexInfo *index;
+	bool falls; /* the expression falls as the distance rises */
+} VssDistance;
+
+bool vssfdw_match_distance(PlannerInfo *root, RelOptInfo *baserel, Expr *expr, VssDistance *out);
+
+/* Whether rows in order of the distance are in this order of the expression. */
+bool vssfdw_gives_order(const RelOptInfo *baserel, const VssDistance *distance, bool descending,
+						bool nulls_first);
+
+/* The metric of a distance operator or function, 0 of anything else; pgvector: it is one of that extension's. */
+int vssfdw_distance_metric(const Expr *expr, bool *pgvector, List **args);
+
+/* The attribute of this relation that expr is, or 0. */
+AttrNumber vssfdw_own_column(const RelOptInfo *baserel, Expr *expr);
+
 /* ---------- knn_path.c ---------- */
 
 /*
