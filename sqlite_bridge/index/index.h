@@ -71,6 +71,7 @@ typedef struct BridgeIndex
 	HnswMetric metric;
 	BridgeFiles files;
 	BridgeTable *connected;   /* the live virtual table, or NULL */
+	int tables;               /* virtual tables that point here: old ones live as long as statements do */
 	BridgeSnapshot *snapshot; /* of the state last asked for, or NULL */
 	BridgeDelta *delta;       /* NULL before the first search */
 	/* Of each segment: idle, to be used again, or NULL. */

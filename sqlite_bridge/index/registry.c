@@ -175,7 +175,7 @@ bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeInd
 		for (BridgeIndex *old = connection->indexes; old != NULL; old = next)
 		{
 			next = old->next;
-			if (old->connected == NULL && sqlite3_stricmp(old->schema, store->schema) == 0 &&
+			if (old->tables == 0 && sqlite3_stricmp(old->schema, store->schema) == 0 &&
 				sqlite3_stricmp(old->table, store->table) == 0)
 			{
 				unlink_index(connection, old);
@@ -214,6 +214,7 @@ bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeInd
 	index->dim = store->params.dim;
 	index->metric = store->params.metric;
 	index->connected = table;
+	index->tables++;
 	*out = index;
 	return SQLITE_OK;
 }
@@ -223,6 +224,7 @@ bridge_index_disconnect(BridgeIndex *index, BridgeTable *table)
 {
 	BridgeConnection *connection = index->connection;
 
+	index->tables--;
 	if (index->connected == table)
 		index->connected = NULL;
 	bridge_cancelled_end(connection);

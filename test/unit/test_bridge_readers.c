@@ -382,6 +382,34 @@ changes_under_a_scan(void **state)
 	close_database(db);
 }
 
+/*
+ * A statement that is not run keeps an old virtual table alive while newer ones
+ * come and go, and while an index of the same name takes the place of its own.
+ */
+static void
+recreated_behind_a_statement(void **state)
+{
+	char *folder = make_folder();
+	sqlite3 *a = open_database(folder, "a.db", NULL);
+	sqlite3 *b = open_database(folder, "a.db", NULL);
+	const char *make = "CREATE VIRTUAL TABLE vss USING hnsw(dim = 2, metric = l2);"
+					   "INSERT INTO vss(rowid, embedding) VALUES (1, '[5,0]')";
+
+	run_sql(a, "%s", make);
+	assert_int_equal(get_number(a, "SELECT rowid FROM vss_knn('[0,0]', 1)"), 1);
+	/* from now on vss_knn has a statement on the table at hand */
+	run_sql(b, "CREATE TABLE x(y)");
+	assert_int_equal(get_number(a, "SELECT count(*) FROM vss"), 1);
+	run_sql(b, "DROP TABLE vss; %s", make);
+	assert_int_equal(get_number(a, "SELECT count(*) FROM vss"), 1);
+	run_sql(b, "DROP TABLE vss; %s", make);
+	assert_int_equal(get_number(a, "SELECT count(*) FROM vss"), 1);
+	assert_int_equal(get_number(a, "SELECT rowid FROM vss_knn('[0,0]', 1)"), 1);
+	close_database(a);
+	close_database(b);
+	remove_folder(folder);
+}
+
 /* Statements prepared before the schema changed, tables made anew, and many cursors at once. */
 static void
 reconnects(void **state)
@@ -580,6 +608,7 @@ main(int argc, char **argv)
 		cmocka_unit_test(unchanged_is_not_read),
 		cmocka_unit_test(old_view_during_merges),
 		cmocka_unit_test(changes_under_a_scan),
+		cmocka_unit_test(recreated_behind_a_statement),
 		cmocka_unit_test(reconnects),
 		cmocka_unit_test(names_follow_schemas),
 		cmocka_unit_test(queries_leak_nothing),
