@@ -21,6 +21,21 @@ SELECT * FROM found;
 SELECT * FROM found4;
 SELECT * FROM boxes ORDER BY id;
 
+-- a GeoPackage: its triggers keep an R*Tree with functions of its application's
+\! sqlite3 /tmp/vss_fdw_regress/guard.db "CREATE TABLE places(fid INTEGER PRIMARY KEY, geom BLOB, name TEXT); CREATE VIRTUAL TABLE rtree_places_geom USING rtree(id, minx, maxx, miny, maxy); CREATE TRIGGER rtree_places_geom_insert AFTER INSERT ON places WHEN (new.geom NOT NULL AND NOT ST_IsEmpty(new.geom)) BEGIN INSERT OR REPLACE INTO rtree_places_geom VALUES (new.fid, ST_MinX(new.geom), ST_MaxX(new.geom), ST_MinY(new.geom), ST_MaxY(new.geom)); END"
+CREATE FOREIGN TABLE places(fid bigint, geom bytea, name text) SERVER guard;
+CREATE FOREIGN TABLE boxes_of_places(id bigint, minx real, maxx real, miny real, maxy real) SERVER guard OPTIONS ("table" 'rtree_places_geom');
+-- a point; a line with an envelope; a polygon in a collection, high byte first; empty by its flag, and by its coordinates; cut off; nothing
+INSERT INTO places VALUES
+	(1, '\x47500001000000000101000000000000000000f03f0000000000000040', 'point'),
+	(2, '\x4750000300000000000000000000f03f00000000000008400000000000001040000000000000144000', 'envelope'),
+	(3, '\x475000000000000000000000070000000100000000030000000100000003c000000000000000bff000000000000040080000000000004010000000000000c000000000000000bff0000000000000', 'collection'),
+	(4, '\x4750001100000000', 'empty'),
+	(5, '\x47500001000000000101000000000000000000f87f000000000000f87f', 'empty point'),
+	(7, NULL, 'none');
+INSERT INTO places VALUES (6, '\x47500001000000000102000000ffffffff000000000000f03f', 'cut off');
+SELECT * FROM boxes_of_places ORDER BY id;
+
 -- what vss_exec may not do
 \set VERBOSITY terse
 SELECT vss_exec('guard', 'SELECT hex(fts3_tokenizer(''simple''))');

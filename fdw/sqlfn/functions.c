@@ -206,6 +206,8 @@ vssfdw_register_functions(sqlite3 *db)
 		rc = vssfdw_register_bounds(db);
 	if (rc == SQLITE_OK)
 		rc = vssfdw_register_try(db);
+	if (rc == SQLITE_OK)
+		rc = vssfdw_register_geopackage(db);
 	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
 		rc = sqlite3_create_function_v2(
 			db, functions[i].name, functions[i].nargs, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,

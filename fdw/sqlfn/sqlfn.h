@@ -63,6 +63,11 @@ int vssfdw_register_value_functions(sqlite3 *db);
 /* Register vss_try; returns SQLite's result code. */
 int vssfdw_register_try(sqlite3 *db);
 
+/* ---------- geopackage.c ---------- */
+
+/* Register what the triggers of a GeoPackage call; returns SQLite's result code. */
+int vssfdw_register_geopackage(sqlite3 *db);
+
 /* ---------- assign_functions.c ---------- */
 
 /* Register the functions of assigned values; returns SQLite's result code. */
