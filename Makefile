@@ -139,4 +139,10 @@ check-layers: all
 check-format:
 	scripts/check-format
 
-.PHONY: objects unit unit-asan unit-tsan check-sqlite check-layers check-format FORCE
+# Damaged and hostile database files through a live server, on the installed
+# extension; among the TAP tests it takes 60.
+FILES ?= 10000
+check-files:
+	MUTATIONS=$(FILES) $(MAKE) installcheck REGRESS= ISOLATION= PROVE_TESTS=test/tap/mutations.pl
+
+.PHONY: check-files objects unit unit-asan unit-tsan check-sqlite check-layers check-format FORCE
