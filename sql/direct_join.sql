@@ -252,6 +252,20 @@ UPDATE docs SET id = docs.id + 1000 FROM l WHERE l.k = docs.id AND l.v = 10;
 SELECT id FROM docs ORDER BY vector <-> '[1,0]' LIMIT 4;
 SELECT * FROM vss_check('vss');
 
+-- two EXISTS of equal columns: PostgreSQL takes one of the first for that of the table
+\! sqlite3 /tmp/vss_fdw_regress/direct_join3.db "CREATE TABLE a(id INTEGER PRIMARY KEY, k INT, v INT); CREATE TABLE b(id INTEGER PRIMARY KEY, k INT); WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 120) INSERT INTO a SELECT x, x % 7, x FROM c; INSERT INTO b SELECT id, id % 5 FROM a WHERE id <= 60; ANALYZE"
+\! chmod 666 /tmp/vss_fdw_regress/direct_join3.db
+CREATE SERVER direct_join3 FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '/tmp/vss_fdw_regress/direct_join3.db');
+CREATE SCHEMA two;
+IMPORT FOREIGN SCHEMA main FROM SERVER direct_join3 INTO two;
+ANALYZE two.a;
+ANALYZE two.b;
+UPDATE two.a SET v = -1 WHERE EXISTS (SELECT 1 FROM two.b y WHERE y.id = a.k) AND a.k IN (SELECT k FROM two.b WHERE k IS NOT NULL);
+SELECT k, count(*) FROM two.a WHERE v = -1 GROUP BY k ORDER BY k;
+DELETE FROM two.a WHERE NOT EXISTS (SELECT 1 FROM two.b y WHERE y.id = a.k) AND a.k IN (SELECT k FROM two.b WHERE k IS NOT NULL);
+SELECT count(*), min(k) FROM two.a;
+DROP SERVER direct_join3 CASCADE;
+DROP SCHEMA two;
 DROP SERVER direct_join CASCADE;
 DROP SERVER direct_join2 CASCADE;
 DROP SCHEMA fjoin, ljoin CASCADE;

@@ -41,6 +41,20 @@
 /* SQLite has FULL JOIN since this version. */
 #define FULL_JOIN_VERSION 3039000
 
+Relids
+vssfdw_visible_relids(RelOptInfo *rel)
+{
+	const VssRel *state = VSS_REL(rel);
+
+	if (state->input != NULL)
+		return vssfdw_visible_relids(state->input);
+	if (state->outer == NULL)
+		return state->relids;
+	if (state->jointype == JOIN_SEMI || state->jointype == JOIN_ANTI)
+		return vssfdw_visible_relids(state->outer);
+	return bms_union(vssfdw_visible_relids(state->outer), vssfdw_visible_relids(state->inner));
+}
+
 /* A side that SQLite can read inside a join: ours, nothing left to PostgreSQL. */
 static bool
 is_joinable(RelOptInfo *rel)
@@ -220,6 +234,20 @@ merge_sides(VssRel *join)
 	}
 }
 
+/*
+ * Whether a clause is of a column that only an EXISTS of one of the sides has.
+ * PostgreSQL's own semi joins do give the inner side's columns, so it may take
+ * one of these for its equal of the outer side.
+ */
+static bool
+wants_hidden(PlannerInfo *root, VssRel *join, List *restrictlist)
+{
+	Relids visible = bms_union(vssfdw_visible_relids(join->outer), vssfdw_visible_relids(join->inner));
+	Relids wanted = pull_varnos(root, (Node *) extract_actual_clauses(restrictlist, false));
+
+	return bms_overlap(wanted, bms_difference(join->relids, visible));
+}
+
 /* Whether the join goes down; then joinrel's VssRel says how. */
 static bool
 prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOptInfo *innerrel,
@@ -245,7 +273,8 @@ prepare_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel, RelOp
 	join->relids = bms_union(VSS_REL(outerrel)->relids, VSS_REL(innerrel)->relids);
 	if (bms_num_members(join->relids) > MAX_RELATIONS)
 		return false;
-	if (!split_clauses(root, joinrel, jointype, restrictlist) || !merge_sides(join))
+	if (wants_hidden(root, join, restrictlist) || !split_clauses(root, joinrel, jointype, restrictlist) ||
+		!merge_sides(join))
 		return false;
 	/* conditions left to PostgreSQL may want columns as well */
 	return !is_fetchable(root) ||

@@ -29,21 +29,6 @@
 
 /* ---------- what SQLite can sort by ---------- */
 
-/* The relations whose columns can stand in the select list: none of an EXISTS. */
-static Relids
-visible_relids(RelOptInfo *rel)
-{
-	const VssRel *state = VSS_REL(rel);
-
-	if (state->input != NULL)
-		return visible_relids(state->input);
-	if (state->outer == NULL)
-		return state->relids;
-	if (state->jointype == JOIN_SEMI || state->jointype == JOIN_ANTI)
-		return visible_relids(state->outer);
-	return bms_union(visible_relids(state->outer), visible_relids(state->inner));
-}
-
 /*
  * Whether all that the member is made of is in the rows.  Since PostgreSQL 16 a
  * value of an outer join's inner side names that join among its relations too:
@@ -52,7 +37,7 @@ visible_relids(RelOptInfo *rel)
 static bool
 is_visible(PlannerInfo *root, RelOptInfo *rel, const EquivalenceMember *member)
 {
-	Relids there = visible_relids(rel);
+	Relids there = vssfdw_visible_relids(rel);
 
 #if PG_VERSION_NUM >= 160000
 	const RelOptInfo *rows = VSS_REL(rel)->input != NULL ? VSS_REL(rel)->input : rel;

@@ -32,6 +32,9 @@ bool vssIsForeignScanParallelSafe(PlannerInfo *root, RelOptInfo *rel, RangeTblEn
 void vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 							RelOptInfo *innerrel, JoinType jointype, JoinPathExtraData *extra);
 
+/* The relations whose columns the rows of rel have: none of what only an EXISTS looks at. */
+Relids vssfdw_visible_relids(RelOptInfo *rel);
+
 /* "(a) LEFT JOIN (b)", for EXPLAIN. */
 char *vssfdw_relation_label(PlannerInfo *root, RelOptInfo *rel);
 
