@@ -52,7 +52,6 @@ vssBeginDirectModify(ForeignScanState *node, int eflags)
 	scan->sql = strVal(list_nth(plan->fdw_private, VSS_DIRECT_SQL));
 
 	state->target_count = list_length(targets);
-	state->targets = vssfdw_modified_columns(rel, targets);
 	state->values = palloc0(sizeof(ExprState *) * (state->target_count + 1));
 	state->returned_count = list_length(returned);
 	state->returned = vssfdw_modified_columns(rel, returned);
@@ -86,6 +85,7 @@ vssBeginDirectModify(ForeignScanState *node, int eflags)
 	/* before any scan of this command has read, so that the lock can be waited for */
 	vssfdw_begin_write(scan->conn);
 	scan->statement = vssfdw_prepare(scan->conn, scan->sql, query);
+	state->targets = vssfdw_stored_columns(vssfdw_table_info(scan->conn, state->table), rel, targets);
 }
 
 /* Bind all and make the changes; what was bound lives until the last row is fetched. */

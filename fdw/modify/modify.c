@@ -62,6 +62,25 @@ vssfdw_modified_columns(Relation rel, List *attributes)
 	return columns;
 }
 
+VssColumn *
+vssfdw_stored_columns(const VssTableInfo *info, Relation rel, List *attributes)
+{
+	VssColumn *columns = vssfdw_modified_columns(rel, attributes);
+
+	/* triggers of a view and modules get the values as they are */
+	if (info->is_view || info->is_virtual)
+		return columns;
+	for (int i = 0; i < list_length(attributes); i++)
+	{
+		const VssColumnInfo *stored =
+			columns[i].name != NULL ? vssfdw_find_column(info, columns[i].name) : NULL;
+
+		columns[i].is_stored = stored != NULL;
+		columns[i].affinity = stored != NULL ? stored->affinity : VSS_AFFINITY_BLOB;
+	}
+	return columns;
+}
+
 static void
 find_address(VssModify *modify, Relation rel, const VssTableInfo *info, Plan *subplan)
 {
@@ -120,7 +139,7 @@ begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *sub
 	modify->operation = operation;
 	modify->is_view = info->is_view;
 	modify->param_count = list_length(params);
-	modify->params = vssfdw_modified_columns(rel, params);
+	modify->params = vssfdw_stored_columns(info, rel, params);
 	modify->returned_count = list_length(returned);
 	modify->returned = vssfdw_modified_columns(rel, returned);
 	modify->values_end = intVal(list_nth(private, VSS_MODIFY_VALUES_END));

@@ -56,6 +56,9 @@ List *vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_re
 /* How values of the attributes (IntList; 0: of none) are bound and read, in their order. */
 VssColumn *vssfdw_modified_columns(Relation rel, List *attributes);
 
+/* The same of columns whose values are to be stored, so that they must come back the same. */
+VssColumn *vssfdw_stored_columns(const VssTableInfo *info, Relation rel, List *attributes);
+
 /* Callbacks of the executor; changed rows are those of UPDATE and DELETE. */
 void vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
 						   int eflags);

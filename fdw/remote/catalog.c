@@ -119,15 +119,19 @@ single_integer(VssConnection *conn, const char *sql)
 
 /* ---------- one table ---------- */
 
-static bool
-name_in_columns(const VssTableInfo *info, const char *name)
+const VssColumnInfo *
+vssfdw_find_column(const VssTableInfo *info, const char *name)
 {
 	ListCell *lc;
 
 	foreach (lc, info->columns)
-		if (pg_strcasecmp(((VssColumnInfo *) lfirst(lc))->name, name) == 0)
-			return true;
-	return false;
+	{
+		const VssColumnInfo *column = lfirst(lc);
+
+		if (pg_strcasecmp(column->name, name) == 0)
+			return column;
+	}
+	return NULL;
 }
 
 static List *
@@ -214,7 +218,7 @@ choose_rowid_name(VssConnection *conn, VssTableInfo *info)
 	if (!info->has_rowid)
 		return;
 	for (int i = 0; i < lengthof(spellings) && info->rowid_name == NULL; i++)
-		if (!name_in_columns(info, spellings[i]))
+		if (vssfdw_find_column(info, spellings[i]) == NULL)
 			info->rowid_name = pstrdup(spellings[i]);
 	if (info->rowid_name == NULL)
 		info->rowid_name = info->rowid_alias;

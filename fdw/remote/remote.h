@@ -400,6 +400,9 @@ typedef struct VssTableInfo
 /* Cached per connection until schema_version changes; do not free. */
 const VssTableInfo *vssfdw_table_info(VssConnection *conn, const char *table);
 
+/* A column by its name, whose case does not matter; NULL without. */
+const VssColumnInfo *vssfdw_find_column(const VssTableInfo *info, const char *name);
+
 /* All hnsw indexes of the file. */
 List *vssfdw_indexes(VssConnection *conn);
 

@@ -51,8 +51,9 @@ stores_values(const VssPlanColumn *column)
 	switch (column->class)
 	{
 		case VSS_CLASS_INTEGER:
-		case VSS_CLASS_FLOAT:
 		case VSS_CLASS_BOOLEAN:
+			return column->reader == NULL && !column->rounds;
+		case VSS_CLASS_FLOAT:
 		case VSS_CLASS_TEXT:
 		case VSS_CLASS_BYTES:
 			return column->reader == NULL;

@@ -240,6 +240,7 @@ vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo
 	/* a column of numeric affinity keeps a number in one form, as INTEGER if it can be */
 	out->one_form = column->base != NUMERICOID || column->base_typmod >= (int32) VARHDRSZ ||
 					(keeps_affinity && affinity != VSS_AFFINITY_TEXT && affinity != VSS_AFFINITY_BLOB);
+	out->rounds = affinity == VSS_AFFINITY_REAL;
 	out->text_only = keeps_affinity && affinity == VSS_AFFINITY_TEXT;
 	out->class = bare_class(column, affinity, keeps_affinity);
 	if (out->class != VSS_CLASS_NONE)

@@ -10,21 +10,6 @@
 
 #include "fdw/ship/ship.h"
 
-static const VssColumnInfo *
-find_column_info(const VssTableInfo *info, const char *name)
-{
-	ListCell *cell;
-
-	foreach (cell, info->columns)
-	{
-		VssColumnInfo *column = lfirst(cell);
-
-		if (pg_strcasecmp(column->name, name) == 0)
-			return column;
-	}
-	return NULL;
-}
-
 static bool
 is_binary(const VssTableInfo *info, const char *name)
 {
@@ -57,7 +42,7 @@ vssfdw_load_columns(VssRel *rel)
 		if (vssfdw_is_absent(TupleDescAttr(RelationGetDescr(relation), i)))
 			continue;
 		vssfdw_column_init(&column, relation, i + 1);
-		info = find_column_info(rel->info, column.name);
+		info = vssfdw_find_column(rel->info, column.name);
 		out->name = column.name;
 		vssfdw_classify(out, &column, info, rel->info->keeps_affinity);
 		out->binary = is_binary(rel->info, column.name);

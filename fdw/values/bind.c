@@ -22,40 +22,44 @@
 
 #include "fdw/values/values.h"
 
-static void
-check_bind(VssStatement *statement, int rc)
+static VssBound
+bound_integer(int64 value)
 {
-	if (rc != SQLITE_OK)
-		vssfdw_report(ERROR, rc, statement->conn->db, statement->conn->servername, statement->sql);
+	return (VssBound){.form = SQLITE_INTEGER, .integer = value};
 }
 
-/* length in bytes, the server's encoding; lives as long as the value. */
-static int
-bind_text(VssStatement *statement, int i, const char *text, int length)
-{
-	char *utf8 = pg_server_to_any(text, length, PG_UTF8);
-
-	if (utf8 != text)
-		length = (int) strlen(utf8);
-	return sqlite3_bind_text64(statement->stmt, i, utf8, length, SQLITE_STATIC, SQLITE_UTF8);
-}
-
-static int
-bind_float(VssStatement *statement, int i, double value)
+static VssBound
+bound_real(double value)
 {
 	if (isnan(value))
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_INVALID_DATA_TYPE), errmsg("SQLite cannot store the number NaN"),
 				 errhint("Use NULL, or store the column as text with the option column_type 'TEXT'.")));
-	return sqlite3_bind_double(statement->stmt, i, value);
+	return (VssBound){.form = SQLITE_FLOAT, .real = value};
+}
+
+static VssBound
+bound_blob(const void *bytes, size_t length)
+{
+	return (VssBound){.form = SQLITE_BLOB, .bytes = bytes, .length = length};
+}
+
+/* length in bytes, the server's encoding; lives as long as the value. */
+static VssBound
+bound_text(const char *text, int length)
+{
+	char *utf8 = pg_server_to_any(text, length, PG_UTF8);
+
+	return (VssBound){
+		.form = SQLITE_TEXT, .bytes = utf8, .length = utf8 != text ? strlen(utf8) : (size_t) length};
 }
 
 /*
  * The type's own text, in the form that does not depend on the session's
  * settings and is read back to the same value.
  */
-static int
-bind_output(VssStatement *statement, int i, const VssColumn *column, Datum value)
+static VssBound
+bound_output(const VssColumn *column, Datum value)
 {
 	int date_style = DateStyle;
 	int interval_style = IntervalStyle;
@@ -76,7 +80,7 @@ bind_output(VssStatement *statement, int i, const VssColumn *column, Datum value
 		extra_float_digits = float_digits;
 	}
 	PG_END_TRY();
-	return bind_text(statement, i, text, (int) strlen(text));
+	return bound_text(text, (int) strlen(text));
 }
 
 pg_noreturn static void
@@ -93,8 +97,8 @@ unstorable(const VssColumn *column, Datum value, const char *form)
 		 errhint("Store it as text, which keeps microseconds and infinities: column_type 'TEXT'.")));
 }
 
-static int
-bind_time(VssStatement *statement, int i, const VssColumn *column, Datum value)
+static VssBound
+bound_time(const VssColumn *column, Datum value)
 {
 	char buffer[64];
 	double julian;
@@ -105,180 +109,159 @@ bind_time(VssStatement *statement, int i, const VssColumn *column, Datum value)
 		case VSS_STORED_INTEGER:
 			if (!vssfdw_time_to_unix(column->kind, value, &seconds))
 				unstorable(column, value, "Unix seconds");
-			return sqlite3_bind_int64(statement->stmt, i, seconds);
+			return bound_integer(seconds);
 		case VSS_STORED_REAL:
 			if (!vssfdw_time_to_julian(column->kind, value, &julian))
 				unstorable(column, value, "a Julian day");
-			return sqlite3_bind_double(statement->stmt, i, julian);
+			return bound_real(julian);
 		default:
 			if (!vssfdw_time_to_text(column->kind, value, buffer, sizeof(buffer)))
 				unstorable(column, value, "ISO 8601 text");
-			return bind_text(statement, i, pstrdup(buffer), (int) strlen(buffer));
+			return bound_text(pstrdup(buffer), (int) strlen(buffer));
 	}
-}
-
-/* Digits that count, without leading and trailing zeros. */
-static int
-significant_digits(const char *number)
-{
-	int count = 0;
-	int zeros = 0;
-
-	for (const char *p = number; *p != '\0'; p++)
-	{
-		if (!isdigit((unsigned char) *p))
-			continue;
-		if (*p == '0')
-			zeros += count > 0;
-		else
-		{
-			count += zeros + 1;
-			zeros = 0;
-		}
-	}
-	return count;
 }
 
 /*
- * A column of numeric affinity makes a REAL of every decimal, and a REAL keeps
- * 15 digits.  More would be lost without a word.
+ * Whole numbers as INTEGER; others as text, which keeps all digits, but as REAL
+ * where the column would make one of the text.
  */
-static void
-check_digits(VssStatement *statement, const VssColumn *column, const char *number)
-{
-	const VssTableInfo *info;
-	ListCell *lc;
-
-	if (!OidIsValid(column->relid) || significant_digits(number) <= DBL_DIG)
-		return;
-	info = vssfdw_table_info(statement->conn, vssfdw_table_options(column->relid)->table);
-	foreach (lc, info->columns)
-	{
-		const VssColumnInfo *stored = lfirst(lc);
-
-		if (pg_strcasecmp(stored->name, column->name) == 0 && stored->affinity != VSS_AFFINITY_TEXT &&
-			stored->affinity != VSS_AFFINITY_BLOB)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
-					 errmsg("value %s has more digits than SQLite keeps in column \"%s\" of table \"%s\"",
-							number, stored->name, info->name),
-					 errdetail("The column is declared %s there, which stores %d digits.", stored->declared,
-							   DBL_DIG),
-					 errhint("Round the value, declare the column TEXT in SQLite to keep all digits, or set "
-							 "its option "
-							 "column_type to REAL to let them go.")));
-	}
-}
-
-/* Whole numbers as INTEGER, others as text, of which SQLite makes what the column stores. */
-static int
-bind_numeric(VssStatement *statement, int i, const VssColumn *column, Datum value)
+static VssBound
+bound_numeric(const VssColumn *column, Datum value)
 {
 	char *text = OutputFunctionCall((FmgrInfo *) &column->output, value);
 	char *end;
 	int64 integer;
 
 	if (column->stored == VSS_STORED_REAL)
-		return bind_float(statement, i, strtod(text, NULL));
+		return bound_real(strtod(text, NULL));
 	errno = 0;
 	integer = strtoll(text, &end, 10);
 	if (errno == 0 && end != text && *end == '\0')
-		return sqlite3_bind_int64(statement->stmt, i, integer);
-	check_digits(statement, column, text);
-	return bind_text(statement, i, text, (int) strlen(text));
+		return bound_integer(integer);
+	if (vssfdw_makes_numbers(column->affinity) && isdigit((unsigned char) text[strlen(text) - 1]))
+		return bound_real(strtod(text, NULL));
+	return bound_text(text, (int) strlen(text));
 }
 
-void
-vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value, bool isnull)
+/* Whether a number of a column that keeps them as text is a number there all the same: the column makes one of it. */
+static bool
+becomes_number(const VssColumn *column, Datum value)
 {
-	sqlite3_stmt *stmt = statement->stmt;
-	int rc;
+	if (!vssfdw_makes_numbers(column->affinity))
+		return false;
+	switch ((ValueKind) column->kind)
+	{
+		case VALUE_FLOAT4:
+			return isfinite(DatumGetFloat4(value));
+		case VALUE_FLOAT8:
+			return isfinite(DatumGetFloat8(value));
+		case VALUE_BOOL:
+			return false;
+		default:
+			return true;
+	}
+}
 
-	if (isnull)
-	{
-		check_bind(statement, sqlite3_bind_null(stmt, i));
-		return;
-	}
-	if (column->stored == VSS_STORED_TEXT && column->kind >= VALUE_BOOL && column->kind <= VALUE_NUMERIC)
-	{
-		check_bind(statement, bind_output(statement, i, column, value));
-		return;
-	}
+/* In the form that the column stores. */
+static VssBound
+make_bound(const VssColumn *column, Datum value)
+{
+	if (column->stored == VSS_STORED_TEXT && column->kind >= VALUE_BOOL && column->kind <= VALUE_NUMERIC &&
+		!becomes_number(column, value))
+		return bound_output(column, value);
 
 	switch ((ValueKind) column->kind)
 	{
 		case VALUE_BOOL:
-			rc = sqlite3_bind_int(stmt, i, DatumGetBool(value));
-			break;
+			return bound_integer(DatumGetBool(value));
 		case VALUE_INT2:
-			rc = sqlite3_bind_int(stmt, i, DatumGetInt16(value));
-			break;
+			return bound_integer(DatumGetInt16(value));
 		case VALUE_INT4:
-			rc = sqlite3_bind_int(stmt, i, DatumGetInt32(value));
-			break;
+			return bound_integer(DatumGetInt32(value));
 		case VALUE_INT8:
-			rc = sqlite3_bind_int64(stmt, i, DatumGetInt64(value));
-			break;
+			return bound_integer(DatumGetInt64(value));
 		case VALUE_FLOAT4:
-			rc = bind_float(statement, i, DatumGetFloat4(value));
-			break;
+			return bound_real(DatumGetFloat4(value));
 		case VALUE_FLOAT8:
-			rc = bind_float(statement, i, DatumGetFloat8(value));
-			break;
+			return bound_real(DatumGetFloat8(value));
+		case VALUE_NUMERIC:
+			return bound_numeric(column, value);
 		case VALUE_TEXT:
 		{
 			text *packed = DatumGetTextPP(value);
 
-			rc = bind_text(statement, i, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
-			break;
+			return bound_text(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
 		}
 		case VALUE_BYTEA:
 		{
 			bytea *packed = DatumGetByteaPP(value);
 
-			rc = sqlite3_bind_blob64(stmt, i, VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed), SQLITE_STATIC);
-			break;
+			return bound_blob(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
 		}
 		case VALUE_UUID:
 			if (column->stored == VSS_STORED_BLOB)
-				rc = sqlite3_bind_blob(stmt, i, DatumGetUUIDP(value)->data, UUID_LEN, SQLITE_STATIC);
-			else
-				rc = bind_output(statement, i, column, value);
+				return bound_blob(DatumGetUUIDP(value)->data, UUID_LEN);
 			break;
 		case VALUE_VECTOR:
 			if (column->stored == VSS_STORED_BLOB)
 			{
 				VssVector *vector = DatumGetVssVector(value);
 
-				rc = sqlite3_bind_blob(stmt, i, vector->x, sizeof(float) * vector->dim, SQLITE_STATIC);
+				return bound_blob(vector->x, sizeof(float) * vector->dim);
 			}
-			else
-				rc = bind_output(statement, i, column, value);
-			break;
-		case VALUE_NUMERIC:
-			rc = bind_numeric(statement, i, column, value);
 			break;
 		case VALUE_DATE:
 		case VALUE_TIME:
 		case VALUE_TIMETZ:
 		case VALUE_TIMESTAMP:
 		case VALUE_TIMESTAMPTZ:
-			rc = bind_time(statement, i, column, value);
-			break;
+			return bound_time(column, value);
 		case VALUE_ARRAY:
 		{
 			char *json = vssfdw_array_to_json(value);
 
-			rc = bind_text(statement, i, json, (int) strlen(json));
-			break;
+			return bound_text(json, (int) strlen(json));
 		}
 		case VALUE_VARCHAR:
 		case VALUE_INTERVAL:
 		case VALUE_JSON:
 		case VALUE_OTHER:
-		default:
-			rc = bind_output(statement, i, column, value);
 			break;
 	}
-	check_bind(statement, rc);
+	return bound_output(column, value);
+}
+
+void
+vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value, bool isnull)
+{
+	sqlite3_stmt *stmt = statement->stmt;
+	VssBound bound = {.form = SQLITE_NULL};
+	int rc;
+
+	if (!isnull)
+	{
+		bound = make_bound(column, value);
+		if (column->is_stored)
+			vssfdw_check_kept(statement, column, value, &bound);
+	}
+	switch (bound.form)
+	{
+		case SQLITE_INTEGER:
+			rc = sqlite3_bind_int64(stmt, i, bound.integer);
+			break;
+		case SQLITE_FLOAT:
+			rc = sqlite3_bind_double(stmt, i, bound.real);
+			break;
+		case SQLITE_TEXT:
+			rc = sqlite3_bind_text64(stmt, i, bound.bytes, bound.length, SQLITE_STATIC, SQLITE_UTF8);
+			break;
+		case SQLITE_BLOB:
+			rc = sqlite3_bind_blob64(stmt, i, bound.bytes, bound.length, SQLITE_STATIC);
+			break;
+		default:
+			rc = sqlite3_bind_null(stmt, i);
+			break;
+	}
+	if (rc != SQLITE_OK)
+		vssfdw_report(ERROR, rc, statement->conn->db, statement->conn->servername, statement->sql);
 }

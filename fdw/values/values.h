@@ -31,9 +31,11 @@ typedef struct VssColumn
 	/* private to types.c and bind.c */
 	Oid base; /* type, or what the domain is over */
 	int32 base_typmod;
-	Oid relid;           /* of the foreign table, InvalidOid for an expression */
-	Oid element;         /* of an array type, else InvalidOid */
-	int kind;            /* ValueKind: which conversion */
+	Oid relid;      /* of the foreign table, InvalidOid for an expression */
+	Oid element;    /* of an array type, else InvalidOid */
+	int kind;       /* ValueKind: which conversion */
+	bool is_stored; /* values are bound to be stored in a column of this affinity: */
+	VssAffinity affinity;
 	void **domain_cache; /* domain_check()'s, or NULL without a domain */
 	bool hidden;         /* the user may not read the column: errors do not show its values */
 } VssColumn;
@@ -68,12 +70,31 @@ bool vssfdw_is_vector(Oid type);
 
 /* ---------- bind.c ---------- */
 
+/* A value as it is bound; bytes of TEXT are UTF-8.  Not copied: they live as long as the value does. */
+typedef struct VssBound
+{
+	int form; /* SQLITE_INTEGER, ... */
+	int64 integer;
+	double real;
+	const char *bytes; /* TEXT, BLOB */
+	size_t length;
+} VssBound;
+
 /*
  * Bind a PostgreSQL value to parameter i (1-based) in the form the column
  * stores.  Nothing is copied: the value and the current memory context must
- * live until the statement has been stepped.
+ * live until the statement has been stepped.  Where column->is_stored, a value
+ * that would not come back the same is an error.
  */
 void vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value, bool isnull);
+
+/* ---------- affinity.c ---------- */
+
+/* Whether text that looks like a number becomes one. */
+bool vssfdw_makes_numbers(VssAffinity affinity);
+
+/* An error unless the value, bound so, is the same when the column is read again. */
+void vssfdw_check_kept(VssStatement *statement, const VssColumn *column, Datum value, const VssBound *bound);
 
 /* ---------- arrays.c ---------- */
 
