@@ -113,4 +113,35 @@ vssfdw_server_aclcheck(Oid serverid, Oid userid)
 #endif
 }
 
+/* ---------- sample.c ---------- */
+
+/* A column and what was found in it; all but the first three are counts of values. */
+typedef struct VssSample
+{
+	const char *name;
+	const char *type; /* PostgreSQL's for what is declared, which decides how times are read */
+	bool undeclared;
+	int integers;
+	int reals;
+	int texts;
+	int blobs;
+	int blobs_of_16;
+	int no_bool;                     /* numbers but 0 and 1 */
+	int fractions;                   /* numbers that bigint does not hold */
+	int bools;                       /* texts that boolean reads */
+	int numbers;                     /* texts that numeric reads */
+	int specials;                    /* of these Infinity, NaN */
+	int times;                       /* texts that the type reads */
+	int uuids;                       /* texts that uuid reads */
+	int right;                       /* texts that look like the type's: json, inet, interval, ... */
+	int instants;                    /* numbers but 0, of a time */
+	int in_unit[VSS_TIME_TICKS + 1]; /* of these such as the unit has; of VSS_TIME_ANY: can be read */
+} VssSample;
+
+/* Look at rows of both ends; false where SQLite cannot give them, its message being the connection's. */
+bool vssfdw_sample(VssConnection *conn, const VssTableInfo *info, List *samples);
+
+/* The type that reads all of it, and options column_type and time_unit for it, or NULL. */
+const char *vssfdw_sampled_type(const VssSample *sample, const char **stored, const char **unit);
+
 #endif /* VSS_ADMIN_H */

@@ -21,13 +21,6 @@
 
 #include "fdw/admin/admin.h"
 
-/*
- * Rows looked at to learn how a column without a telling type is stored, and
- * for how long: a view may take for ever to give its first.
- */
-#define SAMPLE_ROWS 1000
-#define SAMPLE_MS 500
-
 typedef struct ImportState
 {
 	VssConnection *conn;
@@ -37,6 +30,8 @@ typedef struct ImportState
 	bool generated;
 	bool views;
 	bool pgvector;  /* vector columns get pgvector's type */
+	bool jsonb;     /* JSON columns become jsonb */
+	bool as_text;   /* all columns become text, but of bytes and vectors */
 	List *shadowed; /* of ShadowedTable */
 	List *names;    /* local table names used so far */
 	List *commands; /* the result */
@@ -58,8 +53,8 @@ typedef struct ImportColumn
 	bool not_null;
 	int key; /* position in the primary key, 0: none */
 	bool generated;
-	int dim;      /* of a vector, -1 without a dimension, 0: no vector */
-	char *sample; /* "integer", "real", "text", "blob", "number", "mixed", or NULL */
+	int dim; /* of a vector, -1 without a dimension, 0: no vector */
+	VssSample sample;
 } ImportColumn;
 
 /* ---------- options of the command ---------- */
@@ -67,8 +62,8 @@ typedef struct ImportColumn
 static void
 read_options(ImportState *state)
 {
-	static const char valid[] =
-		"import_default, import_not_null, import_generated, import_views, vector_type";
+	static const char valid[] = "import_default, import_not_null, import_generated, import_views, "
+								"import_as_text, json_type, vector_type";
 	ListCell *lc;
 
 	state->defaults = state->not_null = state->generated = state->views = true;
@@ -84,6 +79,18 @@ read_options(ImportState *state)
 			state->generated = defGetBoolean(def);
 		else if (strcmp(def->defname, "import_views") == 0)
 			state->views = defGetBoolean(def);
+		else if (strcmp(def->defname, "import_as_text") == 0)
+			state->as_text = defGetBoolean(def);
+		else if (strcmp(def->defname, "json_type") == 0)
+		{
+			char *type = defGetString(def);
+
+			if (strcmp(type, "json") != 0 && strcmp(type, "jsonb") != 0)
+				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+								errmsg("invalid value for option \"json_type\": \"%s\"", type),
+								errhint("Use json or jsonb.")));
+			state->jsonb = strcmp(type, "jsonb") == 0;
+		}
 		else if (strcmp(def->defname, "vector_type") == 0)
 		{
 			char *type = defGetString(def);
@@ -200,7 +207,7 @@ check_all_found(const ImportState *state)
 		foreach (name, state->names)
 			found = found || strcmp(lfirst(name), listed) == 0;
 		if (!found)
-			ereport(ERROR,
+			ereport(WARNING,
 					(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
 					 errmsg("SQLite database \"%s\" of server \"%s\" has no table \"%s\" to import",
 							state->conn->options->database, state->conn->servername, listed),
@@ -359,64 +366,34 @@ read_columns(ImportState *state, const char *table)
 	return columns;
 }
 
-/* Types whose stored form cannot be told from the declaration. */
+/*
+ * Look at what the columns hold.  False where SQLite cannot give the rows, such
+ * as of a view over a function that is not there: the table is passed over.
+ */
 static bool
-wants_sample(const ImportColumn *column, const char *type)
+sample_columns(ImportState *state, const char *table, List *columns, const VssTableInfo *info)
 {
-	return column->declared[0] == '\0' || column->dim != 0 || strncmp(type, "date", 4) == 0 ||
-		   strncmp(type, "time", 4) == 0 || strcmp(type, "uuid") == 0;
-}
-
-/* What kinds of values the first rows hold, asked for all columns at once. */
-static void
-sample_columns(ImportState *state, const char *table, List *columns, bool strict)
-{
-	StringInfoData sql;
-	StringInfoData list;
-	VssStatement *statement;
+	List *samples = NIL;
 	ListCell *lc;
-	int n = 0;
-	int rc;
 
-	initStringInfo(&sql);
-	initStringInfo(&list);
 	foreach (lc, columns)
 	{
 		ImportColumn *column = lfirst(lc);
+		const char *type = vssfdw_type_for_declared(column->declared, info->strict);
 
-		if (!wants_sample(column, vssfdw_type_for_declared(column->declared, strict)))
-			continue;
-		appendStringInfo(&sql,
-						 "%s replace(group_concat(DISTINCT nullif(typeof(c%d), 'null')), 'real,integer', "
-						 "'integer,real')",
-						 n > 0 ? "," : "SELECT", n);
-		appendStringInfo(&list, "%s%s AS c%d", n > 0 ? ", " : "", vssfdw_quote_identifier(column->name), n);
-		n++;
+		column->sample.name = column->name;
+		column->sample.undeclared = column->declared[0] == '\0';
+		column->sample.type = strcmp(type, "json") == 0 && state->jsonb ? "jsonb" : type;
+		samples = lappend(samples, &column->sample);
 	}
-	if (n == 0)
-		return;
-	appendStringInfo(&sql, " FROM (SELECT %s FROM %s LIMIT %d)", list.data, vssfdw_quote_identifier(table),
-					 SAMPLE_ROWS);
-
-	statement = vssfdw_prepare(state->conn, sql.data, CurrentMemoryContext);
-	state->conn->give_up_at = vssfdw_clock() + SAMPLE_MS;
-	rc = sqlite3_step(statement->stmt);
-	state->conn->give_up_at = 0;
-	CHECK_FOR_INTERRUPTS();
-	if (rc == SQLITE_ROW)
-	{
-		n = 0;
-		foreach (lc, columns)
-		{
-			ImportColumn *column = lfirst(lc);
-
-			if (wants_sample(column, vssfdw_type_for_declared(column->declared, strict)))
-				column->sample = column_string(statement, n++);
-		}
-	}
-	else if (rc != SQLITE_INTERRUPT)
-		vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, sql.data);
-	vssfdw_done(statement);
+	if (vssfdw_sample(state->conn, info, samples))
+		return true;
+	ereport(WARNING, (errmsg("%s \"%s\" was not imported: %s",
+							 info->is_view      ? "view"
+							 : info->is_virtual ? "virtual table"
+												: "table",
+							 table, sqlite3_errmsg(state->conn->db))));
+	return false;
 }
 
 /* The columns that feed hnsw indexes are vectors whatever their declaration says. */
@@ -452,36 +429,45 @@ vector_type(const ImportState *state, int dim)
 								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 }
 
-/* PostgreSQL's type, and the column_type option where the stored form needs naming. */
+/* PostgreSQL's type, and the options column_type and time_unit where they are needed. */
 static const char *
-column_type(const ImportState *state, const ImportColumn *column, bool strict, const char **stored)
+column_type(const ImportState *state, const char *table, const ImportColumn *column, bool strict,
+			const char **stored, const char **unit)
 {
-	const char *type = vssfdw_type_for_declared(column->declared, strict);
-	const char *sample = column->sample;
+	const VssSample *sample = &column->sample;
+	const char *declared;
+	const char *type;
 
-	*stored = NULL;
+	*stored = *unit = NULL;
 	if (column->dim != 0)
 	{
-		if (sample != NULL ? strcmp(sample, "blob") == 0 : strcasestr(column->declared, "blob") != NULL)
+		/* what most of them are; one odd row does not decide */
+		if (sample->blobs + sample->texts > 0 ? sample->blobs > sample->texts
+											  : strcasestr(column->declared, "blob") != NULL)
 			*stored = "BLOB";
 		return vector_type(state, column->dim);
 	}
-	if (sample == NULL)
-		return type;
-	if (column->declared[0] == '\0')
+	type = vssfdw_sampled_type(sample, stored, unit);
+	if (state->as_text && strcmp(type, "bytea") != 0)
 	{
-		if (strcmp(sample, "integer") == 0)
-			return "bigint";
-		if (strcmp(sample, "real") == 0 || strcmp(sample, "integer,real") == 0)
-			return "double precision";
-		return strcmp(sample, "blob") == 0 ? "bytea" : "text";
+		*stored = *unit = NULL;
+		return "text";
 	}
-	if (strcmp(sample, "integer") == 0)
-		*stored = "INTEGER";
-	else if (strcmp(sample, "real") == 0)
-		*stored = "REAL";
-	else if (strcmp(sample, "blob") == 0)
-		*stored = "BLOB";
+	declared = vssfdw_type_for_declared(column->declared, strict);
+	if (strcmp(declared, "json") == 0 && state->jsonb)
+		declared = "jsonb";
+	if (sample->undeclared || strcmp(type, declared) == 0)
+		return type;
+	if (strncmp(declared, "date", 4) == 0 || strncmp(declared, "time", 4) == 0)
+		ereport(strncmp(type, "time", 4) == 0 ? NOTICE : WARNING,
+				(errmsg("column \"%s\" of table \"%s\" is imported as %s", column->name, table, type),
+				 errdetail("It is declared \"%s\", but holds values that are no %s, or numbers that count "
+						   "different things.",
+						   column->declared, declared)));
+	else
+		ereport(NOTICE, (errmsg("column \"%s\" of table \"%s\" is imported as %s", column->name, table, type),
+						 errdetail("It is declared \"%s\", but holds values that do not fit type %s.",
+								   column->declared, declared)));
 	return type;
 }
 
@@ -499,7 +485,8 @@ append_column(StringInfo command, ImportState *state, const ImportColumn *column
 {
 	StringInfoData options;
 	const char *stored;
-	const char *type = column_type(state, column, info->strict, &stored);
+	const char *unit;
+	const char *type = column_type(state, info->name, column, info->strict, &stored, &unit);
 	char *default_sql = column->generated ? NULL : vssfdw_translated_default(column->default_sql, type);
 	bool is_rowid = info->rowid_alias != NULL && strcmp(info->rowid_alias, column->name) == 0;
 
@@ -507,6 +494,8 @@ append_column(StringInfo command, ImportState *state, const ImportColumn *column
 	append_option(&options, "column_name", column->name);
 	if (stored != NULL)
 		append_option(&options, "column_type", stored);
+	if (unit != NULL)
+		append_option(&options, "time_unit", unit);
 	if (column->key > 0)
 		append_option(&options, "key", "true");
 
@@ -545,6 +534,7 @@ index_columns(const VssTableInfo *info)
 
 		column->name = pstrdup(columns[i].name);
 		column->declared = pstrdup(columns[i].declared);
+		column->sample.type = vssfdw_type_for_declared(column->declared, false);
 		result = lappend(result, column);
 	}
 	return result;
@@ -581,8 +571,8 @@ import_table(ImportState *state, const char *table)
 		return;
 	}
 	mark_vectors(columns, info);
-	if (!info->is_hnsw)
-		sample_columns(state, table, columns, info->strict);
+	if (!info->is_hnsw && !sample_columns(state, table, columns, info))
+		return;
 
 	initStringInfo(&command);
 	appendStringInfo(&command, "CREATE FOREIGN TABLE %s (",

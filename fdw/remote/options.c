@@ -36,6 +36,7 @@ typedef enum OptionKind
 	OPTION_INTEGER, /* within low..high */
 	OPTION_COST,    /* not negative */
 	OPTION_STORED,  /* column_type */
+	OPTION_UNIT,    /* time_unit */
 	OPTION_URL,     /* of an embedding server */
 	OPTION_API,     /* ollama or openai */
 	OPTION_ENCODING /* float or base64 */
@@ -82,6 +83,7 @@ static const Option options[] = {
 
 	{"column_name", AttributeRelationId, OPTION_NAME, 0, 0},
 	{"column_type", AttributeRelationId, OPTION_STORED, 0, 0},
+	{"time_unit", AttributeRelationId, OPTION_UNIT, 0, 0},
 	{"key", AttributeRelationId, OPTION_BOOL, 0, 0},
 };
 
@@ -217,6 +219,7 @@ check_value(const Option *option, DefElem *def)
 	double cost;
 	bool boolean;
 	VssStored stored;
+	VssTimeUnit unit;
 
 	switch (option->kind)
 	{
@@ -267,6 +270,16 @@ check_value(const Option *option, DefElem *def)
 					 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
 					 errhint(
 						 "Use the form in which SQLite stores the values: INTEGER, REAL, TEXT or BLOB.")));
+			break;
+		case OPTION_UNIT:
+			if (!vssfdw_time_unit(value, &unit))
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+					 errhint(
+						 "Use s, ms, us or ns (since 1970), julian (days), coredata (seconds since 2001), "
+						 "webkit (microseconds since 1601) or ticks (100 ns since year 1).")));
 			break;
 		case OPTION_URL:
 			/* a password may stand in it, so the value is not repeated */
@@ -469,13 +482,14 @@ vssfdw_read_table_options(Oid foreigntableid)
 }
 
 char *
-vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored)
+vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUnit *unit)
 {
 	List *list = GetForeignColumnOptions(relid, attnum);
 	char *name = NULL;
 	ListCell *lc;
 
 	*stored = VSS_STORED_NATURAL;
+	*unit = VSS_TIME_ANY;
 	foreach (lc, list)
 	{
 		DefElem *def = (DefElem *) lfirst(lc);
@@ -484,7 +498,13 @@ vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored)
 			name = pstrdup(defGetString(def));
 		else if (strcmp(def->defname, "column_type") == 0)
 			(void) parse_stored(defGetString(def), stored);
+		else if (strcmp(def->defname, "time_unit") == 0)
+			(void) vssfdw_time_unit(defGetString(def), unit);
 	}
+	/* numbers are what such a column holds */
+	if (*unit != VSS_TIME_ANY && *stored == VSS_STORED_NATURAL)
+		*stored =
+			*unit == VSS_TIME_JULIAN || *unit == VSS_TIME_COREDATA ? VSS_STORED_REAL : VSS_STORED_INTEGER;
 	if (name == NULL)
 		name = get_attname(relid, attnum, false);
 	return name;

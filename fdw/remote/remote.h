@@ -60,7 +60,7 @@ typedef enum VssStored
 } VssStored;
 
 /* Name of a column in SQLite, and the form that option column_type gives it. */
-char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored);
+char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUnit *unit);
 
 /* ---------- oids.c ---------- */
 

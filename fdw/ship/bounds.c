@@ -241,9 +241,27 @@ put_numeric_bounds(VssDeparse *context, const Bounds *bounds)
 	appendStringInfoChar(buf, ')');
 }
 
+/* OR the range of the unit's numbers. */
+static void
+put_numbers(VssDeparse *context, const Bounds *bounds, const VssTerm *low, const VssTerm *high,
+			VssTimeUnit unit)
+{
+	const char *form = vssfdw_time_unit_name(unit);
+
+	appendStringInfoString(context->buf, " OR ");
+	put_low(context, bounds, form, low, NULL);
+	if (high != NULL)
+		put_end(context, bounds, "<= vss_high", form, high, NULL);
+	else
+	{
+		vssfdw_deparse_column(context, bounds->var);
+		appendStringInfoString(context->buf, unit == VSS_TIME_JULIAN ? " < 5373485" : " < ''");
+	}
+}
+
 /*
  * Beside text in order, all that has blanks, a sign or zeros in front, and
- * numbers: Unix seconds, Julian days.
+ * numbers: Unix seconds, Julian days, or those of the column's unit.
  */
 static void
 put_time_bounds(VssDeparse *context, const Bounds *bounds)
@@ -270,20 +288,9 @@ put_time_bounds(VssDeparse *context, const Bounds *bounds)
 	}
 	appendStringInfoString(buf, " OR ");
 	put_text_range(context, bounds, "", "0~");
-	for (int i = 0; i < 2; i++)
-	{
-		const char *form = i == 0 ? "unix" : "julian";
-
-		appendStringInfoString(buf, " OR ");
-		put_low(context, bounds, form, low, NULL);
-		if (high != NULL)
-			put_end(context, bounds, "<= vss_high", form, high, NULL);
-		else
-		{
-			vssfdw_deparse_column(context, bounds->var);
-			appendStringInfoString(buf, i == 0 ? " < ''" : " < 5373485");
-		}
-	}
+	put_numbers(context, bounds, low, high, bounds->column->unit);
+	if (bounds->column->unit == VSS_TIME_ANY)
+		put_numbers(context, bounds, low, high, VSS_TIME_JULIAN);
 	appendStringInfoChar(buf, ')');
 }
 

@@ -159,6 +159,13 @@ argument(int n)
 	return n >= 0 ? psprintf(", %d", n) : "";
 }
 
+/* The arguments of a reader of times: precision and unit, where there are any. */
+static const char *
+time_arguments(int precision, VssTimeUnit unit)
+{
+	return unit == VSS_TIME_ANY ? argument(precision) : psprintf(", %d, %d", precision, (int) unit);
+}
+
 /* The precision and scale of numeric(p, s), as arguments. */
 static const char *
 numeric_arguments(int32 typmod)
@@ -199,15 +206,16 @@ set_reader(VssPlanColumn *out, const VssColumn *column)
 			return length < 0 || GetDatabaseEncoding() == PG_UTF8;
 		case DATEOID:
 			out->reader = "vss_date";
+			out->reader_args = time_arguments(-1, column->unit);
 			return true;
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
 			out->reader = "vss_timestamp";
-			out->reader_args = argument(typmod < MAX_TIMESTAMP_PRECISION ? typmod : -1);
+			out->reader_args = time_arguments(typmod < MAX_TIMESTAMP_PRECISION ? typmod : -1, column->unit);
 			return true;
 		case TIMEOID:
 			out->reader = "vss_time";
-			out->reader_args = argument(typmod < MAX_TIME_PRECISION ? typmod : -1);
+			out->reader_args = time_arguments(typmod < MAX_TIME_PRECISION ? typmod : -1, column->unit);
 			return true;
 		case UUIDOID:
 			out->reader = "vss_uuid";
@@ -240,6 +248,7 @@ vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo
 	/* a column of numeric affinity keeps a number in one form, as INTEGER if it can be */
 	out->one_form = column->base != NUMERICOID || column->base_typmod >= (int32) VARHDRSZ ||
 					(keeps_affinity && affinity != VSS_AFFINITY_TEXT && affinity != VSS_AFFINITY_BLOB);
+	out->unit = column->unit;
 	out->rounds = affinity == VSS_AFFINITY_REAL;
 	out->text_only = keeps_affinity && affinity == VSS_AFFINITY_TEXT;
 	out->class = bare_class(column, affinity, keeps_affinity);

@@ -27,6 +27,7 @@ typedef struct VssPlanColumn
 	const char *reader;      /* function that makes the value comparable; NULL: the bare column is */
 	const char *reader_args; /* what follows the column in its call */
 	bool one_form;           /* values that are equal are also shown alike, as 1.0 and 1.00 are not */
+	VssTimeUnit unit;        /* of a time's numbers */
 	bool rounds;             /* integers that are stored become REAL */
 	bool text_only;          /* what is stored is TEXT, sure of it */
 	bool binary;             /* collation BINARY is sure */

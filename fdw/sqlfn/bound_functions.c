@@ -15,8 +15,8 @@
  * 9999 after Christ alone, and there only what has four digits for the year:
  * where an end is not within, the range is all text.
  *
- * vss_low('unix', from), vss_high('unix', to), and the same with 'julian': ends
- * of the ranges of numbers.
+ * vss_low('unix', from), vss_high('unix', to), and the same with 'julian' or
+ * another time_unit: ends of the ranges of numbers.
  *
  * vss_since(from, table, column): the low end of text that has no high one.
  * A year of five digits is text between those of four, so it is looked whether
@@ -100,6 +100,7 @@ number_end(sqlite3_context *context, int argc, sqlite3_value **argv)
 	int sign = sqlite3_user_data(context) != NULL ? 1 : -1;
 	const char *form = (const char *) sqlite3_value_text(argv[0]);
 	Timestamp end = sqlite3_value_int64(argv[1]);
+	VssTimeUnit unit;
 
 	if (form == NULL || sqlite3_value_type(argv[1]) == SQLITE_NULL)
 		return;
@@ -108,13 +109,14 @@ number_end(sqlite3_context *context, int argc, sqlite3_value **argv)
 		end = MIN_TIMESTAMP;
 	else if (end >= END_TIMESTAMP)
 		end = END_TIMESTAMP - 1;
-	if (strcmp(form, "unix") == 0)
+	if (!vssfdw_time_unit(form, &unit))
 		sqlite3_result_int64(context, end / USECS_PER_SEC +
 										  (POSTGRES_EPOCH_JDATE - UNIX_EPOCH_JDATE) * (int64) SECS_PER_DAY +
 										  sign * (MARGIN / USECS_PER_SEC));
 	else
-		sqlite3_result_double(context, (double) end / USECS_PER_DAY + POSTGRES_EPOCH_JDATE +
-										   sign * (double) (MARGIN / USECS_PER_DAY));
+		sqlite3_result_double(context,
+							  vssfdw_time_in_unit(end, unit) +
+								  sign * (vssfdw_time_in_unit(MARGIN, unit) - vssfdw_time_in_unit(0, unit)));
 }
 
 /* Whether the column has a year of more than four digits, or something that cannot be told from one. */

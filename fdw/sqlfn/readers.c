@@ -10,6 +10,8 @@
  * vss_timestamp(x [, p])	microseconds since 2000-01-01 00:00 UTC, rounded to p
  *						digits of a second
  * vss_time(x [, p])	microseconds since midnight
+ *						(of all three: with p, -1 for none, and a VssTimeUnit, numbers
+ *						are of that unit)
  * vss_float4(x), vss_float8(x)	the number as REAL
  * vss_text(x)			text, numbers as their digits
  * vss_varchar(x, n)	text of at most n characters, blanks beyond them dropped
@@ -95,6 +97,7 @@ time_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	const TimeType *type = sqlite3_user_data(context);
 	int precision = small_argument(argc, argv, 1, -1);
+	VssTimeUnit unit = (VssTimeUnit) small_argument(argc, argv, 2, VSS_TIME_ANY);
 	const char *text;
 	Datum result = 0;
 	bool fits = false;
@@ -114,10 +117,11 @@ time_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 				   vssfdw_time_from_text(type->kind, precision, text, &result);
 			break;
 		case SQLITE_INTEGER:
-			fits = vssfdw_time_from_unix(type->kind, precision, sqlite3_value_int64(argv[0]), &result);
+			fits =
+				vssfdw_time_from_integer(type->kind, precision, unit, sqlite3_value_int64(argv[0]), &result);
 			break;
 		case SQLITE_FLOAT:
-			fits = vssfdw_time_from_julian(type->kind, precision, sqlite3_value_double(argv[0]), &result);
+			fits = vssfdw_time_from_real(type->kind, precision, unit, sqlite3_value_double(argv[0]), &result);
 			break;
 	}
 	if (!fits)
@@ -300,6 +304,9 @@ vssfdw_register_readers(sqlite3 *db)
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
 		const void *data;
 	} functions[] = {{"vss_date", 1, time_reader, &time_types[0]},
+					 {"vss_date", 3, time_reader, &time_types[0]},
+					 {"vss_timestamp", 3, time_reader, &time_types[1]},
+					 {"vss_time", 3, time_reader, &time_types[2]},
 					 {"vss_timestamp", 1, time_reader, &time_types[1]},
 					 {"vss_timestamp", 2, time_reader, &time_types[1]},
 					 {"vss_time", 1, time_reader, &time_types[2]},

@@ -159,18 +159,40 @@ typedef enum ValueKind
 	VALUE_VECTOR /* vss_vector and pgvector's vector */
 } ValueKind;
 
+/* What the numbers of a column of times count: option time_unit. */
+typedef enum VssTimeUnit
+{
+	VSS_TIME_ANY, /* not said: an INTEGER is Unix seconds, a REAL a Julian day */
+	VSS_TIME_S,   /* since 1970 */
+	VSS_TIME_MS,
+	VSS_TIME_US,
+	VSS_TIME_NS,
+	VSS_TIME_JULIAN,   /* days since noon of 4714-11-24 BC */
+	VSS_TIME_COREDATA, /* seconds since 2001 */
+	VSS_TIME_WEBKIT,   /* microseconds since 1601 */
+	VSS_TIME_TICKS     /* of .NET: 100 ns since year 1 */
+} VssTimeUnit;
+
+/* By the name that the option has; false for none. */
+bool vssfdw_time_unit(const char *name, VssTimeUnit *unit);
+const char *vssfdw_time_unit_name(VssTimeUnit unit);
+
+/* Where in the unit's numbers an instant, in microseconds since 2000, lies. */
+double vssfdw_time_in_unit(int64 micros, VssTimeUnit unit);
+
 /*
- * From SQLite's forms of a time: text (ISO 8601), Julian day, Unix seconds.
- * False when the value is none that the type can hold.
+ * From SQLite's forms of a time: text (ISO 8601), numbers.  False when the value
+ * is none that the type can hold.  Numbers are of the years 1 to 9999, Julian
+ * days from 0 on: one beyond most likely counts something else.
  */
 bool vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *result);
-bool vssfdw_time_from_julian(ValueKind kind, int32 typmod, double julian, Datum *result);
-bool vssfdw_time_from_unix(ValueKind kind, int32 typmod, int64 seconds, Datum *result);
+bool vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result);
+bool vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result);
 
 /* And to them; false for what has no such form (infinity, out of range). */
 bool vssfdw_time_to_text(ValueKind kind, Datum value, char *buffer, size_t size);
-bool vssfdw_time_to_julian(ValueKind kind, Datum value, double *julian);
-bool vssfdw_time_to_unix(ValueKind kind, Datum value, int64 *seconds);
+bool vssfdw_time_to_integer(ValueKind kind, Datum value, VssTimeUnit unit, int64 *number);
+bool vssfdw_time_to_real(ValueKind kind, Datum value, VssTimeUnit unit, double *number);
 
 /* ---------- time_functions.c ---------- */
 

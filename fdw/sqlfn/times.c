@@ -1,7 +1,7 @@
 /*
  * times.c
- *		Dates and times in SQLite's three forms: text (ISO 8601), Julian day
- *		numbers and Unix seconds.
+ *		Dates and times in SQLite's forms: text (ISO 8601), Julian day numbers
+ *		and Unix seconds, or whatever else a column's numbers count.
  *
  * SQLite's clock is UTC: a text without a zone, CURRENT_TIMESTAMP's for one,
  * is UTC, and so it is read into timestamptz whatever the session's TimeZone
@@ -151,6 +151,12 @@ parse_clock(const char **p, ParsedTime *out)
 			return false;
 		out->zone = sign * (zone_hour * SECS_PER_HOUR + zone_minute * SECS_PER_MINUTE);
 		out->has_zone = true;
+		/* Go adds the zone's name: "+0000 UTC" */
+		if (**p == ' ' && isupper((unsigned char) (*p)[1]) && strcmp(*p, " BC") != 0)
+		{
+			for ((*p)++; isupper((unsigned char) **p);)
+				(*p)++;
+		}
 	}
 	return true;
 }
@@ -281,7 +287,9 @@ vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *res
 	{
 		TimeADT time = parsed.time;
 
-		if (parsed.has_date || !parsed.has_time || (kind == VALUE_TIME && parsed.zone != 0))
+		/* Rails writes times of day as those of 2000-01-01 */
+		if (!parsed.has_time || (kind == VALUE_TIME && parsed.zone != 0) ||
+			(parsed.has_date && !(parsed.year == 2000 && parsed.month == 1 && parsed.day == 1)))
 			return false;
 		if (typmod >= 0)
 			AdjustTimeForTypmod(&time, typmod);
@@ -312,30 +320,110 @@ vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *res
 
 /* ---------- numbers ---------- */
 
-bool
-vssfdw_time_from_julian(ValueKind kind, int32 typmod, double julian, Datum *result)
-{
-	/* Doubles of this size resolve 40 microseconds; SQLite rounds to milliseconds, too. */
-	if (julian >= 0 && julian < JULIAN_END)
-		return from_micros(kind, typmod, ((int64) (julian * 86400000.0 + 0.5) - EPOCH_JULIAN_MS) * 1000,
-						   result);
+/* Numbers are of the years 1 to 9999. */
+#define FIRST_MICROS (INT64CONST(-63082281600) * USECS_PER_SEC)
+#define END_MICROS (INT64CONST(252455616000) * USECS_PER_SEC)
 
-	/* No day number: seconds with a fraction, as programs' clocks give them. */
-	if (fabs(julian) < 1e12)
-		return from_micros(kind, typmod,
-						   (int64) rint(julian * 1000.0) * 1000 - EPOCH_UNIX_SECONDS * USECS_PER_SEC, result);
+/* By VssTimeUnit: microseconds of one, or how many are one; and its zero, in seconds since 2000. */
+static const struct
+{
+	const char *name;
+	int64 micros;
+	int64 in_micro;
+	int64 origin;
+} units[] = {
+	[VSS_TIME_ANY] = {"unix", USECS_PER_SEC, 1, -EPOCH_UNIX_SECONDS},
+	[VSS_TIME_S] = {"s", USECS_PER_SEC, 1, -EPOCH_UNIX_SECONDS},
+	[VSS_TIME_MS] = {"ms", 1000, 1, -EPOCH_UNIX_SECONDS},
+	[VSS_TIME_US] = {"us", 1, 1, -EPOCH_UNIX_SECONDS},
+	[VSS_TIME_NS] = {"ns", 1, 1000, -EPOCH_UNIX_SECONDS},
+	[VSS_TIME_JULIAN] = {"julian", USECS_PER_DAY, 1, -EPOCH_JULIAN_MS / 1000},
+	[VSS_TIME_COREDATA] = {"coredata", USECS_PER_SEC, 1, INT64CONST(366) * SECS_PER_DAY},
+	[VSS_TIME_WEBKIT] = {"webkit", 1, 1, INT64CONST(-12591158400)},
+	[VSS_TIME_TICKS] = {"ticks", 1, 10, INT64CONST(-63082281600)},
+};
+
+bool
+vssfdw_time_unit(const char *name, VssTimeUnit *unit)
+{
+	for (int i = VSS_TIME_S; i < lengthof(units); i++)
+		if (pg_strcasecmp(units[i].name, name) == 0)
+		{
+			*unit = (VssTimeUnit) i;
+			return true;
+		}
 	return false;
 }
 
+const char *
+vssfdw_time_unit_name(VssTimeUnit unit)
+{
+	return units[unit].name;
+}
+
+double
+vssfdw_time_in_unit(int64 micros, VssTimeUnit unit)
+{
+	return ((double) micros - (double) units[unit].origin * USECS_PER_SEC) / units[unit].micros *
+		   units[unit].in_micro;
+}
+
+/* A number's microseconds, if they are of a year that numbers are of. */
+static bool
+from_number(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 micros, Datum *result)
+{
+	int64 first = unit == VSS_TIME_JULIAN ? units[VSS_TIME_JULIAN].origin * USECS_PER_SEC : FIRST_MICROS;
+
+	return micros >= first && micros < END_MICROS && from_micros(kind, typmod, micros, result);
+}
+
+/* Quotient, rounded, halves upwards; divisor above 0. */
+static int64
+rounded_quotient(int64 number, int64 divisor)
+{
+	int64 quotient = number / divisor;
+	int64 rest = number % divisor;
+
+	if (rest < 0)
+	{
+		rest += divisor;
+		quotient--;
+	}
+	return quotient + (rest * 2 >= divisor);
+}
+
 bool
-vssfdw_time_from_unix(ValueKind kind, int32 typmod, int64 seconds, Datum *result)
+vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result)
 {
 	int64 micros;
 
-	if (pg_sub_s64_overflow(seconds, EPOCH_UNIX_SECONDS, &seconds) ||
-		pg_mul_s64_overflow(seconds, USECS_PER_SEC, &micros))
+	if (units[unit].in_micro > 1)
+		micros = rounded_quotient(number, units[unit].in_micro);
+	else if (pg_mul_s64_overflow(number, units[unit].micros, &micros))
 		return false;
-	return from_micros(kind, typmod, micros, result);
+	return !pg_add_s64_overflow(micros, units[unit].origin * USECS_PER_SEC, &micros) &&
+		   from_number(kind, typmod, unit, micros, result);
+}
+
+bool
+vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result)
+{
+	double micros;
+
+	/* Doubles of this size resolve 40 microseconds; SQLite rounds to milliseconds, too. */
+	if (unit == VSS_TIME_JULIAN || (unit == VSS_TIME_ANY && number >= 0 && number < JULIAN_END))
+		return number >= 0 && number < JULIAN_END &&
+			   from_micros(kind, typmod, ((int64) (number * 86400000.0 + 0.5) - EPOCH_JULIAN_MS) * 1000,
+						   result);
+
+	/* No day number: seconds with a fraction, as programs' clocks give them. */
+	if (unit == VSS_TIME_ANY)
+		micros = rint(number * 1000.0) * 1000;
+	else
+		micros = rint(number / units[unit].in_micro * units[unit].micros);
+	if (!(fabs(micros) < 1e18))
+		return false;
+	return from_number(kind, typmod, unit, (int64) micros + units[unit].origin * USECS_PER_SEC, result);
 }
 
 /* ---------- the way back ---------- */
@@ -445,23 +533,31 @@ to_micros(ValueKind kind, Datum value, int64 *micros)
 }
 
 bool
-vssfdw_time_to_julian(ValueKind kind, Datum value, double *julian)
+vssfdw_time_to_integer(ValueKind kind, Datum value, VssTimeUnit unit, int64 *number)
 {
 	int64 micros;
 
-	if (kind == VALUE_TIME || !to_micros(kind, value, &micros))
+	if (!to_micros(kind, value, &micros) ||
+		pg_sub_s64_overflow(micros, units[unit].origin * USECS_PER_SEC, &micros) ||
+		micros % units[unit].micros != 0)
 		return false;
-	*julian = ((double) (micros / 1000) + (double) EPOCH_JULIAN_MS) / 86400000.0;
-	return *julian >= 0 && *julian < JULIAN_END;
+	return !pg_mul_s64_overflow(micros / units[unit].micros, units[unit].in_micro, number);
 }
 
 bool
-vssfdw_time_to_unix(ValueKind kind, Datum value, int64 *seconds)
+vssfdw_time_to_real(ValueKind kind, Datum value, VssTimeUnit unit, double *number)
 {
 	int64 micros;
 
-	if (!to_micros(kind, value, &micros) || micros % USECS_PER_SEC != 0)
+	if (unit == VSS_TIME_ANY)
+		unit = VSS_TIME_JULIAN;
+	if ((unit == VSS_TIME_JULIAN && kind == VALUE_TIME) || !to_micros(kind, value, &micros))
 		return false;
-	*seconds = micros / USECS_PER_SEC + EPOCH_UNIX_SECONDS;
-	return true;
+	if (unit != VSS_TIME_JULIAN)
+	{
+		*number = vssfdw_time_in_unit(micros, unit);
+		return true;
+	}
+	*number = ((double) (micros / 1000) + (double) EPOCH_JULIAN_MS) / 86400000.0;
+	return *number >= 0 && *number < JULIAN_END;
 }

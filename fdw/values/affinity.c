@@ -204,11 +204,12 @@ is_same_time(const VssColumn *column, Datum value, const VssBound *held)
 			/* text of a time looks like no number, and a number as text like no time */
 			return held->bytes != NULL;
 		case SQLITE_INTEGER:
-			if (!vssfdw_time_from_unix(column->kind, column->base_typmod, held->integer, &read))
+			if (!vssfdw_time_from_integer(column->kind, column->base_typmod, column->unit, held->integer,
+										  &read))
 				return false;
 			break;
 		default:
-			if (!vssfdw_time_from_julian(column->kind, column->base_typmod, held->real, &read))
+			if (!vssfdw_time_from_real(column->kind, column->base_typmod, column->unit, held->real, &read))
 				return false;
 			break;
 	}

@@ -101,19 +101,25 @@ static VssBound
 bound_time(const VssColumn *column, Datum value)
 {
 	char buffer[64];
-	double julian;
-	int64 seconds;
+	double real;
+	int64 integer;
 
 	switch (column->stored)
 	{
 		case VSS_STORED_INTEGER:
-			if (!vssfdw_time_to_unix(column->kind, value, &seconds))
-				unstorable(column, value, "Unix seconds");
-			return bound_integer(seconds);
+			if (!vssfdw_time_to_integer(column->kind, value, column->unit, &integer))
+				unstorable(column, value,
+						   column->unit == VSS_TIME_ANY ? "Unix seconds"
+														: psprintf("a whole number of time_unit %s",
+																   vssfdw_time_unit_name(column->unit)));
+			return bound_integer(integer);
 		case VSS_STORED_REAL:
-			if (!vssfdw_time_to_julian(column->kind, value, &julian))
-				unstorable(column, value, "a Julian day");
-			return bound_real(julian);
+			if (!vssfdw_time_to_real(column->kind, value, column->unit, &real))
+				unstorable(column, value,
+						   column->unit == VSS_TIME_ANY
+							   ? "a Julian day"
+							   : psprintf("a number of time_unit %s", vssfdw_time_unit_name(column->unit)));
+			return bound_real(real);
 		default:
 			if (!vssfdw_time_to_text(column->kind, value, buffer, sizeof(buffer)))
 				unstorable(column, value, "ISO 8601 text");

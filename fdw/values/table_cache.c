@@ -14,6 +14,7 @@
 #include "miscadmin.h"
 #include "utils/acl.h"
 #include "utils/hsearch.h"
+#include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -137,6 +138,45 @@ may_read(Oid relid, AttrNumber attnum)
 		   pg_attribute_aclcheck(relid, attnum, GetUserId(), ACL_SELECT) == ACLCHECK_OK;
 }
 
+/* Whether the form that option column_type names means something for values of this kind. */
+static bool
+has_form(const VssColumn *column)
+{
+	bool time = column->kind >= VALUE_DATE && column->kind <= VALUE_TIMESTAMPTZ;
+
+	switch (column->stored)
+	{
+		case VSS_STORED_INTEGER:
+			return time || (column->kind >= VALUE_BOOL && column->kind <= VALUE_INT8);
+		case VSS_STORED_REAL:
+			return time || column->kind == VALUE_FLOAT4 || column->kind == VALUE_FLOAT8 ||
+				   column->kind == VALUE_NUMERIC;
+		case VSS_STORED_BLOB:
+			return column->kind == VALUE_BYTEA || column->kind == VALUE_UUID || column->kind == VALUE_VECTOR;
+		case VSS_STORED_TEXT:
+		case VSS_STORED_NATURAL:
+			break;
+	}
+	return true;
+}
+
+/* Options that mean nothing for the column's type are a mistake. */
+static void
+check_options(const VssColumn *column)
+{
+	if (column->unit != VSS_TIME_ANY && !(column->kind >= VALUE_DATE && column->kind <= VALUE_TIMESTAMPTZ))
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("option \"time_unit\" of column \"%s\" means nothing for type %s",
+							   column->name, format_type_be(column->type)),
+						errhint("It is for date, time and timestamp; drop the option or change the type.")));
+	if (!has_form(column))
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("option \"column_type\" of column \"%s\" means nothing for type %s",
+							   column->name, format_type_be(column->type)),
+						errdetail("Values of this type have no such form in SQLite."),
+						errhint("Drop the option, or change the type of the foreign column.")));
+}
+
 void
 vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
 {
@@ -163,7 +203,8 @@ vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
 		vssfdw_column_init_type(&made, attribute->atttypid, attribute->atttypmod);
 		made.attnum = attnum;
 		made.relid = RelationGetRelid(rel);
-		made.name = vssfdw_column_options(RelationGetRelid(rel), attnum, &made.stored);
+		made.name = vssfdw_column_options(RelationGetRelid(rel), attnum, &made.stored, &made.unit);
+		check_options(&made);
 		MemoryContextSwitchTo(old);
 		*kept = made;
 	}

@@ -233,6 +233,15 @@ misfit_hint(const Place *place)
 	ValueKind kind = place->column->kind;
 	bool number = kind >= VALUE_BOOL && kind <= VALUE_NUMERIC;
 
+	if (kind >= VALUE_DATE && kind <= VALUE_TIMESTAMPTZ &&
+		(place->stored == SQLITE_INTEGER || place->stored == SQLITE_FLOAT))
+		return place->column->unit == VSS_TIME_ANY
+				   ? "If the column's numbers count something else, such as milliseconds, say so by its "
+					 "option "
+					 "time_unit; or declare the foreign column as bigint or double precision."
+				   : "If the column's numbers count different things, declare the foreign column as bigint "
+					 "or "
+					 "double precision; else correct the value or the option time_unit.";
 	if (kind == VALUE_VECTOR && (place->stored == SQLITE_TEXT || place->stored == SQLITE_BLOB))
 		return "Correct the value in SQLite, or declare the foreign column with the dimensions that its "
 			   "vectors have.";
@@ -517,16 +526,19 @@ time_value(const Place *place)
 			fits = vssfdw_time_from_text(column->kind, column->base_typmod, server_text(place), &result);
 			break;
 		case SQLITE_INTEGER:
-			fits = vssfdw_time_from_unix(column->kind, column->base_typmod,
-										 sqlite3_column_int64(stmt, place->i), &result);
+			fits = vssfdw_time_from_integer(column->kind, column->base_typmod, column->unit,
+											sqlite3_column_int64(stmt, place->i), &result);
 			break;
 		case SQLITE_FLOAT:
-			fits = vssfdw_time_from_julian(column->kind, column->base_typmod,
-										   sqlite3_column_double(stmt, place->i), &result);
+			fits = vssfdw_time_from_real(column->kind, column->base_typmod, column->unit,
+										 sqlite3_column_double(stmt, place->i), &result);
 			break;
 	}
 	if (!fits)
-		misfit(place, column->kind == VALUE_DATE
+		misfit(place, place->column->unit != VSS_TIME_ANY && place->stored != SQLITE_TEXT
+						  ? psprintf("numbers are of time_unit %s and of the years 1 to 9999",
+									 vssfdw_time_unit_name(place->column->unit))
+					  : column->kind == VALUE_DATE
 						  ? "a date is ISO 8601 text, a Julian day or Unix seconds, at midnight"
 						  : "a time is ISO 8601 text, a Julian day or Unix seconds");
 	return result;

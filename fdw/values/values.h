@@ -24,6 +24,7 @@ typedef struct VssColumn
 	Oid type;
 	int32 typmod;
 	VssStored stored;
+	VssTimeUnit unit; /* of a time's numbers */
 	FmgrInfo input;
 	Oid ioparam;
 	FmgrInfo output;

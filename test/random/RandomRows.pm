@@ -23,7 +23,7 @@ our @blobs = map { "x'$_'" } '', '00', '01', 'ff', '0000', '616263', '00ff', 'ff
 our @dates = map { "'$_'" } '2024-02-29', '1999-12-31', '1970-01-01', '1969-12-31', '0001-01-01', '2000-01-01', '9999-12-31',
   '10000-01-01', '0044-03-15 BC', 'infinity', '-infinity';
 my @stored_dates = (@dates, "' 2024-02-29 '", "'2024-02-29 00:00'", "'2024-02-29T00:00:00.000'", "'002024-02-29'",
-	"'2024-02-29 00:00:00Z'", "'5874000-01-01'", "'Infinity'", 0, -86400, 1709164800, 253402300800, '2460369.5', '2451544.5',
+	"'2024-02-29 00:00:00Z'", "'5874000-01-01'", "'Infinity'", 0, -86400, 1709164800, 253402214400, '2460369.5', '2451544.5',
 	'2440587.5', '0.5', '1709164800.0');
 our @stamps = map { "'$_'" } '2024-02-29 12:34:56', '1999-12-31 23:59:59.999999', '1970-01-01 00:00:00', '1900-01-01 00:00:00',
   '2024-02-29 00:00:00', '2000-01-01 00:00:00', '1999-12-31 23:59:59.5', '0044-03-15 12:00:00 BC', '12024-02-29 01:02:03',
@@ -32,6 +32,9 @@ my @stored_stamps = (@stamps, "'2024-02-29'", "' 2024-02-29T12:34:56Z'", "'2024-
 	"'1999-12-31 23:59:59.9999996'", "'1999-12-31 23:59:59.4999999-15:59'", "'2024-02-29 12:34'",
 	"'1969-12-31 23:59:59.999999'", 0, -1, 1709210096, 951782400, '2460370.02425926', '2451544.5', '1709210096.25', '-0.5',
 	'5373484.0');
+# numbers of other units than seconds
+my @millis = (@stamps, 0, -1, 1, 951782400000, 1709210096789, 1709210096500, '253402300799999', '-62135596800000');
+my @coredata = (0, -1, '730902896.5', '730902896', '730902896.123457', '-31622400.0', '2e11', "'2024-02-29 12:34:56Z'");
 our @times = map { "'$_'" } '00:00:00', '12:34:56', '23:59:59.999999', '24:00:00', '00:00:00.000001', '12:34:56.5';
 my @stored_times = (@times, "'12:34'", "'12:34:56Z'", "'12:34:56.0000004'", 45296, '2451544.75');
 our @uuids = map { "'$_'" } '00000000-0000-0000-0000-000000000000', 'ffffffff-ffff-ffff-ffff-ffffffffffff',
@@ -52,7 +55,7 @@ our @long_numerics = map { "'$_'" } '0', '0.00', '-0.0', '1', '1.0', '1.00', '12
   '+Infinity';
 my @prices = (0, '0.0', '0.005', '-0.005', '1.995', '99.99', '1234567.891', -5, '12', "'3.14159'");
 
-# name, SQLite's declaration, type of the foreign column, values; * : the import finds another type
+# name, SQLite's declaration, type of the foreign column, values; * : the import finds another type; time_unit
 my @columns = (
 	[ 'i4', 'INT', 'bigint', \@bigs ],
 	[ 's2', 'SMALLINT', 'integer', \@ints, '*' ],
@@ -66,6 +69,8 @@ my @columns = (
 	[ 'd2', 'TEXT', 'date', \@dates, '*' ],
 	[ 'ts', 'TIMESTAMP', 'timestamp without time zone', \@stored_stamps ],
 	[ 'ts0', 'DATETIME', 'timestamp(0) without time zone', \@stored_stamps, '*' ],
+	[ 'um', 'INTEGER', 'timestamp without time zone', \@millis, '*', 'ms' ],
+	[ 'uc', 'REAL', 'timestamp with time zone', \@coredata, '*', 'coredata' ],
 	[ 'tz', 'TIMESTAMPTZ', 'timestamp with time zone', \@stored_stamps ],
 	[ 'tm', 'TIME', 'time without time zone', \@stored_times ],
 	[ 'u1', 'UUID', 'uuid', \@stored_uuids ],
@@ -92,6 +97,7 @@ sub retyped_sql
 {
 	my ($schema) = @_;
 	my $changes = join(', ', map { "ALTER $_->[0] TYPE $_->[2]" } grep { $_->[4] } @columns);
+	$changes .= join('', map { ", ALTER $_->[0] OPTIONS (ADD time_unit '$_->[5]')" } grep { $_->[5] } @columns);
 	return join('', map { "ALTER FOREIGN TABLE $schema.$_ $changes;\n" } qw(a b c w));
 }
 
@@ -104,7 +110,7 @@ sub table_sql
 		$sql .= "INSERT INTO $name VALUES($id, " . join(', ', map { chance($nulls) ? 'NULL' : pick(@{ $_->[3] }) } @columns) . ");\n";
 	}
 	return $sql . "CREATE INDEX ${name}_k1 ON $name(k1); CREATE INDEX ${name}_k2 ON $name(k2, i4);\n"
-	  . join('', map { "CREATE INDEX ${name}_$_ ON $name($_);\n" } qw(d1 d2 ts ts0 tz u1 vn cn n1));
+	  . join('', map { "CREATE INDEX ${name}_$_ ON $name($_);\n" } qw(d1 d2 ts ts0 um uc tz u1 vn cn n1));
 }
 
 # The SQLite database, in UTF-8.
