@@ -25,6 +25,10 @@
  */
 #define LINES_AHEAD 16
 
+/* Entries of the pool of stages: to begin with, and kept for the next query. */
+#define POOL_BEGINS 512
+#define POOL_STAYS 65536
+
 static bool
 batch_init(HnswBatch *batch, size_t links)
 {
@@ -53,6 +57,22 @@ records_ahead(const HnswSnapshot *s)
 	return ahead > 0 ? ahead : 1;
 }
 
+static void
+set_pool(HnswCursor *c)
+{
+	uint32_t ef = c->options.ef;
+
+	if (c->adaptive)
+	{
+		c->pool.expandable = UINT32_MAX;
+		c->pool.capacity = POOL_BEGINS;
+		c->pool.least = HNSW_LEAST_KEPT;
+		return;
+	}
+	c->pool.expandable = ef;
+	c->pool.capacity = ef + (c->snapshot->header.code == HNSW_CODE_F32 ? 0 : ef / SPARE_SHARE + SPARE);
+}
+
 HnswStatus
 hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, uint32_t k,
 				  const HnswSearchOptions *options, HnswCursor **out, HnswError *err)
@@ -64,9 +84,12 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, uint32_t k,
 	HnswStatus status;
 
 	*out = NULL;
-	if (options->ef < 1 || options->ef > HNSW_MAX_EF)
+	if (options->margin == 0 && (options->ef < 1 || options->ef > HNSW_MAX_EF))
 		return hnsw_fail(err, HNSW_INVALID, "ef is %" PRIu32 ", it must be 1 to %d", options->ef,
 						 HNSW_MAX_EF);
+	if (!(options->margin >= 0 && options->margin <= HNSW_MAX_MARGIN))
+		return hnsw_fail(err, HNSW_INVALID, "the margin is %g, it must be 0 to %g", (double) options->margin,
+						 HNSW_MAX_MARGIN);
 	if (!hnsw_snapshot_basis(snapshot, &basis))
 		return hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged");
 	c = calloc(1, sizeof *c);
@@ -74,8 +97,8 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, uint32_t k,
 		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a search");
 	c->snapshot = snapshot;
 	c->options = *options;
-	c->pool.expandable = options->ef;
-	c->pool.capacity = options->ef + (header->code == HNSW_CODE_F32 ? 0 : options->ef / SPARE_SHARE + SPARE);
+	c->adaptive = options->margin > 0;
+	set_pool(c);
 	c->pool.entries = malloc(((size_t) c->pool.capacity + snapshot->links0_words) * sizeof *c->pool.entries);
 	c->ahead = records_ahead(snapshot);
 	c->query = malloc(header->dim * sizeof *c->query);
@@ -85,6 +108,8 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, uint32_t k,
 		!hnsw_visited_reserve(&c->visited, snapshot->count))
 		status =
 			hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu32 " nodes", snapshot->count);
+	else if (c->adaptive && !hnsw_stages_measure(c))
+		status = hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged");
 	else
 		status = hnsw_search_again(c, query, k, err);
 	if (status != HNSW_OK)
@@ -94,6 +119,22 @@ hnsw_search_begin(const HnswSnapshot *snapshot, const float *query, uint32_t k,
 	}
 	*out = c;
 	return HNSW_OK;
+}
+
+/* A pool that grew very large is not kept. */
+static void
+shrink_pool(HnswCursor *c)
+{
+	HnswPool *pool = &c->pool;
+	HnswPoolEntry *entries;
+
+	if (!c->adaptive || pool->capacity <= POOL_STAYS)
+		return;
+	entries = realloc(pool->entries, (POOL_STAYS + c->snapshot->links0_words) * sizeof *entries);
+	if (entries == NULL)
+		return;
+	pool->entries = entries;
+	pool->capacity = POOL_STAYS;
 }
 
 HnswStatus
@@ -116,7 +157,9 @@ hnsw_search_again(HnswCursor *c, const float *query, uint32_t k, HnswError *err)
 	c->k = k;
 	c->given = 0;
 	hnsw_visited_clear(&c->visited);
+	shrink_pool(c);
 	hnsw_pool_clear(&c->pool);
+	hnsw_stages_begin(c);
 	c->refined = 0;
 	c->rest.count = 0;
 	c->pending.count = 0;
@@ -169,6 +212,15 @@ may_be_nearer(const HnswCursor *c)
 		   c->pending.entries[0].key <= hnsw_key_of_distance(c->reference.metric, c->ready.entries[0].key);
 }
 
+/* Whether what is pending or ready holds the next result. */
+static bool
+has_next(const HnswCursor *c)
+{
+	if (c->adaptive && c->given >= c->goal)
+		return false;
+	return c->pending.count > 0 || c->ready.count > 0;
+}
+
 static HnswStatus
 next(HnswCursor *c, HnswHit *hit)
 {
@@ -178,8 +230,8 @@ next(HnswCursor *c, HnswHit *hit)
 
 	if (c->k > 0 && c->given == c->k)
 		status = hnsw_search_refine(c, true);
-	if (status == HNSW_OK && c->pending.count == 0 && c->ready.count == 0)
-		status = hnsw_search_more(c);
+	if (status == HNSW_OK && !has_next(c))
+		status = c->adaptive ? hnsw_stages_more(c) : hnsw_rounds_more(c);
 	while (status == HNSW_OK && may_be_nearer(c))
 		status = settle(c);
 	if (status != HNSW_OK)
@@ -222,6 +274,7 @@ hnsw_search_end(HnswCursor *c)
 	free(c->nearest.entries);
 	free(c->pending.entries);
 	free(c->ready.entries);
+	free(c->admitted.entries);
 	batch_free(&c->batch[0]);
 	batch_free(&c->batch[1]);
 	free(c->query);

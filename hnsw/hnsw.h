@@ -272,9 +272,19 @@ typedef struct HnswStats
 	bool exhausted;              /* the graph is done; the rest came from a scan */
 } HnswStats;
 
+#define HNSW_MAX_MARGIN 16.0
+
 typedef struct HnswSearchOptions
 {
-	uint32_t ef; /* candidates kept: 1 .. HNSW_MAX_EF */
+	uint32_t ef; /* candidates kept: 1 .. HNSW_MAX_EF; not used where there is a margin */
+
+	/*
+	 * Stop when it is sure: when nothing left to expand is within d + |d| x margin of
+	 * the result at distance d (stages.c).  As hnsw_snapshot_tune() measures it; at
+	 * most HNSW_MAX_MARGIN, 0: by ef.
+	 */
+	float margin;
+
 	/* Whether a label may be returned; NULL admits all.  Called once a node. */
 	bool (*admit)(void *arg, int64_t label);
 	void *admit_arg;
@@ -314,19 +324,25 @@ void hnsw_search_end(HnswCursor *cursor);
 /* ---------- tune.c ---------- */
 
 #define HNSW_TUNED_K 10 /* results that recall is measured by */
-#define HNSW_TUNED_MIN_EF 64
-#define HNSW_TUNED_MAX_EF 640
+
+/* Before anything is measured, and of small graphs. */
+#define HNSW_DEFAULT_MARGIN 0.28F
+#define HNSW_DEFAULT_VISITS 100
+
+typedef struct HnswTuned
+{
+	float margin;    /* HnswSearchOptions.margin */
+	uint32_t visits; /* nodes that a search for ten results visits with it, on average */
+} HnswTuned;
 
 /*
- * Measure how many candidates a search must keep so that of the ten nearest of
- * a new query 97 in 100 are found, on average: *ef is at least
- * HNSW_TUNED_MIN_EF, which small graphs get unmeasured, and at most
- * HNSW_TUNED_MAX_EF, whatever that finds.  The same graph gives the same value.
- * It takes the time of some thousand searches, on the calling thread; only
- * task's cancelled is used, and task may be NULL.  HNSW_INTERRUPTED,
- * HNSW_CORRUPT, HNSW_NOMEM.
+ * Measure how far a search must go on so that this share of the ten nearest of a
+ * new query is found, on average: recall > 0, < 1.  The same graph gives the same
+ * values.  It takes the time of some thousand searches, on the calling thread; only
+ * task's cancelled is used, and task may be NULL.  HNSW_INTERRUPTED, HNSW_CORRUPT,
+ * HNSW_NOMEM.
  */
-HnswStatus hnsw_snapshot_tune(const HnswSnapshot *snapshot, const HnswTask *task, uint32_t *ef,
-							  HnswError *err);
+HnswStatus hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const HnswTask *task,
+							  HnswTuned *out, HnswError *err);
 
 #endif /* HNSW_H */

@@ -11,6 +11,7 @@
 
 #include "heap.h"
 
+#include <math.h>
 #include <string.h>
 
 /* So many entries are looked through one by one for the place of a node. */
@@ -22,11 +23,19 @@ typedef struct HnswCandidate
 	uint32_t node;
 } HnswCandidate;
 
+/* What has happened to an entry. */
+enum
+{
+	HNSW_EXPANDED = 1 << 0,
+	HNSW_ADMITTED = 1 << 1, /* the filter was asked */
+	HNSW_LEFT = 1 << 2      /* it is pending, or the filter does not admit it */
+};
+
 typedef struct HnswPoolEntry
 {
 	float key;
 	uint32_t node;
-	bool expanded;
+	uint8_t marks;
 } HnswPoolEntry;
 
 typedef struct HnswPool
@@ -35,7 +44,9 @@ typedef struct HnswPool
 	uint32_t capacity;
 	uint32_t expandable; /* entries from this place on are kept, but not expanded; <= capacity */
 	uint32_t count;
-	uint32_t next; /* first entry not expanded, or count */
+	uint32_t next;  /* first entry not expanded, or count */
+	float limit;    /* keys from here on are not kept, */
+	uint32_t least; /* unless there are fewer entries than this */
 } HnswPool;
 
 static inline void
@@ -43,6 +54,7 @@ hnsw_pool_clear(HnswPool *pool)
 {
 	pool->count = 0;
 	pool->next = 0;
+	pool->limit = INFINITY;
 }
 
 static inline bool
@@ -74,6 +86,25 @@ hnsw_pool_place(const HnswPoolEntry *entries, uint32_t count, float key)
 	return place;
 }
 
+/* The least key that is not kept. */
+static inline float
+hnsw_pool_limit(const HnswPool *pool)
+{
+	const HnswPoolEntry *entries = pool->entries;
+	float limit = pool->limit;
+
+	if (limit < INFINITY && pool->least > 0)
+	{
+		if (pool->count < pool->least)
+			limit = INFINITY;
+		else if (entries[pool->least - 1].key > limit)
+			limit = entries[pool->least - 1].key;
+	}
+	if (hnsw_pool_full(pool) && entries[pool->count - 1].key < limit)
+		limit = entries[pool->count - 1].key;
+	return limit;
+}
+
 /*
  * Put in n nodes and keep the best; among equal keys the earlier stays in front.
  * What is not kept goes to the rest, in no order, where there is one, with room
@@ -84,8 +115,8 @@ hnsw_pool_put(HnswPool *pool, const float *keys, const uint32_t *nodes, uint32_t
 {
 	HnswPoolEntry *entries = pool->entries;
 	HnswPoolEntry *fresh = entries + pool->capacity;
-	bool full = hnsw_pool_full(pool);
 	uint32_t count = pool->count;
+	float limit = hnsw_pool_limit(pool);
 	uint32_t more = 0;
 
 	/* sort those that will stay, a few of many */
@@ -93,14 +124,14 @@ hnsw_pool_put(HnswPool *pool, const float *keys, const uint32_t *nodes, uint32_t
 	{
 		uint32_t place = more;
 
-		if (full && keys[i] >= entries[count - 1].key)
+		if (keys[i] >= limit)
 		{
 			hnsw_pool_leave(rest, keys[i], nodes[i]);
 			continue;
 		}
 		for (; place > 0 && fresh[place - 1].key > keys[i]; place--)
 			fresh[place] = fresh[place - 1];
-		fresh[place] = (HnswPoolEntry){keys[i], nodes[i], false};
+		fresh[place] = (HnswPoolEntry){keys[i], nodes[i], 0};
 		more++;
 	}
 	while (count + more > pool->capacity)
@@ -137,15 +168,22 @@ hnsw_pool_put(HnswPool *pool, const float *keys, const uint32_t *nodes, uint32_t
 	return true;
 }
 
-/* Mark and return the nearest entry not expanded; false when there is none. */
+/* Find the nearest entry not expanded; false when there is none. */
+static inline bool
+hnsw_pool_peek(HnswPool *pool)
+{
+	while (pool->next < pool->count && pool->entries[pool->next].marks & HNSW_EXPANDED)
+		pool->next++;
+	return pool->next < pool->count && pool->next < pool->expandable;
+}
+
+/* Mark and return it. */
 static inline bool
 hnsw_pool_pop(HnswPool *pool, HnswCandidate *out)
 {
-	while (pool->next < pool->count && pool->entries[pool->next].expanded)
-		pool->next++;
-	if (pool->next >= pool->count || pool->next >= pool->expandable)
+	if (!hnsw_pool_peek(pool))
 		return false;
-	pool->entries[pool->next].expanded = true;
+	pool->entries[pool->next].marks |= HNSW_EXPANDED;
 	*out = (HnswCandidate){pool->entries[pool->next].key, pool->entries[pool->next].node};
 	pool->next++;
 	return true;

@@ -18,20 +18,6 @@
 /* Lists that are asked for before their nodes are expanded. */
 #define LISTS_AHEAD 2
 
-/* Codes of what the walk found that are asked for before they are needed. */
-#define REFINE_AHEAD 4
-
-/*
- * A candidate need not be looked at when it would be among the k nearest only if
- * its sketch were wrong by so many standard deviations, as measured in the same
- * search on so many others.
- */
-#define SURE_DEVIATIONS 5
-#define DIFFERENCES_MIN 16
-
-/* Past this share of the nodes, reading the rest in order is cheaper. */
-#define SCAN_SHARE 20
-
 static HnswStatus
 corrupt(const HnswCursor *c)
 {
@@ -40,11 +26,11 @@ corrupt(const HnswCursor *c)
 	return HNSW_CORRUPT;
 }
 
-static HnswStatus
-poll_interrupt(HnswCursor *c, uint32_t distances)
+HnswStatus
+hnsw_search_poll(HnswCursor *c, uint32_t distances)
 {
 	c->stats.distances_computed += distances;
-	c->since_poll += distances;
+	c->since_poll += distances > 0 ? distances : 1;
 	if (c->since_poll < POLL_EVERY)
 		return HNSW_OK;
 	c->since_poll = 0;
@@ -64,21 +50,13 @@ prefetch_node(const HnswCursor *c, uint32_t node)
 }
 
 static inline void
-prefetch_code(const HnswCursor *c, uint32_t node)
-{
-	if (c->probe.code != HNSW_CODE_F32)
-		hnsw_prefetch(hnsw_code(c->snapshot, node), c->probe.stride, 1024);
-}
-
-static inline void
 prefetch_links(const HnswCursor *c, uint32_t node)
 {
 	hnsw_prefetch(hnsw_links0(c->snapshot, node), c->snapshot->links0_words * sizeof(uint32_t), 256);
 }
 
-/* The key of a node by its code; false when the record is not sound. */
-static inline bool
-code_key(const HnswCursor *c, uint32_t node, float *key)
+bool
+hnsw_search_code_key(const HnswCursor *c, uint32_t node, float *key)
 {
 	const HnswSnapshot *s = c->snapshot;
 	const uint8_t *record = hnsw_code(s, node);
@@ -96,12 +74,8 @@ code_key(const HnswCursor *c, uint32_t node, float *key)
 	return true;
 }
 
-/*
- * The keys by which the walk compares a batch, whose first c->ahead records have
- * been asked for; false when one is not sound.
- */
-static bool
-batch_keys(const HnswCursor *c, HnswBatch *batch)
+bool
+hnsw_search_keys(const HnswCursor *c, HnswBatch *batch)
 {
 	for (uint32_t from = 0; from < batch->count; from += KEYS_AT_ONCE)
 	{
@@ -113,7 +87,7 @@ batch_keys(const HnswCursor *c, HnswBatch *batch)
 		{
 			if (c->probe.code == HNSW_CODE_F32)
 			{
-				if (!code_key(c, batch->links[i], &batch->keys[i]))
+				if (!hnsw_search_code_key(c, batch->links[i], &batch->keys[i]))
 					return false;
 				continue;
 			}
@@ -161,21 +135,21 @@ unmet_links(HnswCursor *c, const uint32_t *links, size_t max, uint64_t members, 
 static HnswStatus
 find(HnswCursor *c, HnswBatch *batch)
 {
-	if (!hnsw_heap_reserve(&c->rest, batch->count))
+	if (!hnsw_search_room(c, batch->count) || !hnsw_heap_reserve(&c->rest, batch->count))
 		return HNSW_NOMEM;
-	if (!batch_keys(c, batch))
+	if (!hnsw_search_keys(c, batch))
 		return HNSW_CORRUPT;
 	if (hnsw_pool_put(&c->pool, batch->keys, batch->links, batch->count, &c->rest))
 		prefetch_links(c, c->pool.entries[c->pool.next].node);
-	return poll_interrupt(c, batch->count);
+	return hnsw_search_poll(c, batch->count);
 }
 
 /*
  * Walk down from the entry point to layer 1's nearest node.  Every node met on
  * the way is as good a find as on layer 0, and goes to the pool.
  */
-static HnswStatus
-descend(HnswCursor *c)
+HnswStatus
+hnsw_search_descend(HnswCursor *c)
 {
 	const HnswSnapshot *s = c->snapshot;
 	HnswBatch *batch = &c->batch[0];
@@ -185,7 +159,7 @@ descend(HnswCursor *c)
 	batch->links[0] = 0;
 	batch->count = 1;
 	hnsw_visited_insert(&c->visited, 0);
-	if (!batch_keys(c, batch))
+	if (!hnsw_search_keys(c, batch))
 		return HNSW_CORRUPT;
 	if (!hnsw_heap_reserve(&c->rest, 1))
 		return HNSW_NOMEM;
@@ -222,8 +196,8 @@ descend(HnswCursor *c)
  * those of the next are on their way from memory; so the next node is chosen one
  * step early, which costs a few expansions and saves most of the waiting.
  */
-static HnswStatus
-walk(HnswCursor *c)
+HnswStatus
+hnsw_search_walk(HnswCursor *c)
 {
 	const HnswSnapshot *s = c->snapshot;
 	HnswBatch *now = &c->batch[0];
@@ -235,13 +209,15 @@ walk(HnswCursor *c)
 	{
 		HnswBatch *swap = now;
 		HnswCandidate at;
-		bool more = hnsw_pool_pop(&c->pool, &at);
+		bool more = (!c->adaptive || hnsw_stage_goes_on(c)) && hnsw_pool_pop(&c->pool, &at);
 
 		ahead->count = 0;
 		if (more)
 			status = unmet_links(c, hnsw_links0(s, at.node), s->links0_words, s->count, ahead);
 		else if (now->count == 0)
 			break;
+		if (status == HNSW_OK && more && c->adaptive)
+			status = hnsw_stage_popped(c);
 
 		/* unless something nearer is found now, these lists are the next to be read */
 		for (uint32_t i = c->pool.next; i < c->pool.next + LISTS_AHEAD && i < c->pool.count; i++)
@@ -251,234 +227,5 @@ walk(HnswCursor *c)
 		now = ahead;
 		ahead = swap;
 	}
-	return status;
-}
-
-/* The pool of the next round: the entry point, or the best of the rest. */
-static HnswStatus
-begin_round(HnswCursor *c)
-{
-	hnsw_pool_clear(&c->pool);
-	c->refined = 0;
-	if (!c->started)
-	{
-		c->started = true;
-		return descend(c);
-	}
-	hnsw_heap_build(&c->rest);
-	while (c->rest.count > 0 && !hnsw_pool_full(&c->pool))
-	{
-		HnswHeapEntry e = hnsw_heap_pop(&c->rest);
-		float key = (float) e.key;
-
-		hnsw_pool_put(&c->pool, &key, &e.node, 1, NULL);
-	}
-	return HNSW_OK;
-}
-
-/* Whether the filter admits the node; HNSW_DONE when it does not. */
-static HnswStatus
-admit(HnswCursor *c, uint32_t node)
-{
-	const int64_t *label;
-
-	if (c->options.admit == NULL)
-		return HNSW_OK;
-	label = hnsw_label(c->snapshot, node);
-	if (!hnsw_touch(c->snapshot, label, sizeof *label))
-		return HNSW_CORRUPT;
-	if (c->options.admit(c->options.admit_arg, *label))
-		return HNSW_OK;
-	c->stats.rejected++;
-	return HNSW_DONE;
-}
-
-/* Of the pool only what the filter admits stays. */
-static HnswStatus
-admit_pool(HnswCursor *c)
-{
-	HnswPool *pool = &c->pool;
-	uint32_t count = 0;
-
-	if (c->options.admit == NULL)
-		return HNSW_OK;
-	for (uint32_t i = 0; i < pool->count; i++)
-	{
-		HnswStatus status;
-
-		if (i + REFINE_AHEAD < pool->count)
-			hnsw_prefetch(hnsw_label(c->snapshot, pool->entries[i + REFINE_AHEAD].node), sizeof(int64_t),
-						  HNSW_LINE);
-		status = admit(c, pool->entries[i].node);
-
-		if (status == HNSW_OK)
-			pool->entries[count++] = pool->entries[i];
-		else if (status != HNSW_DONE)
-			return status;
-	}
-	pool->count = count;
-	return HNSW_OK;
-}
-
-/* The node is pending under the least key it may truly have; *code: the key by its code. */
-static HnswStatus
-pend(HnswCursor *c, uint32_t node, float *code, float *slack)
-{
-	if (!hnsw_heap_reserve(&c->pending, 1))
-		return HNSW_NOMEM;
-	if (c->probe.code == HNSW_CODE_F32)
-	{
-		/* nothing is known of floats' errors: the vector has to be read again in any case */
-		hnsw_heap_push(&c->pending, -INFINITY, node);
-		return HNSW_OK;
-	}
-	if (!code_key(c, node, code))
-		return HNSW_CORRUPT;
-	*slack = hnsw_probe_slack(&c->probe, hnsw_code(c->snapshot, node), *code);
-	hnsw_heap_push(&c->pending, (double) *code - *slack, node);
-	return HNSW_OK;
-}
-
-/* Keep the k least of the keys that are told. */
-static HnswStatus
-note_nearest(HnswCursor *c, double key)
-{
-	if (c->nearest.count == c->k)
-	{
-		if (key >= -c->nearest.entries[0].key)
-			return HNSW_OK;
-		hnsw_heap_pop(&c->nearest);
-	}
-	if (!hnsw_heap_reserve(&c->nearest, 1))
-		return HNSW_NOMEM;
-	hnsw_heap_push(&c->nearest, -key, 0);
-	return HNSW_OK;
-}
-
-/* How far keys by codes are from those by sketches, so far. */
-typedef struct Differences
-{
-	uint32_t n;
-	double sum;
-	double squares;
-} Differences;
-
-/* Whether a node of this key by its sketch, and all that are farther, are not among the k nearest. */
-static bool
-surely_farther(const HnswCursor *c, const Differences *d, float key)
-{
-	double mean;
-	double deviation;
-
-	if (d->n < DIFFERENCES_MIN || c->nearest.count < c->k)
-		return false;
-	mean = d->sum / d->n;
-	deviation = sqrt(fmax(0, d->squares / d->n - mean * mean));
-	return key + mean - SURE_DEVIATIONS * deviation > -c->nearest.entries[0].key;
-}
-
-HnswStatus
-hnsw_search_refine(HnswCursor *c, bool all)
-{
-	const HnswPool *pool = &c->pool;
-	Differences d = {0};
-	HnswStatus status = HNSW_OK;
-
-	all = all || c->k >= pool->count || c->probe.code == HNSW_CODE_F32;
-	c->nearest.count = 0;
-	for (uint32_t i = c->refined; i < pool->count && i < c->refined + REFINE_AHEAD; i++)
-		prefetch_code(c, pool->entries[i].node);
-	for (; c->refined < pool->count && status == HNSW_OK; c->refined++)
-	{
-		const HnswPoolEntry *entry = &pool->entries[c->refined];
-		float code = 0;
-		float slack = 0;
-
-		if (!all && surely_farther(c, &d, entry->key))
-			break;
-		if (c->refined + REFINE_AHEAD < pool->count)
-			prefetch_code(c, entry[REFINE_AHEAD].node);
-		status = pend(c, entry->node, &code, &slack);
-		c->stats.distances_computed += c->probe.code != HNSW_CODE_F32;
-		if (!all && status == HNSW_OK)
-		{
-			double difference = (double) code - entry->key;
-
-			d.n++;
-			d.sum += difference;
-			d.squares += difference * difference;
-			status = note_nearest(c, (double) code + slack);
-		}
-	}
-	return status;
-}
-
-/* Add the finds of one more round to the pool, which has been refined. */
-static HnswStatus
-run_round(HnswCursor *c)
-{
-	HnswStatus status = begin_round(c);
-
-	if (status == HNSW_OK)
-		status = walk(c);
-	return status == HNSW_OK ? admit_pool(c) : status;
-}
-
-static HnswStatus
-admit_and_pend(HnswCursor *c, uint32_t node)
-{
-	HnswStatus status = admit(c, node);
-	float code;
-	float slack;
-
-	if (status == HNSW_DONE)
-		return HNSW_OK;
-	return status == HNSW_OK ? pend(c, node, &code, &slack) : status;
-}
-
-/* Everything that no round has settled: the rest, and what was never found. */
-static HnswStatus
-scan(HnswCursor *c)
-{
-	const HnswSnapshot *s = c->snapshot;
-	HnswStatus status = HNSW_OK;
-
-	c->scanned = true;
-	c->stats.exhausted = true;
-	for (size_t i = 0; i < c->rest.count && status == HNSW_OK; i++)
-		status = admit_and_pend(c, c->rest.entries[i].node);
-	c->rest.count = 0;
-	for (uint32_t node = 0; node < s->count && status == HNSW_OK; node++)
-	{
-		if (!hnsw_visited_insert(&c->visited, node))
-			continue;
-		status = admit_and_pend(c, node);
-		if (status == HNSW_OK)
-			status = poll_interrupt(c, 1);
-	}
-	return status;
-}
-
-HnswStatus
-hnsw_search_more(HnswCursor *c)
-{
-	const HnswSnapshot *s = c->snapshot;
-	HnswStatus status = HNSW_OK;
-
-	if (s->count == 0 || c->scanned)
-		return HNSW_DONE;
-	while (status == HNSW_OK && !c->scanned && c->pending.count + c->pool.count - c->refined < c->options.ef)
-	{
-		bool exhausted = c->started && c->rest.count == 0;
-		bool costly = c->started && c->stats.distances_computed > s->count / SCAN_SHARE;
-
-		status = hnsw_search_refine(c, true);
-		if (status == HNSW_OK)
-			status = exhausted || costly || s->count <= c->options.ef ? scan(c) : run_round(c);
-	}
-	if (status == HNSW_OK)
-		status = hnsw_search_refine(c, c->given >= c->k);
-	if (status == HNSW_OK && c->pending.count == 0)
-		status = HNSW_DONE;
 	return status;
 }

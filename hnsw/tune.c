@@ -1,10 +1,9 @@
 /*
  * tune.c
- *		How many candidates searches of a graph must keep.
+ *		How far searches of a graph must go on.
  *
- * No single ef suits all data: where ten nearest of 100,000 text embeddings are
- * found with 64 candidates, as many word vectors may need several hundred.  So
- * it is measured, on the graph itself.
+ * No single margin (stages.c) suits all data: word vectors want twice that of
+ * text embeddings.  So it is measured, on the graph itself.
  *
  * Stored vectors make poor sample queries: each lies in the graph, linked to
  * what is near it, and is found more easily than a vector that comes from
@@ -12,7 +11,7 @@
  * so each one asked here is left out of its own search: the walk passes over
  * its node, as if it had never been added.  Its neighbours are a little worse
  * connected without it than in a graph that never had it, so the answer errs
- * towards more candidates: by 0.001 to 0.012 of recall on the data sets of bench/search.
+ * towards a wider margin.
  *
  * The truth is a search with so many candidates that it misses next to nothing.
  */
@@ -24,17 +23,18 @@
 #define TRUTH_EF 1200
 
 /*
- * Of the samples' true neighbours one in 40 may be missed, so that of new queries'
- * three in 100 are not: the sample's mean is within about 0.01 of the data's.
+ * Of the true neighbours that may be missed, the samples may miss this share, so
+ * that new queries do not miss more: the sample's mean is near that of the data, and
+ * questions are often farther from what is stored than stored vectors are.
  */
-#define MISSES (SAMPLES * HNSW_TUNED_K / 40)
+#define SAMPLES_MISS 0.6
 
-/* Below so many nodes HNSW_TUNED_MIN_EF finds all there is to find. */
+/* Below so many nodes the default margin finds all there is to find. */
 #define LEAST_NODES 5000
 
-/* Each about a quarter more than the one before. */
-static const uint32_t ladder[] = {HNSW_TUNED_MIN_EF, 80, 100, 128, 160, 200, 256, 320, 400, 512,
-								  HNSW_TUNED_MAX_EF};
+/* Each about a tenth or two more than the one before. */
+static const float ladder[] = {0.12F, 0.14F, 0.16F, 0.18F, 0.20F, 0.22F, 0.25F, 0.28F,
+							   0.31F, 0.35F, 0.40F, 0.46F, 0.53F, 0.62F, 0.75F, 1.0F};
 #define STEPS (sizeof ladder / sizeof ladder[0])
 
 typedef struct Tuning
@@ -43,6 +43,9 @@ typedef struct Tuning
 	HnswSearchOptions options;
 	HnswError *err;
 	double farthest[SAMPLES]; /* distance of the last true neighbour */
+	uint32_t may_miss;        /* true neighbours, of all samples */
+	uint32_t misses;
+	uint64_t visits;
 } Tuning;
 
 /* Evenly spaced; never node 0, which every search begins with. */
@@ -84,20 +87,22 @@ begin_without(Tuning *t, uint32_t node, HnswCursor **cursor)
 }
 
 /*
- * Ask the samples with ef candidates: for the truth, or (misses not NULL) how many
- * true neighbours are not found, until there are more than MISSES of them.  By
- * distance: of vectors that are equally far any is as good.
+ * Ask the samples as the options say: for the truth, or how many true neighbours
+ * are not found, until there are more than may be.  By distance: of vectors that
+ * are equally far any is as good.
  */
 static HnswStatus
-ask(Tuning *t, uint32_t ef, uint32_t *misses)
+ask(Tuning *t, bool truth)
 {
 	HnswCursor *cursor = NULL;
 	HnswStatus status = HNSW_OK;
 
-	t->options.ef = ef;
-	for (uint32_t i = 0; i < SAMPLES && status == HNSW_OK && (misses == NULL || *misses <= MISSES); i++)
+	t->misses = 0;
+	t->visits = 0;
+	for (uint32_t i = 0; i < SAMPLES && status == HNSW_OK && t->misses <= t->may_miss; i++)
 	{
 		HnswHit hit = {0};
+		HnswStats stats;
 
 		status = begin_without(t, sample_node(t->snapshot, i), &cursor);
 		for (int k = 0; k < HNSW_TUNED_K && status == HNSW_OK; k++)
@@ -105,25 +110,31 @@ ask(Tuning *t, uint32_t ef, uint32_t *misses)
 			status = hnsw_search_next(cursor, &hit);
 			if (status != HNSW_OK)
 				status = fail(t, status);
-			else if (misses != NULL)
-				*misses += hit.distance > t->farthest[i];
+			else if (!truth)
+				t->misses += hit.distance > t->farthest[i];
 		}
-		if (misses == NULL)
+		if (truth)
 			t->farthest[i] = hit.distance;
+		if (status == HNSW_OK)
+		{
+			hnsw_search_stats(cursor, &stats);
+			t->visits += stats.nodes_visited;
+		}
 	}
 	hnsw_search_end(cursor);
 	return status;
 }
 
 HnswStatus
-hnsw_snapshot_tune(const HnswSnapshot *snapshot, const HnswTask *task, uint32_t *ef, HnswError *err)
+hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const HnswTask *task, HnswTuned *out,
+				   HnswError *err)
 {
 	Tuning t = {.snapshot = snapshot, .err = err};
 	HnswStatus status;
 
 	if (err != NULL)
 		*err = (HnswError){0};
-	*ef = HNSW_TUNED_MIN_EF;
+	*out = (HnswTuned){HNSW_DEFAULT_MARGIN, HNSW_DEFAULT_VISITS};
 	if (snapshot->count < LEAST_NODES)
 		return HNSW_OK;
 	if (task != NULL)
@@ -131,14 +142,16 @@ hnsw_snapshot_tune(const HnswSnapshot *snapshot, const HnswTask *task, uint32_t 
 		t.options.interrupted = task->cancelled;
 		t.options.interrupt_arg = task->arg;
 	}
-	status = ask(&t, TRUTH_EF, NULL);
+	t.may_miss = (uint32_t) (SAMPLES * HNSW_TUNED_K * (1 - recall) * SAMPLES_MISS);
+	t.options.ef = TRUTH_EF;
+	status = ask(&t, true);
 	for (size_t step = 0; step < STEPS && status == HNSW_OK; step++)
 	{
-		uint32_t misses = 0;
-
-		*ef = ladder[step];
-		status = ask(&t, *ef, &misses);
-		if (misses <= MISSES)
+		t.options.margin = ladder[step];
+		status = ask(&t, false);
+		out->margin = ladder[step];
+		out->visits = (uint32_t) (t.visits / SAMPLES) + 1;
+		if (t.misses <= t.may_miss)
 			break;
 	}
 	return status;

@@ -184,24 +184,25 @@ exact_nearest(const Set *set, const bool *dead, HnswMetric metric, const float *
 }
 
 int
-set_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int k, uint32_t ef,
-		   HnswHit *hits, HnswStats *stats)
+set_search_as(const HnswSnapshot *snapshot, const Set *set, const float *query, int k,
+			  const HnswSearchOptions *options, HnswHit *hits, HnswStats *stats)
 {
-	HnswSearchOptions options = {.ef = ef};
+	uint32_t sorted = options->margin > 0 ? (uint32_t) k : options->ef;
 	HnswMetric metric = hnsw_snapshot_info(snapshot)->params.metric;
 	HnswCursor *cursor;
 	HnswError err = {0};
 	HnswStatus status = HNSW_OK;
 	int n = 0;
 
-	if (hnsw_search_begin(snapshot, query, 0, &options, &cursor, &err) != HNSW_OK)
+	if (hnsw_search_begin(snapshot, query, options->margin > 0 ? (uint32_t) k : 0, options, &cursor, &err) !=
+		HNSW_OK)
 		fail_msg("set_search: %s", err.message);
 	while (n < k && (status = hnsw_search_next(cursor, &hits[n])) == HNSW_OK)
 	{
 		if (set != NULL)
 			assert_true(hits[n].distance ==
 						hnsw_distance(metric, query, set_vector(set, (size_t) hits[n].label - 1), set->dim));
-		if (n > 0 && (uint32_t) n < ef)
+		if (n > 0 && (uint32_t) n < sorted)
 			assert_true(hits[n - 1].distance <= hits[n].distance);
 		n++;
 	}
@@ -213,9 +214,16 @@ set_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int
 	return n;
 }
 
+int
+set_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int k, uint32_t ef,
+		   HnswHit *hits, HnswStats *stats)
+{
+	return set_search_as(snapshot, set, query, k, &(HnswSearchOptions){.ef = ef}, hits, stats);
+}
+
 double
-set_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries, int k,
-		   uint32_t ef, HnswStats *total)
+set_recall_as(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries, int k,
+			  const HnswSearchOptions *options, HnswStats *total)
 {
 	HnswMetric metric = hnsw_snapshot_info(snapshot)->params.metric;
 	double *truth = malloc((size_t) k * sizeof *truth);
@@ -228,7 +236,7 @@ set_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const
 	{
 		const float *query = set_vector(queries, q);
 		HnswStats stats;
-		int n = set_search(snapshot, set, query, k, ef, hits, &stats);
+		int n = set_search_as(snapshot, set, query, k, options, hits, &stats);
 
 		exact_nearest(set, dead, metric, query, k, truth);
 		for (int i = 0; i < n; i++)
@@ -242,4 +250,11 @@ set_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const
 	free(truth);
 	free(hits);
 	return (double) found / ((double) k * (double) queries->count);
+}
+
+double
+set_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries, int k,
+		   uint32_t ef, HnswStats *total)
+{
+	return set_recall_as(snapshot, set, dead, queries, k, &(HnswSearchOptions){.ef = ef}, total);
 }

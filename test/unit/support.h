@@ -77,9 +77,15 @@ void exact_nearest(const Set *set, const bool *dead, HnswMetric metric, const fl
 int set_search(const HnswSnapshot *snapshot, const Set *set, const float *query, int k, uint32_t ef,
 			   HnswHit *hits, HnswStats *stats);
 
+/* The same as the options say; the k are told to a search with a margin, and all come in order. */
+int set_search_as(const HnswSnapshot *snapshot, const Set *set, const float *query, int k,
+				  const HnswSearchOptions *options, HnswHit *hits, HnswStats *stats);
+
 /* The share of the k nearest that a search finds, by distance, over all queries. */
 double set_recall(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries, int k,
 				  uint32_t ef, HnswStats *total);
+double set_recall_as(const HnswSnapshot *snapshot, const Set *set, const bool *dead, const Set *queries,
+					 int k, const HnswSearchOptions *options, HnswStats *total);
 
 #define assert_ok(call) assert_int_equal((call), HNSW_OK)
 

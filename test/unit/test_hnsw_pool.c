@@ -46,7 +46,7 @@ check(const HnswPool *pool, Put *all, uint32_t n, const HnswHeap *rest)
 	{
 		assert_int_equal(pool->entries[i].node, all[i].node);
 		assert_true(pool->entries[i].key == all[i].key);
-		assert_int_equal(pool->entries[i].expanded, all[i].expanded);
+		assert_int_equal((pool->entries[i].marks & HNSW_EXPANDED) != 0, all[i].expanded);
 		if (!all[i].expanded)
 			next = i;
 	}
@@ -73,7 +73,7 @@ keeps_the_best(void **state)
 
 	for (size_t c = 0; c < sizeof capacities / sizeof *capacities; c++)
 	{
-		HnswPool pool = {.capacity = capacities[c], .expandable = (capacities[c] + 1) / 2};
+		HnswPool pool = {.capacity = capacities[c], .expandable = (capacities[c] + 1) / 2, .limit = INFINITY};
 		HnswHeap rest = {0};
 		Put all[ROUNDS * AT_ONCE];
 		uint32_t n = 0;
@@ -115,10 +115,36 @@ keeps_the_best(void **state)
 	}
 }
 
+/* Keys from the limit on go to the rest, but for the least number of entries. */
+static void
+keeps_what_is_below_the_limit(void **state)
+{
+	HnswPoolEntry entries[64];
+	HnswHeapEntry left[64];
+	HnswPool pool = {.entries = entries, .capacity = 32, .expandable = UINT32_MAX, .limit = 5, .least = 3};
+	HnswHeap rest = {.entries = left, .capacity = 64};
+	const float keys[] = {9, 7, 8, 6, 4, 5, 1};
+	const uint32_t nodes[] = {0, 1, 2, 3, 4, 5, 6};
+
+	for (int i = 0; i < 7; i++)
+		hnsw_pool_put(&pool, &keys[i], &nodes[i], 1, &rest);
+
+	/* 9, 7, 8 to have three; 6 is nearer than the third; 4 and 1 are below the limit; 5 is nearer than the third */
+	assert_int_equal(pool.count, 7);
+	hnsw_pool_put(&pool, &keys[0], &nodes[0], 1, &rest);
+	hnsw_pool_put(&pool, &keys[5], &nodes[5], 1, &rest);
+	assert_int_equal(pool.count, 7);
+	assert_int_equal(rest.count, 2);
+	assert_true(rest.entries[0].key == 9 && rest.entries[1].key == 5);
+}
+
 int
 main(void)
 {
-	const struct CMUnitTest tests[] = {cmocka_unit_test(keeps_the_best)};
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(keeps_the_best),
+		cmocka_unit_test(keeps_what_is_below_the_limit),
+	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,6 +1,6 @@
 /*
  * test_hnsw_tune.c
- *		The ef that is measured for a graph, against queries it has never seen.
+ *		The margin that is measured for a graph, against queries it has never seen.
  */
 #include "support.h"
 
@@ -50,42 +50,67 @@ teardown(void **state)
 	return 0;
 }
 
-static uint32_t
+static HnswTuned
 tuned(const HnswSnapshot *snapshot)
 {
 	HnswError err;
-	uint32_t ef = 0;
+	HnswTuned out;
 
-	assert_ok(hnsw_snapshot_tune(snapshot, NULL, &ef, &err));
+	assert_ok(hnsw_snapshot_tune(snapshot, TARGET, NULL, &out, &err));
 	assert_string_equal(err.message, "");
-	return ef;
+	return out;
+}
+
+static double
+recall_with(const HnswSnapshot *snapshot, const Set *set, const Set *queries, float margin, HnswStats *stats)
+{
+	return set_recall_as(snapshot, set, NULL, queries, K, &(HnswSearchOptions){.margin = margin}, stats);
 }
 
 static void
 hard_data_get_more_and_reach_the_recall(void **state)
 {
 	Fixture *f = *state;
-	uint32_t ef = tuned(f->hard);
-	double least = set_recall(f->hard, f->hard_set, NULL, f->hard_queries, K, HNSW_TUNED_MIN_EF, NULL);
-	double most = set_recall(f->hard, f->hard_set, NULL, f->hard_queries, K, ef, NULL);
+	HnswTuned t = tuned(f->hard);
+	HnswStats stats;
+	double least = recall_with(f->hard, f->hard_set, f->hard_queries, 0.12F, NULL);
+	double most = recall_with(f->hard, f->hard_set, f->hard_queries, t.margin, &stats);
 
-	print_message("# hard: %u, recall %.4f, %.4f at %d\n", ef, most, least, HNSW_TUNED_MIN_EF);
-	assert_true(least < TARGET - 0.02); /* or this data would show nothing */
-	assert_in_range(ef, HNSW_TUNED_MIN_EF + 1, HNSW_TUNED_MAX_EF - 1);
+	print_message("# hard: %.2f, recall %.4f, %.4f at 0.12\n", (double) t.margin, most, least);
+	assert_true(least < TARGET - 0.01); /* or this data would show nothing */
+	assert_true(t.margin > 0.12F && t.margin < 1);
 	assert_true(most >= TARGET);
 	/* and no more than it takes */
-	assert_true(set_recall(f->hard, f->hard_set, NULL, f->hard_queries, K, ef / 2, NULL) < TARGET + 0.01);
+	assert_true(recall_with(f->hard, f->hard_set, f->hard_queries, t.margin / 2, NULL) < TARGET + 0.01);
+	/* what a search costs is told, too */
+	assert_in_range(t.visits, stats.nodes_visited / QUERIES / 2, stats.nodes_visited / QUERIES * 2);
 }
 
 static void
-easy_data_stay_at_the_least(void **state)
+easy_data_stay_near_the_least(void **state)
 {
 	Fixture *f = *state;
-	double recall = set_recall(f->easy, f->easy_set, NULL, f->easy_queries, K, HNSW_TUNED_MIN_EF, NULL);
+	HnswTuned t = tuned(f->easy);
+	double recall = recall_with(f->easy, f->easy_set, f->easy_queries, t.margin, NULL);
 
-	print_message("# easy: recall %.4f at %d\n", recall, HNSW_TUNED_MIN_EF);
+	print_message("# easy: recall %.4f at %.2f\n", recall, (double) t.margin);
 	assert_true(recall >= TARGET);
-	assert_int_equal(tuned(f->easy), HNSW_TUNED_MIN_EF);
+	assert_true(t.margin < tuned(f->hard).margin || t.visits < tuned(f->hard).visits);
+}
+
+static void
+more_recall_may_be_asked_for(void **state)
+{
+	Fixture *f = *state;
+	HnswTuned low;
+	HnswTuned high;
+	HnswError err;
+
+	assert_ok(hnsw_snapshot_tune(f->hard, 0.90, NULL, &low, &err));
+	assert_ok(hnsw_snapshot_tune(f->hard, 0.995, NULL, &high, &err));
+	assert_true(low.margin < high.margin && low.visits < high.visits);
+	assert_true(recall_with(f->hard, f->hard_set, f->hard_queries, low.margin, NULL) >= 0.90);
+	assert_true(recall_with(f->hard, f->hard_set, f->hard_queries, high.margin, NULL) >= 0.99);
 }
 
 static void
@@ -93,21 +118,27 @@ the_same_graph_gives_the_same_value(void **state)
 {
 	Fixture *f = *state;
 	HnswSnapshot *again = set_snapshot(f->hard_builder);
+	HnswTuned a = tuned(f->hard);
+	HnswTuned b = tuned(again);
 
-	assert_int_equal(tuned(f->hard), tuned(f->hard));
-	assert_int_equal(tuned(again), tuned(f->hard));
+	assert_memory_equal(&a, &b, sizeof a);
+	a = tuned(f->hard);
+	assert_memory_equal(&a, &b, sizeof a);
 	hnsw_snapshot_close(again);
 }
 
-/* Nobody can search for what cannot be found: a graph whose target is out of reach gets the most. */
+/* Nobody can search for what cannot be found: a poor graph gets much, and not more than there is. */
 static void
 there_is_an_upper_bound(void **state)
 {
 	Set *set = set_normal(5000, 96, 5);
 	HnswBuilder *builder = set_graph(set, 0, 5000, HNSW_L2, 3, 10);
 	HnswSnapshot *snapshot = set_snapshot(builder);
+	HnswTuned out;
+	HnswError err;
 
-	assert_int_equal(tuned(snapshot), HNSW_TUNED_MAX_EF);
+	assert_ok(hnsw_snapshot_tune(snapshot, 0.9999, NULL, &out, &err));
+	assert_true(out.margin > HNSW_DEFAULT_MARGIN && out.margin <= 1);
 	hnsw_snapshot_close(snapshot);
 	hnsw_builder_free(builder);
 	set_free(set);
@@ -124,14 +155,14 @@ few_nodes_are_not_measured(void **state)
 	HnswParams params = {.dim = 4, .metric = HNSW_L2, .m = 4, .ef_construction = 10};
 	HnswError err;
 
-	assert_int_equal(tuned(snapshot), HNSW_TUNED_MIN_EF);
+	assert_true(tuned(snapshot).margin == HNSW_DEFAULT_MARGIN);
 	hnsw_snapshot_close(snapshot);
 	hnsw_builder_free(builder);
 	set_free(set);
 
 	assert_ok(hnsw_builder_create(&params, 0, &none, &err));
 	empty = set_snapshot(none);
-	assert_int_equal(tuned(empty), HNSW_TUNED_MIN_EF);
+	assert_true(tuned(empty).margin == HNSW_DEFAULT_MARGIN);
 	hnsw_snapshot_close(empty);
 	hnsw_builder_free(none);
 }
@@ -148,7 +179,7 @@ metrics_and_kinds_of_code_all_work(void **state)
 		HnswSnapshot *snapshot = set_snapshot(builder);
 		Set *queries = set_clustered(100, i < 3 ? 16 : 40, 9, 2);
 
-		assert_true(set_recall(snapshot, set, NULL, queries, K, tuned(snapshot), NULL) >= TARGET);
+		assert_true(recall_with(snapshot, set, queries, tuned(snapshot).margin, NULL) >= TARGET);
 		set_free(queries);
 		hnsw_snapshot_close(snapshot);
 		hnsw_builder_free(builder);
@@ -177,16 +208,16 @@ it_can_be_stopped_at_any_time(void **state)
 	Asked asked = {0, 0};
 	HnswTask task = {.cancelled = stop_after, .arg = &asked};
 	HnswError err;
-	uint32_t ef;
+	HnswTuned out;
 	int all;
 
-	assert_ok(hnsw_snapshot_tune(f->hard, &task, &ef, &err));
+	assert_ok(hnsw_snapshot_tune(f->hard, TARGET, &task, &out, &err));
 	all = asked.times;
 	assert_true(all > 500); /* more than once a search */
 	for (int at = 1; at <= all; at += 1 + all / 7)
 	{
 		asked = (Asked){0, at};
-		assert_int_equal(hnsw_snapshot_tune(f->hard, &task, &ef, &err), HNSW_INTERRUPTED);
+		assert_int_equal(hnsw_snapshot_tune(f->hard, TARGET, &task, &out, &err), HNSW_INTERRUPTED);
 		assert_int_equal(asked.times, at); /* and it does nothing more */
 		assert_string_not_equal(err.message, "");
 	}
@@ -197,7 +228,8 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(hard_data_get_more_and_reach_the_recall),
-		cmocka_unit_test(easy_data_stay_at_the_least),
+		cmocka_unit_test(easy_data_stay_near_the_least),
+		cmocka_unit_test(more_recall_may_be_asked_for),
 		cmocka_unit_test(the_same_graph_gives_the_same_value),
 		cmocka_unit_test(there_is_an_upper_bound),
 		cmocka_unit_test(few_nodes_are_not_measured),
