@@ -24,7 +24,8 @@
  *		content, content_rowid, content_vector (NULL without a source table),
  *		declared (1: content=, 0: recognised from triggers),
  *		missing_sql (NULL, or the triggers a hand-written set lacks),
- *		ef_search_given (1: with the table, 0: found by merges)
+ *		margin (how far searches go on, as merges found it; NULL with an ef_search),
+ *		visits (nodes that a search for ten visits)
  *	SELECT hnsw_save(['index' [, when]]), hnsw_rebuild, hnsw_check, hnsw_info
  *		when: 'due' does nothing (NULL) where no merge is due or another one
  *		is running; 'damaged' likewise, but verifies the graph file first.
@@ -90,12 +91,13 @@ typedef struct BridgeStats
 {
 	/* asked */
 	int64_t pull_limit; /* kept: end the scan after so many rows; 0: no limit */
-	int64_t least_ef;   /* kept: candidates to keep at least, whatever ef says; 0: no such wish */
+	int64_t least_ef;   /* kept: candidates to keep at least, where an ef is named; 0: no such wish */
 	int64_t expected;   /* kept: rows that the caller is going to read, without k; 0: not known */
 	/* told */
 	const char *strategy; /* "graph", "prefilter", "exact"; static text */
 	int64_t k;            /* -1: stream */
-	int64_t ef;           /* 0: no graph was asked */
+	int64_t ef;           /* 0: no graph was asked, or with a margin */
+	double margin;        /* how far the search went on (HnswSearchOptions); 0: it kept ef candidates */
 	uint64_t nodes_visited;
 	uint64_t distances_computed;
 	uint64_t delta_rows;    /* changed rows scanned beside the graph */

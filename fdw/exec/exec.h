@@ -121,7 +121,8 @@ void vssfdw_knn_end(VssScanState *state);
 typedef struct VssKnnReport
 {
 	const char *strategy; /* of the last search, NULL before any */
-	int64 ef;             /* likewise */
+	int64 ef;             /* likewise; 0 where it went by the margin */
+	double margin;
 	int64 searches;
 	uint64 nodes_visited;
 	uint64 distances_computed;

@@ -42,29 +42,30 @@ explain_k(ForeignScan *plan, bool predicate, bool ordered, ExplainState *es)
 		ExplainPropertyInteger("K", NULL, DatumGetInt64(k->constvalue), es);
 }
 
-/* What the last search kept, if one has asked a graph; else what is known before. */
+/*
+ * How far searches go: by the ef that the query, the session or the table gives, else by
+ * the index's margin.  Of the last search, if one has asked a graph; else what is known
+ * before.
+ */
 static void
-explain_ef(ForeignScan *plan, List *knn, int64 used, ExplainState *es)
+explain_reach(ForeignScan *plan, List *knn, const VssKnnReport *report, ExplainState *es)
 {
 	Const *given = list_nth(plan->fdw_exprs, 2);
 	int limit = intVal(list_nth(knn, VSS_KNN_LIMIT));
 	int64 ef = vssfdw_ef_search > 0 ? vssfdw_ef_search : intVal(list_nth(knn, VSS_KNN_EF));
 
-	if (used > 0)
-	{
-		ExplainPropertyInteger("ef_search", NULL, used, es);
-		return;
-	}
-	if (!IsA(given, Const))
-	{
+	if (report->ef > 0)
+		ExplainPropertyInteger("ef_search", NULL, report->ef, es);
+	else if (report->margin > 0)
+		ExplainPropertyFloat("Margin", NULL, report->margin, 2, es);
+	else if (!IsA(given, Const))
 		ExplainPropertyText("ef_search", "parameter", es);
-		return;
-	}
-	if (!given->constisnull)
-		ef = DatumGetInt32(given->constvalue);
-	else if (limit > ef)
-		ef = (int64) Min(limit, VSS_MAX_EF);
-	ExplainPropertyInteger("ef_search", NULL, ef, es);
+	else if (!given->constisnull)
+		ExplainPropertyInteger("ef_search", NULL, DatumGetInt32(given->constvalue), es);
+	else if (ef > 0)
+		ExplainPropertyInteger("ef_search", NULL, Max(ef, Min(limit, VSS_MAX_EF)), es);
+	else
+		ExplainPropertyFloat("Margin", NULL, intVal(list_nth(knn, VSS_KNN_MARGIN)) / 1000.0, 2, es);
 }
 
 /* What will be tried first; the module may still find another way better. */
@@ -93,7 +94,7 @@ explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
 	ExplainPropertyText("Index", strVal(list_nth(knn, VSS_KNN_INDEX)), es);
 	ExplainPropertyText("Metric", metric_name(intVal(list_nth(knn, VSS_KNN_METRIC))), es);
 	explain_k(plan, boolVal(list_nth(knn, VSS_KNN_PREDICATE)), boolVal(list_nth(knn, VSS_KNN_ORDERED)), es);
-	explain_ef(plan, knn, report.ef, es);
+	explain_reach(plan, knn, &report, es);
 	ExplainPropertyText("Strategy", report.strategy != NULL ? report.strategy : planned_strategy(knn), es);
 	if (!es->analyze)
 		return;

@@ -183,6 +183,7 @@ count(VssKnnScan *knn)
 	knn->report.searches++;
 	knn->report.strategy = knn->stats.strategy;
 	knn->report.ef = knn->stats.ef;
+	knn->report.margin = knn->stats.margin;
 	knn->report.nodes_visited += knn->stats.nodes_visited;
 	knn->report.distances_computed += knn->stats.distances_computed;
 	knn->report.delta_rows += knn->stats.delta_rows;

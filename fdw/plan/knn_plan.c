@@ -260,7 +260,8 @@ knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *p
 		most = certain_bound(root);
 	}
 	knn = list_make5(makeString(index->name), makeInteger(index->metric), makeInteger(index->dim),
-					 makeInteger(index->ef_search), rows_node(limit, PG_INT32_MAX));
+					 makeInteger(index->ef_search), makeInteger((int) rint(1000 * index->margin)));
+	knn = lappend(knn, rows_node(limit, PG_INT32_MAX));
 	knn = lappend(knn, rows_node(most, 0));
 	knn = lappend(knn, rows_node(VSS_REL(plan->baserel)->tuples, PG_INT32_MAX));
 	knn = lappend(knn, makeInteger(entry != NULL ? entry->resno : 0));

@@ -170,13 +170,14 @@ bool vssfdw_is_knn_predicate(PlannerInfo *root, RelOptInfo *baserel, Expr *claus
 
 enum VssKnnItem
 {
-	VSS_KNN_INDEX,         /* String */
-	VSS_KNN_METRIC,        /* Integer, a BridgeMetric */
-	VSS_KNN_DIM,           /* Integer */
-	VSS_KNN_EF,            /* Integer: the index's ef_search when this was planned */
-	VSS_KNN_LIMIT,         /* Integer: rows that the query probably wants, 0: unknown */
-	VSS_KNN_BOUND,         /* Integer: rows that it reads at the very most, 0: unknown */
-	VSS_KNN_ROWS,          /* Integer: rows of the table, for the switch to the prefilter */
+	VSS_KNN_INDEX,  /* String */
+	VSS_KNN_METRIC, /* Integer, a BridgeMetric */
+	VSS_KNN_DIM,    /* Integer */
+	VSS_KNN_EF,     /* Integer: the index's ef_search, 0: none was given, */
+	VSS_KNN_MARGIN, /* Integer: and then how far searches go on, in thousandths, when this was planned */
+	VSS_KNN_LIMIT,  /* Integer: rows that the query probably wants, 0: unknown */
+	VSS_KNN_BOUND,  /* Integer: rows that it reads at the very most, 0: unknown */
+	VSS_KNN_ROWS,   /* Integer: rows of the table, for the switch to the prefilter */
 	VSS_KNN_DISTANCE_SLOT, /* Integer: place of the distance in the scan tuple, 0: not there */
 	VSS_KNN_PREDICATE,     /* Boolean: the rows are those of a vss_knn predicate */
 	VSS_KNN_ORDERED,       /* Boolean: the query wants the nearest few, not all within the bound */

@@ -407,7 +407,7 @@ static List *
 read_indexes(VssConnection *conn)
 {
 	static const char sql[] = "SELECT name, dim, metric, m, ef_search, content, content_rowid, "
-							  "content_vector, declared, missing_sql "
+							  "content_vector, declared, missing_sql, margin, visits "
 							  "FROM hnsw_indexes WHERE schema = 'main'";
 	VssStatement *statement;
 	List *list = NIL;
@@ -430,6 +430,8 @@ read_indexes(VssConnection *conn)
 		index->content_vector = column_text(statement, 7);
 		index->declared = sqlite3_column_int(statement->stmt, 8) != 0;
 		index->missing_sql = column_text(statement, 9);
+		index->margin = sqlite3_column_double(statement->stmt, 10);
+		index->visits = sqlite3_column_int(statement->stmt, 11);
 		list = lappend(list, index);
 	}
 	vssfdw_done(statement);
@@ -451,13 +453,13 @@ cached_indexes(VssConnection *conn, VssCatalog *catalog)
 }
 
 /*
- * Merges of others measure the ef of an index anew, which no schema version
+ * Merges of others measure anew how far searches go on, which no schema version
  * tells: ask again when the database has changed.  What a plan says of it is for
  * costs and EXPLAIN, each search takes what is current; so an index that cannot
  * say is no error here, where its table may only be read.
  */
 static void
-refresh_ef(VssConnection *conn, List *indexes)
+refresh_measured(VssConnection *conn, List *indexes)
 {
 	ListCell *lc;
 
@@ -466,11 +468,15 @@ refresh_ef(VssConnection *conn, List *indexes)
 		VssIndexInfo *index = lfirst(lc);
 		sqlite3_stmt *stmt;
 
-		if (sqlite3_prepare_v2(conn->db, "SELECT hnsw_ef_search(?1)", -1, &stmt, NULL) != SQLITE_OK)
+		if (sqlite3_prepare_v2(conn->db, "SELECT hnsw_margin(?1), hnsw_visits(?1)", -1, &stmt, NULL) !=
+			SQLITE_OK)
 			return;
 		if (sqlite3_bind_text(stmt, 1, vssfdw_to_utf8(index->name), -1, SQLITE_TRANSIENT) == SQLITE_OK &&
 			sqlite3_step(stmt) == SQLITE_ROW)
-			index->ef_search = sqlite3_column_int(stmt, 0);
+		{
+			index->margin = sqlite3_column_double(stmt, 0);
+			index->visits = sqlite3_column_int(stmt, 1);
+		}
 		sqlite3_finalize(stmt);
 	}
 }
@@ -609,7 +615,7 @@ vssfdw_table_info(VssConnection *conn, const char *table)
 		MemoryContextSwitchTo(work);
 	}
 	if (entry->data_version != data_version)
-		refresh_ef(conn, entry->info.indexes);
+		refresh_measured(conn, entry->info.indexes);
 	if (entry->data_version != data_version || entry->own_changes != own_changes)
 	{
 		entry->info.rows = estimate_rows(conn, &entry->info);

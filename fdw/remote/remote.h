@@ -336,7 +336,9 @@ typedef struct VssIndexInfo
 	int dim;
 	BridgeMetric metric;
 	int m;
-	int ef_search; /* given, or as merges have found it so far */
+	int ef_search; /* 0: not given, searches go by the margin */
+	double margin; /* how far they go on, as merges have found it so far; 0 with ef_search */
+	int visits;    /* nodes that a search for ten visits, likewise */
 	char *content; /* NULL: only the index itself */
 	char *content_rowid;
 	char *content_vector;

@@ -16,6 +16,7 @@ typedef enum ArgKind
 {
 	ARG_INTEGER,
 	ARG_METRIC,
+	ARG_RECALL,
 	ARG_TEXT
 } ArgKind;
 
@@ -33,6 +34,7 @@ static const ArgRule rules[] = {
 	{"m", ARG_INTEGER, offsetof(BridgeParams, m), HNSW_MIN_M, HNSW_MAX_M},
 	{"ef", ARG_INTEGER, offsetof(BridgeParams, ef_construction), 1, HNSW_MAX_EF},
 	{"ef_search", ARG_INTEGER, offsetof(BridgeParams, ef_search), 1, HNSW_MAX_EF},
+	{"recall", ARG_RECALL, offsetof(BridgeParams, recall), 0, 0},
 	{"path", ARG_TEXT, offsetof(BridgeParams, path), 0, 0},
 	{"content", ARG_TEXT, offsetof(BridgeParams, content), 0, 0},
 	{"content_rowid", ARG_TEXT, offsetof(BridgeParams, content_rowid), 0, 0},
@@ -45,6 +47,20 @@ static bool
 is_space(char c)
 {
 	return c == ' ' || (c >= '\t' && c <= '\r');
+}
+
+/* "0.97", whatever the locale; -1 where the text is something else. */
+static double
+read_share(const char *text)
+{
+	double share = 0;
+	double place = 1;
+
+	if (text[0] != '0' || text[1] != '.' || text[2] == '\0')
+		return -1;
+	for (text += 2; *text >= '0' && *text <= '9'; text++)
+		share += (*text - '0') * (place /= 10);
+	return *text == '\0' ? share : -1;
 }
 
 const char *
@@ -187,11 +203,12 @@ unknown_argument(BridgeError *err, const char *name)
 			closest = rules[i].name;
 		}
 	}
-	return bridge_error(err, SQLITE_ERROR,
-						"hnsw: unknown argument \"%s\"%s%s%s; known are dim, metric, m, ef, ef_search, path, "
-						"content, content_rowid, content_vector",
-						name, closest != NULL ? " (did you mean \"" : "", closest != NULL ? closest : "",
-						closest != NULL ? "\"?)" : "");
+	return bridge_error(
+		err, SQLITE_ERROR,
+		"hnsw: unknown argument \"%s\"%s%s%s; known are dim, metric, m, ef, ef_search, recall, path, "
+		"content, content_rowid, content_vector",
+		name, closest != NULL ? " (did you mean \"" : "", closest != NULL ? closest : "",
+		closest != NULL ? "\"?)" : "");
 }
 
 /* Takes over value. */
@@ -229,6 +246,17 @@ set_field(BridgeParams *out, const ArgRule *rule, char *value, BridgeError *err)
 								  value);
 			else
 				*(HnswMetric *) field = metric;
+			break;
+		}
+		case ARG_RECALL:
+		{
+			double recall = read_share(value);
+
+			if (!(recall >= BRIDGE_MIN_RECALL && recall <= BRIDGE_MAX_RECALL))
+				rc = bridge_error(err, SQLITE_ERROR, "hnsw: recall = %s: expected a number from %g to %g",
+								  value, BRIDGE_MIN_RECALL, BRIDGE_MAX_RECALL);
+			else
+				*(double *) field = recall;
 			break;
 		}
 		case ARG_TEXT:

@@ -46,7 +46,9 @@ SQLITE_EXTENSION_INIT3
 
 #define BRIDGE_DEFAULT_M 16
 #define BRIDGE_DEFAULT_EF 200
-#define BRIDGE_DEFAULT_EF_SEARCH 64 /* before the graph was measured */
+#define BRIDGE_DEFAULT_RECALL 0.97
+#define BRIDGE_MIN_RECALL 0.90
+#define BRIDGE_MAX_RECALL 0.999
 
 /* ---------- error.c ---------- */
 
@@ -83,7 +85,8 @@ typedef struct BridgeParams
 	HnswMetric metric;
 	int m;
 	int ef_construction;
-	int ef_search;        /* 0: not given, searches take what merges find (tuning.c) */
+	int ef_search;        /* 0: not given, searches go as far as merges find that they must (tuning.c) */
+	double recall;        /* 0: not given */
 	char *path;           /* as typed; NULL: beside the database */
 	char *content;        /* table in the index's own schema, or NULL */
 	char *content_rowid;  /* set with content */

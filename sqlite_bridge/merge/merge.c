@@ -437,10 +437,10 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	if (snapshot == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	if (tunes)
-		rc = bridge_tune(task, graph, &tuned, err);
+		rc = bridge_tune(task, graph, bridge_store_recall(store), &tuned, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_set_current(store, &segment, 1, NULL, 0, err);
-	if (rc == SQLITE_OK && tuned.ef > 0)
+	if (rc == SQLITE_OK && tuned.margin > 0)
 		rc = bridge_store_set_tuned(store, &tuned, err);
 	if (rc != SQLITE_OK)
 	{

@@ -206,7 +206,7 @@ make_current(BridgeStore *store, const void *arg, BridgeError *err)
 	if (rc == SQLITE_OK)
 		rc = bridge_store_set_current(store, after->segments, after->segment_count, change->built->hidden,
 									  change->built->hidden_count, err);
-	if (rc == SQLITE_OK && after->tuned.ef > 0)
+	if (rc == SQLITE_OK && after->tuned.margin > 0)
 		rc = bridge_store_set_tuned(store, &after->tuned, err);
 	return rc;
 }
@@ -314,7 +314,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 
 	if (rc == SQLITE_OK && bridge_tuning_is_due(store, before, built))
 	{
-		rc = bridge_tune_file(task, new_file, &after.tuned, err);
+		rc = bridge_tune_file(task, new_file, bridge_store_recall(store), &after.tuned, err);
 		if (rc != SQLITE_OK)
 			unlink(new_file);
 	}

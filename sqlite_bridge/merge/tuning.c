@@ -1,10 +1,10 @@
 /*
  * tuning.c
- *		The ef of searches where the owner of an index named none: when a merge
+ *		How far searches go on where the owner of an index named no ef: when a merge
  *		measures it.
  *
- * How many candidates a search must keep for the same recall differs from data
- * to data and grows with their number (hnsw/tune.c).  So a merge that makes a
+ * The margin that a search needs for the same recall differs from data to data
+ * (hnsw/tune.c).  So a merge that makes a
  * base asks the new graph, before it becomes current, and the answer is written
  * in the transaction that makes it so (storage.c, key "tuned").  A second segment
  * is searched with what its base needs, being smaller.
@@ -21,29 +21,31 @@ bridge_tuning_is_due(const BridgeStore *store, const BridgeState *state, const B
 
 	if (store->params.ef_search > 0 || built->recent)
 		return false;
-	return state->tuned.ef == 0 || !built->incremental ||
+	return state->tuned.margin == 0 || !built->incremental ||
 		   nodes - state->tuned.nodes >= state->tuned.nodes / GROWTH_SHARE;
 }
 
 int
-bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, BridgeTuned *tuned, BridgeError *err)
+bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, double recall, BridgeTuned *tuned,
+			BridgeError *err)
 {
 	HnswTask work = bridge_merge_work(task, BRIDGE_WRITING);
 	HnswError hnsw = {0};
-	uint32_t ef;
-	HnswStatus status = hnsw_snapshot_tune(graph, &work, &ef, &hnsw);
+	HnswTuned found;
+	HnswStatus status = hnsw_snapshot_tune(graph, recall, &work, &found, &hnsw);
 
 	if (status == HNSW_NOMEM) /* the graph is as good without */
 		return SQLITE_OK;
 	if (status != HNSW_OK)
 		return bridge_error_hnsw(err, status, &hnsw, "measuring the graph");
-	tuned->ef = (int) ef;
+	tuned->margin = found.margin;
+	tuned->visits = (int) found.visits;
 	tuned->nodes = (int64_t) hnsw_snapshot_info(graph)->count;
 	return SQLITE_OK;
 }
 
 int
-bridge_tune_file(BridgeMergeTask *task, const char *path, BridgeTuned *tuned, BridgeError *err)
+bridge_tune_file(BridgeMergeTask *task, const char *path, double recall, BridgeTuned *tuned, BridgeError *err)
 {
 	HnswSnapshot *graph;
 	HnswError hnsw = {0};
@@ -54,7 +56,7 @@ bridge_tune_file(BridgeMergeTask *task, const char *path, BridgeTuned *tuned, Br
 		return SQLITE_OK;
 	if (status != HNSW_OK)
 		return bridge_error_hnsw(err, status, &hnsw, "reading the graph file");
-	rc = bridge_tune(task, graph, tuned, err);
+	rc = bridge_tune(task, graph, recall, tuned, err);
 	hnsw_snapshot_close(graph);
 	return rc;
 }

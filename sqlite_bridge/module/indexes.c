@@ -16,7 +16,7 @@
 #define DECLARATION                                                                                          \
 	"CREATE TABLE x(schema TEXT, name TEXT, dim INTEGER, metric TEXT, m INTEGER, ef_construction INTEGER, "  \
 	"ef_search INTEGER, content TEXT, content_rowid TEXT, content_vector TEXT, declared INTEGER, "           \
-	"missing_sql TEXT, ef_search_given INTEGER)"
+	"missing_sql TEXT, margin REAL, visits INTEGER)"
 
 enum
 {
@@ -32,7 +32,8 @@ enum
 	COLUMN_CONTENT_VECTOR,
 	COLUMN_DECLARED,
 	COLUMN_MISSING_SQL,
-	COLUMN_EF_SEARCH_GIVEN
+	COLUMN_MARGIN,
+	COLUMN_VISITS
 };
 
 typedef struct IndexRow
@@ -41,8 +42,8 @@ typedef struct IndexRow
 	char *name;
 	int dim;
 	HnswMetric metric;
-	int m, ef_construction, ef_search;
-	bool ef_search_given;
+	int m, ef_construction, ef_search, visits;
+	double margin;
 	BridgeSource source; /* all NULL where nothing feeds the index */
 	bool declared;
 } IndexRow;
@@ -103,8 +104,9 @@ list_add(IndexList *list, const BridgeStore *store, BridgeSource *source, bool d
 	row.metric = store->params.metric;
 	row.m = store->params.m;
 	row.ef_construction = store->params.ef_construction;
-	row.ef_search = bridge_store_ef(store, &store->opened_tuned);
-	row.ef_search_given = store->params.ef_search > 0;
+	row.ef_search = store->params.ef_search;
+	row.visits = bridge_store_visits(store, &store->opened_tuned);
+	row.margin = bridge_store_margin(store, &store->opened_tuned);
 	row.declared = declared;
 	if (rows != NULL)
 	{
@@ -369,10 +371,15 @@ indexes_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 			sqlite3_result_int(context, row->ef_construction);
 			return SQLITE_OK;
 		case COLUMN_EF_SEARCH:
-			sqlite3_result_int(context, row->ef_search);
+			if (row->ef_search > 0)
+				sqlite3_result_int(context, row->ef_search);
 			return SQLITE_OK;
-		case COLUMN_EF_SEARCH_GIVEN:
-			sqlite3_result_int(context, row->ef_search_given);
+		case COLUMN_MARGIN:
+			if (row->margin > 0)
+				sqlite3_result_double(context, row->margin);
+			return SQLITE_OK;
+		case COLUMN_VISITS:
+			sqlite3_result_int(context, row->visits);
 			return SQLITE_OK;
 		case COLUMN_DECLARED:
 			sqlite3_result_int(context, row->declared);

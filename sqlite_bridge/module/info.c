@@ -2,7 +2,11 @@
  * info.c
  *		hnsw_info([table]): the state of an index as JSON.
  *
- *	index, dim, metric, m, ef_construction, ef_search, content
+ *	index, dim, metric, m, ef_construction, content
+ *	ef_search		candidates that a search keeps, where the table was given that; else
+ *	recall			the share of the true neighbours that searches shall find, and
+ *	margin			how far they go on for it (hnsw/stages.c)
+ *	visits			nodes that a search for ten visits
  *	rows			rows of the truth
  *	changes			number of the last change
  *	delta_rows		changes that the graph lacks
@@ -223,6 +227,13 @@ put_number(sqlite3_str *out, const char *key, sqlite3_int64 number)
 }
 
 static void
+put_real(sqlite3_str *out, const char *key, double number)
+{
+	put_key(out, key);
+	sqlite3_str_appendf(out, "%!.6g", number);
+}
+
+static void
 put_truth(sqlite3_str *out, const char *key, bool truth)
 {
 	sqlite3_str_appendf(out, ",\"%s\":%s", key, truth ? "true" : "false");
@@ -371,8 +382,14 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	put_text(out, "metric", hnsw_metric_name(p->metric));
 	put_number(out, "m", p->m);
 	put_number(out, "ef_construction", p->ef_construction);
-	put_number(out, "ef_search", bridge_store_ef(store, &state.tuned));
-	put_truth(out, "ef_search_given", p->ef_search > 0);
+	if (p->ef_search > 0)
+		put_number(out, "ef_search", p->ef_search);
+	else
+	{
+		put_real(out, "recall", bridge_store_recall(store));
+		put_real(out, "margin", bridge_store_margin(store, &state.tuned));
+	}
+	put_number(out, "visits", bridge_store_visits(store, &state.tuned));
 	put_text(out, "content", p->content);
 	put_number(out, "rows", rows);
 	put_number(out, "changes", state.counter);
@@ -419,9 +436,12 @@ info_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	bridge_error_result(context, &err);
 }
 
-/* hnsw_ef_search([index]): that of searches which name none, now; cheaper than all of hnsw_info. */
+/*
+ * hnsw_margin([index]), NULL where the table was given an ef_search, and
+ * hnsw_visits([index]): as last measured, and cheaper than all of hnsw_info.
+ */
 static void
-ef_search_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+measured(sqlite3_context *context, int argc, sqlite3_value **argv, bool margin)
 {
 	BridgeConnection *connection = sqlite3_user_data(context);
 	const char *name = argc > 0 ? (const char *) sqlite3_value_text(argv[0]) : NULL;
@@ -436,15 +456,29 @@ ef_search_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		BridgeStore *store = bridge_index_store(index);
 
 		rc = bridge_store_state(store, &state, 0, NULL, NULL, &err);
-		if (rc == SQLITE_OK)
-			sqlite3_result_int(context, bridge_store_ef(store, &state.tuned));
+		if (rc == SQLITE_OK && !margin)
+			sqlite3_result_int(context, bridge_store_visits(store, &state.tuned));
+		else if (rc == SQLITE_OK && bridge_store_margin(store, &state.tuned) > 0)
+			sqlite3_result_double(context, bridge_store_margin(store, &state.tuned));
 		bridge_table_release(held);
 	}
 	if (rc != SQLITE_OK)
 	{
-		bridge_error_prefix(&err, "hnsw_ef_search");
+		bridge_error_prefix(&err, margin ? "hnsw_margin" : "hnsw_visits");
 		bridge_error_result(context, &err);
 	}
+}
+
+static void
+margin_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	measured(context, argc, argv, true);
+}
+
+static void
+visits_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	measured(context, argc, argv, false);
 }
 
 #ifndef SQLITE_RESULT_SUBTYPE
@@ -454,19 +488,27 @@ ef_search_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 int
 bridge_info_register(BridgeConnection *connection, BridgeError *err)
 {
-	for (int arguments = 0; arguments <= 1; arguments++)
+	static const struct
 	{
-		int rc = sqlite3_create_function_v2(
-			connection->db, "hnsw_info", arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY | SQLITE_RESULT_SUBTYPE,
-			bridge_connection_hold(connection), info_function, NULL, NULL, bridge_connection_release);
+		const char *name;
+		int flags;
+		void (*function)(sqlite3_context *, int, sqlite3_value **);
+	} functions[] = {
+		{"hnsw_info", SQLITE_RESULT_SUBTYPE, info_function},
+		{"hnsw_margin", 0, margin_function},
+		{"hnsw_visits", 0, visits_function},
+	};
 
-		if (rc == SQLITE_OK)
-			rc = sqlite3_create_function_v2(connection->db, "hnsw_ef_search", arguments,
-											SQLITE_UTF8 | SQLITE_DIRECTONLY,
-											bridge_connection_hold(connection), ef_search_function, NULL,
-											NULL, bridge_connection_release);
-		if (rc != SQLITE_OK)
-			return bridge_error_db(err, connection->db, "registering hnsw_info and hnsw_ef_search");
-	}
+	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
+		for (int arguments = 0; arguments <= 1; arguments++)
+		{
+			int rc = sqlite3_create_function_v2(connection->db, functions[i].name, arguments,
+												SQLITE_UTF8 | SQLITE_DIRECTONLY | functions[i].flags,
+												bridge_connection_hold(connection), functions[i].function,
+												NULL, NULL, bridge_connection_release);
+
+			if (rc != SQLITE_OK)
+				return bridge_error_db(err, connection->db, "registering %s", functions[i].name);
+		}
 	return SQLITE_OK;
 }

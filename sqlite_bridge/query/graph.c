@@ -16,6 +16,7 @@ struct BridgeSearcher
 	BridgeGraph *graph; /* held */
 	int segment;        /* which one of the query's snapshot it is */
 	int ef;
+	double margin;
 	bool masked;        /* admit is asked */
 	BridgeQuery *query; /* the scan it works for, NULL while idle */
 	HnswStats counted;  /* how much of the cursor's work is in the scan's statistics */
@@ -87,6 +88,7 @@ make_searcher(BridgeQuery *query, int segment, bool masked, BridgeSearcher **out
 {
 	BridgeSearcher *searcher = sqlite3_malloc64(sizeof(*searcher));
 	HnswSearchOptions options = {.ef = (uint32_t) query->ef,
+								 .margin = (float) query->margin,
 								 .admit = masked ? admit : NULL,
 								 .admit_arg = searcher,
 								 .interrupted = interrupted,
@@ -100,6 +102,7 @@ make_searcher(BridgeQuery *query, int segment, bool masked, BridgeSearcher **out
 	memset(searcher, 0, sizeof(*searcher));
 	searcher->query = query;
 	searcher->ef = query->ef;
+	searcher->margin = query->margin;
 	searcher->masked = masked;
 	searcher->segment = segment;
 	searcher->graph = query->snapshot->graphs[segment];
@@ -137,7 +140,7 @@ begin_one(BridgeQuery *query, int segment, BridgeError *err)
 
 	index->searchers[segment] = NULL;
 	if (searcher != NULL && searcher->graph == query->snapshot->graphs[segment] &&
-		searcher->ef == query->ef && searcher->masked == masked)
+		searcher->ef == query->ef && searcher->margin == query->margin && searcher->masked == masked)
 	{
 		searcher->query = query;
 		status = hnsw_search_again(searcher->cursor, query->vector, rows_wanted(query), &error);

@@ -52,7 +52,7 @@ wants_all_measured(const BridgeQuery *query)
 	if (query->bounded && query->need < 0 && query->stats->pull_limit <= 0)
 		return true;
 	return query->has_only &&
-		   (listed <= FEW_CANDIDATES || listed <= sqrt(DISTANCES_A_NODE * (double) query->ef * nodes));
+		   (listed <= FEW_CANDIDATES || listed <= sqrt(DISTANCES_A_NODE * (double) query->visits * nodes));
 }
 
 /* The graph proved corrupt: what it gave before was sound; go on without it. */
@@ -141,6 +141,7 @@ start_sources(BridgeQuery *query, BridgeStore *store, BridgeError *err)
 		return bridge_measure_truth(query, store, err);
 	bridge_request_settle_ef(query, store, &state.tuned);
 	query->stats->ef = query->ef;
+	query->stats->margin = query->margin;
 
 	query->stats->strategy = bridge_strategy_name(query->has_only ? BRIDGE_PREFILTER : BRIDGE_GRAPH);
 	rc = bridge_measure_delta(query, store, &state, err);

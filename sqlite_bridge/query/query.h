@@ -77,7 +77,9 @@ typedef struct BridgeQuery
 	bool bounded, bound_inclusive;
 	double bound; /* only distances below (or equal) */
 	int asked_ef; /* 0: the index's */
-	int ef;       /* kept; final once the state is read */
+	int ef;       /* kept, 0: by margin; these are final once the state is read */
+	double margin;
+	int visits; /* nodes that a search for ten visits, about */
 	int strategy;
 	int64_t *only; /* the rowids of IN or =, sorted, owned */
 	size_t only_count, only_capacity;

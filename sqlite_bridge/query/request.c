@@ -181,8 +181,10 @@ bridge_request_settle_ef(BridgeQuery *query, const BridgeStore *store, const Bri
 {
 	int64_t least = query->need > query->stats->least_ef ? query->need : query->stats->least_ef;
 
-	query->ef = query->asked_ef > 0 ? query->asked_ef : bridge_store_ef(store, tuned);
-	if (least > query->ef)
+	query->margin = query->asked_ef > 0 ? 0 : bridge_store_margin(store, tuned);
+	query->visits = query->asked_ef > 0 ? query->asked_ef : bridge_store_visits(store, tuned);
+	query->ef = query->margin > 0 ? 0 : query->visits;
+	if (query->margin == 0 && least > query->ef)
 		query->ef = least < HNSW_MAX_EF ? (int) least : HNSW_MAX_EF;
 }
 

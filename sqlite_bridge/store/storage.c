@@ -6,16 +6,17 @@
  *	<t>_config(key TEXT PRIMARY KEY, value) WITHOUT ROWID
  *		format			BRIDGE_FORMAT
  *		id				random integer, made with the table
- *		dim, metric, m, ef, ef_search, path, content, content_rowid,
+ *		dim, metric, m, ef, ef_search, recall, path, content, content_rowid,
  *		content_vector	the arguments; absent where not given
  *		counter			number of the last change, from 0
  *		current			"<token> <seq>[,<token> <seq>]", base segment first; ''
  *						before the first merge
  *		hidden			labels of the base that no longer count, where there is a
  *						second segment: BLOB of int64, little-endian, ascending
- *		tuned			"<ef> <nodes>": the ef that a graph of so many nodes was
- *						found to need; absent where ef_search is given or nothing
- *						was measured
+ *		tuned			"margin <thousandths> <visits> <nodes>": how far searches of a
+ *						graph of so many nodes were found to have to go, and how many
+ *						they visit; absent where ef_search is given or nothing was
+ *						measured
  *	<t>_vectors(rowid INTEGER PRIMARY KEY, vector)
  *		the truth, unless content= names a table; BLOB of float32, or NULL
  *	<t>_delta(seq INTEGER PRIMARY KEY, tag, label, vector, UNIQUE(label, seq))
@@ -27,6 +28,7 @@
  */
 #include "sqlite_bridge/store/store.h"
 
+#include <math.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,6 +103,9 @@ bridge_store_create(sqlite3 *db, const char *schema, const char *table, const Br
 						schema, table);
 	if (rc == SQLITE_OK && params->ef_search > 0)
 		rc = put_config(db, schema, table, "ef_search", NULL, params->ef_search, err);
+	if (rc == SQLITE_OK && params->recall > 0)
+		rc = bridge_exec(db, err, "INSERT INTO \"%w\".\"%w_config\" VALUES('recall', %!.15g)", schema, table,
+						 params->recall);
 	sqlite3_randomness(sizeof(id), &id);
 	if (rc == SQLITE_OK)
 		rc = put_config(db, schema, table, "id", NULL, id, err);
@@ -160,20 +165,28 @@ read_text(sqlite3_stmt *stmt, char **out, BridgeError *err)
 	return *out == NULL ? bridge_error(err, SQLITE_NOMEM, "out of memory") : SQLITE_OK;
 }
 
+/* What a measurement begins with; those of the past are of an ef, and were two numbers. */
+#define TUNED_MARGIN "margin "
+
 /* Anything but what bridge_store_set_tuned() writes counts as nothing found. */
 static void
 parse_tuned(const char *text, BridgeTuned *tuned)
 {
+	long thousandths;
+	long visits;
 	char *end;
-	long ef;
 
 	*tuned = (BridgeTuned){0};
-	if (text == NULL)
+	if (text == NULL || strncmp(text, TUNED_MARGIN, strlen(TUNED_MARGIN)) != 0)
 		return;
-	ef = strtol(text, &end, 10);
-	if (end == text || *end != ' ' || ef < 1 || ef > HNSW_MAX_EF)
+	thousandths = strtol(text + strlen(TUNED_MARGIN), &end, 10);
+	if (*end != ' ' || thousandths < 1 || thousandths > 1000 * HNSW_MAX_MARGIN)
 		return;
-	tuned->ef = (int) ef;
+	visits = strtol(end + 1, &end, 10);
+	if (*end != ' ' || visits < 1 || visits > INT32_MAX)
+		return;
+	tuned->margin = (double) thousandths / 1000;
+	tuned->visits = (int) visits;
 	tuned->nodes = strtoll(end + 1, NULL, 10);
 }
 
@@ -197,6 +210,12 @@ read_config_row(BridgeStore *store, sqlite3_stmt *stmt, int *format, BridgeError
 		return read_integer(store, stmt, 1, HNSW_MAX_EF, &p->ef_construction, err);
 	else if (strcmp(key, "ef_search") == 0)
 		return read_integer(store, stmt, 1, HNSW_MAX_EF, &p->ef_search, err);
+	else if (strcmp(key, "recall") == 0)
+	{
+		double recall = sqlite3_column_double(stmt, 1);
+
+		p->recall = recall >= BRIDGE_MIN_RECALL && recall <= BRIDGE_MAX_RECALL ? recall : 0;
+	}
 	else if (strcmp(key, "tuned") == 0)
 		parse_tuned((const char *) sqlite3_column_text(stmt, 1), &store->opened_tuned);
 	else if (strcmp(key, "path") == 0)
@@ -521,19 +540,34 @@ bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError
 
 	if (rc != SQLITE_OK)
 		return rc;
-	value = sqlite3_mprintf("%d %lld", tuned->ef, (sqlite3_int64) tuned->nodes);
+	value = sqlite3_mprintf(TUNED_MARGIN "%d %d %lld", (int) lround(1000 * tuned->margin), tuned->visits,
+							(sqlite3_int64) tuned->nodes);
 	if (value == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	sqlite3_bind_text(stmt, 1, value, -1, sqlite3_free);
 	return bridge_store_finish(store, stmt, err);
 }
 
+double
+bridge_store_margin(const BridgeStore *store, const BridgeTuned *tuned)
+{
+	if (store->params.ef_search > 0)
+		return 0;
+	return tuned->margin > 0 ? tuned->margin : (double) HNSW_DEFAULT_MARGIN;
+}
+
 int
-bridge_store_ef(const BridgeStore *store, const BridgeTuned *tuned)
+bridge_store_visits(const BridgeStore *store, const BridgeTuned *tuned)
 {
 	if (store->params.ef_search > 0)
 		return store->params.ef_search;
-	return tuned->ef > 0 ? tuned->ef : BRIDGE_DEFAULT_EF_SEARCH;
+	return tuned->visits > 0 ? tuned->visits : HNSW_DEFAULT_VISITS;
+}
+
+double
+bridge_store_recall(const BridgeStore *store)
+{
+	return store->params.recall > 0 ? store->params.recall : BRIDGE_DEFAULT_RECALL;
 }
 
 int

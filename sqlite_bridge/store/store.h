@@ -20,10 +20,11 @@ typedef struct BridgeSegment
 	int64_t seq; /* image of the truth as of this change */
 } BridgeSegment;
 
-/* The ef that a graph was found to need.  A hint: it decides on no row but through recall. */
+/* How far searches of a graph were found to have to go.  A hint: it decides on no row but through recall. */
 typedef struct BridgeTuned
 {
-	int ef;        /* 0: nothing was found yet */
+	double margin; /* 0: nothing was found yet */
+	int visits;    /* nodes that a search for ten then visits */
 	int64_t nodes; /* of the graph that was measured */
 } BridgeTuned;
 
@@ -118,8 +119,14 @@ int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, 
 /* The same of what a measurement found. */
 int bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError *err);
 
-/* The ef of searches that name none: given with the table, else found, else the default. */
-int bridge_store_ef(const BridgeStore *store, const BridgeTuned *tuned);
+/* Of searches that name no ef: the margin, 0 where the table was given an ef; found, else the default. */
+double bridge_store_margin(const BridgeStore *store, const BridgeTuned *tuned);
+
+/* Nodes that a search for ten visits, about. */
+int bridge_store_visits(const BridgeStore *store, const BridgeTuned *tuned);
+
+/* The share of the true neighbours that searches shall find. */
+double bridge_store_recall(const BridgeStore *store);
 
 /* That list, the caller's to sqlite3_free.  *sound is false where there is none or it is damaged. */
 int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *sound, BridgeError *err);
