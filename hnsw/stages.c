@@ -93,6 +93,8 @@ hnsw_stages_begin(HnswCursor *c)
 
 	c->goal = 0;
 	c->zero = 0;
+	c->popped = 0;
+	c->popped_admitted = 0;
 	if (c->snapshot->header.metric != HNSW_IP)
 		return;
 	/* no vector of that length is nearer than one in the query's direction */

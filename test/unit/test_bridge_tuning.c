@@ -1,10 +1,12 @@
 /*
  * test_bridge_tuning.c
- *		The ef of searches where the owner of an index named none: measured by
- *		merges, kept beside the graph's token, and used.
+ *		How far searches go where the owner of an index named no ef: measured by
+ *		merges, kept beside the graph's token, and used.  Margins are in thousandths.
  */
 #define _GNU_SOURCE
 #include "bridge_folder.h"
+
+#include <math.h>
 
 #define DIM 32
 #define N 8000
@@ -53,7 +55,10 @@ some_query(int i)
 	return set_vector(queries, i);
 }
 
-/* What one search says that it kept; extra: the arguments after k. */
+#define DEFAULT_MARGIN 280
+#define MOST_MARGIN 1000
+
+/* What one search says: the ef that it kept, else its margin; extra: the arguments after k. */
 static int
 used(sqlite3 *db, const char *table, const char *extra)
 {
@@ -69,7 +74,8 @@ used(sqlite3 *db, const char *table, const char *extra)
 	sqlite3_finalize(stmt);
 	sqlite3_free(sql);
 	assert_string_equal(stats.strategy, "graph");
-	return (int) stats.ef;
+	assert_int_equal(stats.ef > 0, stats.margin == 0);
+	return stats.ef > 0 ? (int) stats.ef : (int) lround(1000 * stats.margin);
 }
 
 #define SEARCHED(db, table) used(db, table, ", NULL, 'graph', ?2")
@@ -97,18 +103,18 @@ recall(sqlite3 *db, const char *table)
 	return (double) right / (60 * K);
 }
 
-/* All that tell of it say the same; 0: nothing was found. */
+/* All that tell of it say the same. */
 static void
-assert_told(sqlite3 *db, const char *table, int ef, bool given)
+assert_told(sqlite3 *db, const char *table, int ef, int margin)
 {
-	char *sql = sqlite3_mprintf(
-		"SELECT hnsw_info(%Q) ->> '$.ef_search' || ' ' || (hnsw_info(%Q) ->> '$.ef_search_given') "
-		"|| ' ' || (SELECT ef_search || ' ' || ef_search_given FROM hnsw_indexes WHERE name = %Q) "
-		"|| ' ' || hnsw_ef_search(%Q)",
-		table, table, table, table);
-	char *expected = sqlite3_mprintf("%d %d %d %d %d", ef, given, ef, given, ef);
+	char *sql =
+		sqlite3_mprintf("SELECT printf('%%d %%d, %%d %%d, %%d', hnsw_info(%Q) ->> '$.ef_search', "
+						"round(1000 * (hnsw_info(%Q) ->> '$.margin')), ef_search, round(1000 * margin), "
+						"round(1000 * hnsw_margin(%Q))) FROM hnsw_indexes WHERE name = %Q",
+						table, table, table, table);
+	char *expected = sqlite3_mprintf("%d %d, %d %d, %d", ef, margin, ef, margin, margin);
 
-	assert_string_equal(get_text(db, sql), expected);
+	assert_string_equal(get_text(db, "%s", sql), expected);
 	sqlite3_free(expected);
 	sqlite3_free(sql);
 }
@@ -116,14 +122,15 @@ assert_told(sqlite3 *db, const char *table, int ef, bool given)
 static int
 found(sqlite3 *db)
 {
-	return (int) get_number(db, "SELECT CAST(value AS INTEGER) FROM vss_config WHERE key = 'tuned'");
+	return (int) get_number(db,
+							"SELECT CAST(substr(value, 8) AS INTEGER) FROM vss_config WHERE key = 'tuned'");
 }
 
 static int64_t
 measured_nodes(sqlite3 *db)
 {
-	return get_number(db, "SELECT CAST(substr(value, instr(value, ' ')) AS INTEGER) FROM vss_config "
-						  "WHERE key = 'tuned'");
+	return get_number(db, "SELECT CAST(substr(value, length(rtrim(value, '0123456789')) + 1) AS INTEGER) "
+						  "FROM vss_config WHERE key = 'tuned'");
 }
 
 static void
@@ -131,29 +138,29 @@ a_merge_finds_it_and_searches_use_it(void **state)
 {
 	sqlite3 *db = make_index(folder, "m = 6, ef = 40");
 	sqlite3 *other;
-	int ef;
+	int margin;
 
-	assert_told(db, "vss", BRIDGE_DEFAULT_EF_SEARCH, false);
+	assert_told(db, "vss", 0, DEFAULT_MARGIN);
 	fill(db, "vss", 1, N);
 	other = open_database(folder, "a.db", NULL);
-	assert_told(other, "vss", BRIDGE_DEFAULT_EF_SEARCH, false);
+	assert_told(other, "vss", 0, DEFAULT_MARGIN);
 
 	run_sql(db, "SELECT hnsw_save()");
-	ef = found(db);
-	assert_in_range(ef, BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
+	margin = found(db);
+	assert_in_range(margin, DEFAULT_MARGIN + 1, MOST_MARGIN);
 	assert_int_equal(measured_nodes(db), N);
-	assert_int_equal(SEARCHED(db, "vss"), ef);
-	assert_told(db, "vss", ef, false);
+	assert_int_equal(SEARCHED(db, "vss"), margin);
+	assert_told(db, "vss", 0, margin);
 	assert_true(recall(db, "vss") >= 0.95); /* 600 neighbours; at the default about 0.8 */
 
 	/* another connection, which was open before, and one that comes later */
-	assert_int_equal(SEARCHED(other, "vss"), ef);
-	assert_told(other, "vss", ef, false);
+	assert_int_equal(SEARCHED(other, "vss"), margin);
+	assert_told(other, "vss", 0, margin);
 	close_database(other);
 	close_database(db);
 	db = open_database(folder, "a.db", NULL);
-	assert_int_equal(SEARCHED(db, "vss"), ef);
-	assert_told(db, "vss", ef, false);
+	assert_int_equal(SEARCHED(db, "vss"), margin);
+	assert_told(db, "vss", 0, margin);
 
 	/* whoever names one has it */
 	assert_int_equal(used(db, "vss", ", 33, 'graph', ?2"), 33);
@@ -169,7 +176,7 @@ one_given_stays(void **state)
 	run_sql(db, "SELECT hnsw_save()");
 	assert_int_equal(SEARCHED(db, "vss"), 64);
 	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_config WHERE key = 'tuned'"), 0);
-	assert_told(db, "vss", 64, true);
+	assert_told(db, "vss", 64, 0);
 	close_database(db);
 }
 
@@ -177,8 +184,17 @@ one_given_stays(void **state)
 static void
 databases_without_it_search_with_the_default(void **state)
 {
-	static const char *const odd[] = {"''",   "'x'",   "'0 8000'", "'70000 8000'",
-									  "NULL", "x'00'", "'-5 1'",   "'99'"};
+	static const char *const odd[] = {"''",
+									  "'x'",
+									  "'80 8000'",
+									  "'margin 0 9 9'",
+									  "'margin 16001 9 9'",
+									  "NULL",
+									  "x'00'",
+									  "'margin -5 1 1'",
+									  "'margin 200'",
+									  "'margin 200 0 9'",
+									  "'margin x 9 9'"};
 	sqlite3 *db = make_index(folder, "m = 6, ef = 40");
 
 	fill(db, "vss", 1, N);
@@ -186,14 +202,14 @@ databases_without_it_search_with_the_default(void **state)
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++)
 	{
 		run_sql(db, "UPDATE vss_config SET value = %s WHERE key = 'tuned'", odd[i]);
-		assert_int_equal(SEARCHED(db, "vss"), BRIDGE_DEFAULT_EF_SEARCH);
+		assert_int_equal(SEARCHED(db, "vss"), DEFAULT_MARGIN);
 	}
 	/* as written before there was any: ef_search always stood there */
 	run_sql(db, "DELETE FROM vss_config WHERE key = 'tuned'; INSERT INTO vss_config VALUES('ef_search', 64)");
 	close_database(db);
 	db = open_database(folder, "a.db", NULL);
 	assert_int_equal(SEARCHED(db, "vss"), 64);
-	assert_told(db, "vss", 64, true);
+	assert_told(db, "vss", 64, 0);
 	close_database(db);
 }
 
@@ -204,10 +220,10 @@ it_is_measured_again_when_it_is_worth_while(void **state)
 
 	fill(db, "vss", 1, N);
 	run_sql(db, "SELECT hnsw_save()");
-	assert_in_range(found(db), BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
+	assert_in_range(found(db), DEFAULT_MARGIN + 1, MOST_MARGIN);
 
 	/* a mark that a measurement would remove: it stays while the graph grows a little */
-	run_sql(db, "UPDATE vss_config SET value = '77 %d' WHERE key = 'tuned'", N);
+	run_sql(db, "UPDATE vss_config SET value = 'margin 77 20 %d' WHERE key = 'tuned'", N);
 	fill(db, "vss", N + 1, N / 8);
 	run_sql(db, "SELECT hnsw_save()");
 	assert_int_equal(found(db), 77);
@@ -216,13 +232,13 @@ it_is_measured_again_when_it_is_worth_while(void **state)
 	/* by half */
 	fill(db, "vss", N + N / 8 + 1, N * 3 / 8);
 	run_sql(db, "SELECT hnsw_save()");
-	assert_in_range(found(db), 100, HNSW_TUNED_MAX_EF);
+	assert_in_range(found(db), 100, MOST_MARGIN);
 	assert_int_equal(measured_nodes(db), N + N / 2);
 
 	/* and when all is made anew */
-	run_sql(db, "UPDATE vss_config SET value = '77 %d' WHERE key = 'tuned'", N + N / 2);
+	run_sql(db, "UPDATE vss_config SET value = 'margin 77 20 %d' WHERE key = 'tuned'", N + N / 2);
 	run_sql(db, "SELECT hnsw_rebuild()");
-	assert_in_range(found(db), 100, HNSW_TUNED_MAX_EF);
+	assert_in_range(found(db), 100, MOST_MARGIN);
 	close_database(db);
 }
 
@@ -231,17 +247,17 @@ static void
 a_second_segment_takes_the_bases(void **state)
 {
 	sqlite3 *db = make_index(folder, "m = 3, ef = 10");
-	int ef;
+	int margin;
 
 	fill(db, "vss", 1, N);
 	run_sql(db, "SELECT hnsw_save()");
-	ef = found(db);
-	assert_in_range(ef, BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
+	margin = found(db);
+	assert_in_range(margin, DEFAULT_MARGIN + 1, MOST_MARGIN);
 	fill(db, "vss", 30000, N / 20); /* too little to write the base anew */
 	run_sql(db, "SELECT hnsw_save()");
 	assert_int_equal(get_number(db, "SELECT json_array_length(hnsw_info(), '$.graph.segments')"), 2);
 	assert_int_equal(measured_nodes(db), N);
-	assert_int_equal(SEARCHED(db, "vss"), ef);
+	assert_int_equal(SEARCHED(db, "vss"), margin);
 	close_database(db);
 }
 
@@ -252,9 +268,9 @@ databases_in_memory_have_it_too(void **state)
 
 	fill(db, "vss", 1, N);
 	run_sql(db, "SELECT hnsw_save()");
-	assert_in_range(found(db), BRIDGE_DEFAULT_EF_SEARCH + 1, HNSW_TUNED_MAX_EF);
+	assert_in_range(found(db), DEFAULT_MARGIN + 1, MOST_MARGIN);
 	assert_int_equal(SEARCHED(db, "vss"), found(db));
-	assert_told(db, "vss", found(db), false);
+	assert_told(db, "vss", 0, found(db));
 	close_database(db);
 }
 
@@ -272,10 +288,10 @@ it_comes_with_the_graph(void **state)
 	assert_int_equal(get_number(reader, "SELECT count(*) FROM vss_config WHERE key = 'tuned'"), 0);
 	assert_int_equal(get_number(reader, "SELECT length(value) FROM vss_config WHERE key = 'current'"), 0);
 	run_sql(db, "SELECT hnsw_save()");
-	assert_told(reader, "vss", BRIDGE_DEFAULT_EF_SEARCH, false);
+	assert_told(reader, "vss", 0, DEFAULT_MARGIN);
 	assert_int_equal(get_number(reader, "SELECT length(value) FROM vss_config WHERE key = 'current'"), 0);
 	run_sql(reader, "COMMIT");
-	assert_told(reader, "vss", found(db), false);
+	assert_told(reader, "vss", 0, found(db));
 	close_database(reader);
 	close_database(db);
 }

@@ -335,6 +335,43 @@ cursor_is_used_again(void **state)
 	hnsw_search_end(cursor);
 }
 
+/* Nor does it remember what a filter let through before. */
+static void
+filtered_cursor_is_used_again(void **state)
+{
+	Fixture *f = *state;
+	static bool wanted[N];
+	static Filter filter;
+	HnswSearchOptions options = {.margin = 0.2F, .admit = admits, .admit_arg = &filter};
+	HnswCursor *cursor = begin(f->snapshot[0], set_vector(f->queries, 0), 10, &options);
+	HnswError err;
+
+	filter.wanted = wanted;
+	for (size_t q = 0; q < QUERIES; q++)
+	{
+		HnswCursor *fresh = begin(f->snapshot[0], set_vector(f->queries, q), 10, &options);
+		HnswStats stats[2];
+		HnswHit hit;
+
+		/* nearly nothing, then nearly all */
+		for (size_t i = 0; i < N; i++)
+			wanted[i] = (i % 1000 == 0) == (q % 2 == 0);
+		assert_ok(hnsw_search_again(cursor, set_vector(f->queries, q), 10, &err));
+		for (int which = 0; which < 2; which++)
+		{
+			HnswCursor *c = which == 0 ? cursor : fresh;
+
+			memset(filter.asked, 0, sizeof filter.asked);
+			for (int i = 0; i < 5; i++)
+				assert_ok(hnsw_search_next(c, &hit));
+			hnsw_search_stats(c, &stats[which]);
+		}
+		assert_memory_equal(&stats[0], &stats[1], sizeof stats[0]);
+		hnsw_search_end(fresh);
+	}
+	hnsw_search_end(cursor);
+}
+
 /* What is far from everything is searched for longer than what has neighbours. */
 static void
 hard_questions_get_more_work(void **state)
@@ -424,6 +461,7 @@ main(void)
 		cmocka_unit_test(streams_keep_the_recall),
 		cmocka_unit_test(to_the_end_every_node_once),
 		cmocka_unit_test(cursor_is_used_again),
+		cmocka_unit_test(filtered_cursor_is_used_again),
 		cmocka_unit_test(hard_questions_get_more_work),
 		cmocka_unit_test(it_can_be_stopped_at_any_time),
 		cmocka_unit_test(wrong_margins_are_refused),
