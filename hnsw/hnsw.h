@@ -326,7 +326,7 @@ void hnsw_search_end(HnswCursor *cursor);
 #define HNSW_TUNED_K 10 /* results that recall is measured by */
 
 /* Before anything is measured, and of small graphs. */
-#define HNSW_DEFAULT_MARGIN 0.28F
+#define HNSW_DEFAULT_MARGIN 0.28
 #define HNSW_DEFAULT_VISITS 100
 
 typedef struct HnswTuned

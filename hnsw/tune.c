@@ -134,7 +134,7 @@ hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const HnswTask *
 
 	if (err != NULL)
 		*err = (HnswError){0};
-	*out = (HnswTuned){HNSW_DEFAULT_MARGIN, HNSW_DEFAULT_VISITS};
+	*out = (HnswTuned){(float) HNSW_DEFAULT_MARGIN, HNSW_DEFAULT_VISITS};
 	if (snapshot->count < LEAST_NODES)
 		return HNSW_OK;
 	if (task != NULL)

@@ -84,6 +84,10 @@ class Library
 	virtual bool load(const std::string &path, const Dataset &data) = 0;
 	/* Comes before every series of searches. */
 	virtual void set_ef(uint32_t ef) = 0;
+	virtual void
+	set_margin(float)
+	{
+	} /* ours alone */
 	/* The labels found, up to k. */
 	virtual size_t search(const float *query, size_t k, int64_t *labels) = 0;
 };

@@ -144,6 +144,13 @@ class Vss : public Library
 		hnsw_search_end(cursor);
 		cursor = nullptr;
 		options.ef = ef;
+		options.margin = 0;
+	}
+	void
+	set_margin(float margin) override
+	{
+		set_ef(1);
+		options.margin = margin;
 	}
 	size_t
 	search(const float *query, size_t k, int64_t *labels) override

@@ -288,16 +288,16 @@ static void
 report_default(const Dataset &data, Contestant &ours, size_t rounds, FILE *tsv)
 {
 	Library &library = *ours.library;
-	const uint32_t ef = bench_default_ef(ours.file.c_str());
+	const float margin = bench_default_margin(ours.file.c_str());
 	std::vector<double> times;
 
-	library.set_ef(ef);
+	library.set_margin(margin);
 	double recall = recall_of(data, library);
 	for (size_t round = 0; round < rounds; round++)
 		times.push_back(time_of(data, library));
-	printf("  %s at its default settings (ef %u): recall %.4f, %.1f us\n", library.name(), ef, recall,
+	printf("  %s at its default settings (margin %.2f): recall %.4f, %.1f us\n", library.name(), (double) margin, recall,
 		   median(times));
-	fprintf(tsv, "# default\tef %u\trecall %.5f\tcpu_us %.2f\n", ef, recall, median(times));
+	fprintf(tsv, "# default\tmargin %.2f\trecall %.5f\tcpu_us %.2f\n", (double) margin, recall, median(times));
 }
 
 /* ---------- one data set ---------- */

@@ -59,7 +59,7 @@ void measure_first_query(const std::string &self, const std::string &scratch, co
 
 /* ---------- defaults.c ---------- */
 
-/* The ef_search of the index that has this graph file, where the user named none. */
-extern "C" uint32_t bench_default_ef(const char *graph);
+/* The margin of the index that has this graph file, where the user named no ef. */
+extern "C" float bench_default_margin(const char *graph);
 
 #endif /* BENCH_SEARCH_H */

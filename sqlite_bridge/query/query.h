@@ -135,7 +135,7 @@ const char *bridge_strategy_name(int strategy);
 int bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_value **argv, bool *usable,
 						BridgeError *err);
 
-/* How many candidates its search keeps, by what the state says was found: query->ef. */
+/* How far its search goes, by what the state says was found: query->ef, margin, visits. */
 void bridge_request_settle_ef(BridgeQuery *query, const BridgeStore *store, const BridgeTuned *tuned);
 
 /* ---------- measure.c: candidates measured one by one, into query->hits ---------- */

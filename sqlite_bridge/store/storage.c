@@ -553,7 +553,7 @@ bridge_store_margin(const BridgeStore *store, const BridgeTuned *tuned)
 {
 	if (store->params.ef_search > 0)
 		return 0;
-	return tuned->margin > 0 ? tuned->margin : (double) HNSW_DEFAULT_MARGIN;
+	return tuned->margin > 0 ? tuned->margin : HNSW_DEFAULT_MARGIN;
 }
 
 int

@@ -155,14 +155,14 @@ few_nodes_are_not_measured(void **state)
 	HnswParams params = {.dim = 4, .metric = HNSW_L2, .m = 4, .ef_construction = 10};
 	HnswError err;
 
-	assert_true(tuned(snapshot).margin == HNSW_DEFAULT_MARGIN);
+	assert_true(tuned(snapshot).margin == (float) HNSW_DEFAULT_MARGIN);
 	hnsw_snapshot_close(snapshot);
 	hnsw_builder_free(builder);
 	set_free(set);
 
 	assert_ok(hnsw_builder_create(&params, 0, &none, &err));
 	empty = set_snapshot(none);
-	assert_true(tuned(empty).margin == HNSW_DEFAULT_MARGIN);
+	assert_true(tuned(empty).margin == (float) HNSW_DEFAULT_MARGIN);
 	hnsw_snapshot_close(empty);
 	hnsw_builder_free(none);
 }
