@@ -178,7 +178,8 @@ main(int argc, char **argv)
 	start = seconds(CLOCK_PROCESS_CPUTIME_ID);
 	if (hnsw_snapshot_tune(snapshot, 0.97, NULL, &tuned, &err) != HNSW_OK)
 		die(argv[2], err.message);
-	fprintf(stderr, "margin %.2f found in %.2f s of CPU\n", (double) tuned.margin, seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
+	fprintf(stderr, "margin %.2f found in %.2f s of CPU\n", (double) tuned.margin,
+			seconds(CLOCK_PROCESS_CPUTIME_ID) - start);
 
 	printf("ef\trecall@%d\tdistances\tnodes\tus_per_query\n", K);
 	for (size_t e = 0; e <= sizeof(efs) / sizeof(efs[0]); e++)

@@ -25,10 +25,13 @@
 /*
  * An IN list of so few rows is measured without asking the graph.  A search
  * among a share p of the rows has to pass 1/p times as many nodes, about
- * DISTANCES_A_NODE new ones each.
+ * DISTANCES_A_NODE new ones each, where it keeps ef candidates.  Where it stops when
+ * it is sure, it passes k/p nodes; both cost about the same at sqrt(k n) rows
+ * of n.
  */
 #define FEW_CANDIDATES 1000
 #define DISTANCES_A_NODE 8
+#define LEAST_WANTED 10
 
 /* ---------- sources ---------- */
 
@@ -51,8 +54,11 @@ wants_all_measured(const BridgeQuery *query)
 	/* All rows within a distance, however many: only measuring finds them all. */
 	if (query->bounded && query->need < 0 && query->stats->pull_limit <= 0)
 		return true;
-	return query->has_only &&
-		   (listed <= FEW_CANDIDATES || listed <= sqrt(DISTANCES_A_NODE * (double) query->visits * nodes));
+	if (!query->has_only || listed <= FEW_CANDIDATES)
+		return query->has_only;
+	if (query->margin > 0)
+		return listed <= sqrt(fmax((double) query->need, LEAST_WANTED) * nodes);
+	return listed <= sqrt(DISTANCES_A_NODE * (double) query->visits * nodes);
 }
 
 /* The graph proved corrupt: what it gave before was sound; go on without it. */
