@@ -69,8 +69,13 @@ static bool installed; /* our handler is in place, or below another's */
 static struct sigaction previous;
 static struct sigaction oldest;
 
-/* initial-exec: reached from a signal handler, must not be allocated there. */
-static _Thread_local volatile sig_atomic_t chaining __attribute__((tls_model("initial-exec")));
+/*
+ * The threads whose fault is on its way to previous; 0: free.  Thread-local
+ * storage would be natural, but a library that is opened late gets it either
+ * by an allocation, not allowed in a handler, or not at all (musl).
+ */
+#define CHAINERS 64
+static _Atomic uintptr_t chainers[CHAINERS];
 
 /* ---------- the handler ---------- */
 
@@ -168,6 +173,25 @@ pass_on(struct sigaction *to, int number, siginfo_t *info, void *context)
 		action.sa_handler(number);
 }
 
+/* This thread's place among the chainers, NULL where it is one already or no place is left. */
+static _Atomic uintptr_t *
+begin_chaining(void)
+{
+	uintptr_t self = (uintptr_t) pthread_self();
+
+	for (int i = 0; i < CHAINERS; i++)
+		if (atomic_load(&chainers[i]) == self)
+			return NULL;
+	for (int i = 0; i < CHAINERS; i++)
+	{
+		uintptr_t nobody = 0;
+
+		if (atomic_compare_exchange_strong(&chainers[i], &nobody, self))
+			return &chainers[i];
+	}
+	return NULL;
+}
+
 static void
 on_sigbus(int number, siginfo_t *info, void *context)
 {
@@ -175,14 +199,11 @@ on_sigbus(int number, siginfo_t *info, void *context)
 
 	if (info->si_code <= 0 || !absorb((uintptr_t) info->si_addr))
 	{
-		if (chaining)
-			pass_on(&oldest, number, info, context);
-		else
-		{
-			chaining = 1;
-			pass_on(&previous, number, info, context);
-			chaining = 0;
-		}
+		_Atomic uintptr_t *place = begin_chaining();
+
+		pass_on(place != NULL ? &previous : &oldest, number, info, context);
+		if (place != NULL)
+			atomic_store(place, 0);
 	}
 	errno = saved_errno;
 }

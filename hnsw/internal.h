@@ -402,4 +402,19 @@ HnswStatus hnsw_fail(HnswError *err, HnswStatus status, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 HnswStatus hnsw_fail_errno(HnswError *err, const char *what, const char *path);
 
+/* ---------- os.c: what systems spell differently ---------- */
+
+/* A file that no folder knows, open for reading and writing; -1 with errno. */
+int hnsw_os_anonymous_file(void);
+
+/*
+ * Ask for the file's space at once.  False, with errno, only where there is
+ * none: a file system that cannot reserve finds out when it is written.
+ */
+bool hnsw_os_reserve(int fd, uint64_t bytes);
+
+/* qsort with an argument for the comparison. */
+typedef int HnswCompare(const void *a, const void *b, void *arg);
+void hnsw_os_sort(void *base, size_t count, size_t size, HnswCompare *compare, void *arg);
+
 #endif /* HNSW_INTERNAL_H */

@@ -129,31 +129,6 @@ hnsw_builder_write(HnswBuilder *builder, const char *path, const HnswWriteOption
 
 /* ---------- without a file ---------- */
 
-/* A file that no folder knows, in memory where the system can. */
-static int
-anonymous_file(void)
-{
-	const char *folder = getenv("TMPDIR");
-	char name[4096];
-	int fd;
-
-#ifdef MFD_CLOEXEC
-	fd = memfd_create("hnsw", MFD_CLOEXEC);
-	if (fd >= 0)
-		return fd;
-#endif
-	if (snprintf(name, sizeof(name), "%s/hnsw-XXXXXX", folder != NULL ? folder : "/tmp") >=
-		(int) sizeof(name))
-	{
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	fd = mkostemp(name, O_CLOEXEC);
-	if (fd >= 0)
-		unlink(name);
-	return fd;
-}
-
 HnswStatus
 hnsw_builder_snapshot(HnswBuilder *builder, const HnswWriteOptions *options, HnswSnapshot **out,
 					  HnswError *err)
@@ -165,7 +140,7 @@ hnsw_builder_snapshot(HnswBuilder *builder, const HnswWriteOptions *options, Hns
 	*out = NULL;
 	if (err != NULL)
 		*err = (HnswError){0};
-	fd = anonymous_file();
+	fd = hnsw_os_anonymous_file();
 	if (fd < 0)
 		return hnsw_fail_errno(err, "could not create graph file", name);
 	status = hnsw_write_graph(builder, fd, name, options, NULL, err);

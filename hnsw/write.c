@@ -329,7 +329,7 @@ sort_by_label(Image *image)
 			sorted = false;
 	}
 	if (!sorted)
-		qsort_r(image->order, n, sizeof(*image->order), compare_labels, image);
+		hnsw_os_sort(image->order, n, sizeof(*image->order), compare_labels, image);
 }
 
 HnswStatus
@@ -368,7 +368,7 @@ hnsw_write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWrite
 	 * Ask for all the space at once: a full disk shows before the work, and
 	 * the file gets a chance to lie in one piece.  Not every file system can.
 	 */
-	if (fallocate(fd, 0, 0, (off_t) stream.file_bytes) != 0 && (errno == ENOSPC || errno == EDQUOT))
+	if (!hnsw_os_reserve(fd, stream.file_bytes))
 	{
 		status = hnsw_fail_errno(err, "could not write graph file", name);
 		goto cleanup;
