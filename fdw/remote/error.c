@@ -98,13 +98,15 @@ sqlstate_for(int rc, const char *message)
 		default:
 			break;
 	}
-	/* Plain SQLITE_ERROR: the two cases that every user meets can be told apart. */
+	/* Plain SQLITE_ERROR: the cases that every user meets can be told apart. */
 	if (message != NULL)
 	{
 		if (strncmp(message, "no such table", 13) == 0)
 			return ERRCODE_FDW_TABLE_NOT_FOUND;
 		if (strncmp(message, "no such column", 14) == 0)
 			return ERRCODE_FDW_COLUMN_NAME_NOT_FOUND;
+		if (strstr(message, ": the query vector ") != NULL)
+			return ERRCODE_DATATYPE_MISMATCH;
 	}
 	return ERRCODE_FDW_ERROR;
 }

@@ -101,7 +101,7 @@ measure_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	{
 		if (a.dim != b.dim)
 		{
-			bridge_error(&err, SQLITE_MISMATCH, "%s: vectors have different dimensions, %d and %d",
+			bridge_error(&err, SQLITE_ERROR, "%s: vectors have different dimensions, %d and %d",
 						 measure->name, a.dim, b.dim);
 			bridge_error_result(context, &err);
 		}
@@ -145,10 +145,6 @@ vector_json_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	}
 	release(context, 0, argv[0], &x);
 }
-
-#ifndef SQLITE_RESULT_SUBTYPE
-#define SQLITE_RESULT_SUBTYPE 0 /* before 3.45 nobody needs to be told */
-#endif
 
 int
 bridge_arithmetic_register(sqlite3 *db, BridgeError *err)

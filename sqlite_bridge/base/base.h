@@ -44,6 +44,11 @@
 SQLITE_EXTENSION_INIT3
 #endif
 
+/* Its value since 3.45, which wants it; before, unknown flags are passed over. */
+#ifndef SQLITE_RESULT_SUBTYPE
+#define SQLITE_RESULT_SUBTYPE 0x001000000
+#endif
+
 #define BRIDGE_DEFAULT_M 16
 #define BRIDGE_DEFAULT_EF 200
 #define BRIDGE_DEFAULT_RECALL 0.97
@@ -75,6 +80,24 @@ int bridge_error_prefix(BridgeError *err, const char *format, ...);
 void bridge_error_result(sqlite3_context *context, BridgeError *err);
 
 void bridge_error_clear(BridgeError *err);
+
+/* ---------- host.c: what hosts and their SQLite differ in ---------- */
+
+/*
+ * Whether this SQLite has the function: an OMIT flag leaves its entry in the
+ * table of functions empty.  (Linked against SQLite, the linker knows.)
+ */
+#ifdef SQLITE_CORE
+#define BRIDGE_HAS(function) true
+#else
+#define BRIDGE_HAS(function) ((function) != NULL)
+#endif
+
+/*
+ * Read a whole number: 2, 2.0 and '2' are one, 2.5, 'x' and NULL none.
+ * Programs in JavaScript bind every number as a REAL.
+ */
+bool bridge_whole_number(sqlite3_value *value, int64_t *out);
 
 /* ---------- args.c ---------- */
 

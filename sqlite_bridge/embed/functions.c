@@ -130,15 +130,22 @@ embed_config(sqlite3_context *context, int argc, sqlite3_value **argv)
 	const char *name = (const char *) sqlite3_value_text(argv[0]);
 	BridgeError err = {0};
 	char *value = NULL;
+	char digits[24];
+	const char *given = NULL;
+	int64_t number;
 	int rc = SQLITE_OK;
 
+	if (argc == 2)
+		given = (const char *) sqlite3_value_text(argv[1]);
+	if (argc == 2 && sqlite3_value_type(argv[1]) == SQLITE_FLOAT && bridge_whole_number(argv[1], &number))
+		given = sqlite3_snprintf(sizeof(digits), digits, "%lld", number);
 	if (name == NULL)
 	{
 		sqlite3_result_error(context, "embed_config: the setting's name is NULL", -1);
 		return;
 	}
 	if (argc == 2)
-		rc = embed_settings_set(&state->settings, name, (const char *) sqlite3_value_text(argv[1]), &err);
+		rc = embed_settings_set(&state->settings, name, given, &err);
 	if (rc == SQLITE_OK)
 		rc = embed_settings_get(&state->settings, name, &value, &err);
 	if (rc != SQLITE_OK)

@@ -234,25 +234,26 @@ embed_table_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	Run run = {.state = sqlite3_user_data(context), .db = sqlite3_context_db_handle(context)};
 	const char *where = argc > 3 ? (const char *) sqlite3_value_text(argv[3]) : NULL;
+	int64_t batch = run.state->settings.options.batch_size;
 	char *errors;
 	BridgeError err = {0};
 
 	run.table = (const char *) sqlite3_value_text(argv[0]);
 	run.text = (const char *) sqlite3_value_text(argv[1]);
 	run.vector = (const char *) sqlite3_value_text(argv[2]);
-	run.capacity = argc > 4 && sqlite3_value_type(argv[4]) != SQLITE_NULL
-					   ? sqlite3_value_int(argv[4])
-					   : run.state->settings.options.batch_size;
+	if (argc > 4 && sqlite3_value_type(argv[4]) != SQLITE_NULL && !bridge_whole_number(argv[4], &batch))
+		batch = 0;
 	run.own_transaction = sqlite3_get_autocommit(run.db) != 0;
 	run.last = INT64_MIN;
 	if (run.table == NULL || run.text == NULL || run.vector == NULL)
 		bridge_error(&err, SQLITE_ERROR,
 					 "embed_table: table, text column and vector column must not be NULL");
-	else if (run.capacity < 1 || run.capacity > MAX_BATCH)
-		bridge_error(&err, SQLITE_ERROR, "embed_table: a batch has 1 to %d rows, not %d", MAX_BATCH,
-					 run.capacity);
+	else if (batch < 1 || batch > MAX_BATCH)
+		bridge_error(&err, SQLITE_ERROR, "embed_table: a batch has 1 to %d rows, not %s", MAX_BATCH,
+					 sqlite3_value_text(argv[4]));
 	else
 	{
+		run.capacity = (int) batch;
 		run.rowids = sqlite3_malloc64((sqlite3_uint64) run.capacity * sizeof(*run.rowids));
 		run.texts = sqlite3_malloc64((sqlite3_uint64) run.capacity * sizeof(*run.texts));
 		run.lengths = sqlite3_malloc64((sqlite3_uint64) run.capacity * sizeof(*run.lengths));

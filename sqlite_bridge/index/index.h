@@ -199,7 +199,7 @@ bool bridge_labels_have(const int64_t *sorted, size_t count, int64_t label);
 
 /*
  * The index by name: "table", "schema.table", or NULL where the database has
- * one.  Connects its virtual table if need be, so that index->connected is
+ * one; see bridge_find_name.  Connects its virtual table if need be, so that index->connected is
  * set.  The result is the registry's; it stays valid as long as the virtual
  * table is connected.  Errors list the candidates.
  */
@@ -209,9 +209,15 @@ int bridge_find_index(BridgeConnection *connection, const char *name, BridgeInde
 int bridge_find_connected(BridgeConnection *connection, const char *schema, const char *table,
 						  BridgeIndex **out, BridgeError *err);
 
-/* Only the names, without connecting; both sqlite3_free. */
+/*
+ * Only the names, without connecting; both sqlite3_free.  A name that several
+ * databases have means main's; the second function takes that for an error, for
+ * what writes on behalf of a trigger it does not know.
+ */
 int bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
 					 BridgeError *err);
+int bridge_find_unique_name(BridgeConnection *connection, const char *name, char **schema, char **table,
+							BridgeError *err);
 
 /* Finalizes its statement. */
 void bridge_names_forget(BridgeConnection *connection);

@@ -2,6 +2,11 @@
  * names.c
  *		Which hnsw table is meant: by name, by schema and name, or the only one.
  *
+ * As everywhere in SQLite, a name that several databases have means the one in
+ * main: an attached copy changes nothing.  What writes may not trust in that,
+ * since a trigger of the copy means the copy's table and nothing tells whose
+ * trigger is running: see bridge_find_unique_name.
+ *
  * Looking through every schema costs tens of microseconds, so the last answer
  * is kept.  It holds as long as no schema changes: a statement that touches
  * all of them is run first, and SQLite compiles it anew when one did, which
@@ -18,14 +23,16 @@ struct BridgeNames
 	int databases;
 	char *asked; /* NULL: no name */
 	char *schema, *table;
+	bool unique; /* no other database has a table of this name that could be meant */
 };
 
 /* Candidates of a name, for choice and for the error. */
 typedef struct Search
 {
-	const char *name; /* NULL: any */
-	char *schema, *table;
+	const char *name;     /* NULL: any */
+	char *schema, *table; /* of the first match, and main is looked at first */
 	int matches;
+	bool alike;        /* all matches have the first one's name */
 	sqlite3_str *list; /* all that match, or all there are */
 	sqlite3_str *known;
 } Search;
@@ -74,7 +81,9 @@ search_schema(BridgeConnection *connection, const char *schema, Search *search, 
 		if (search->name != NULL && !name_matches(search->name, schema, table))
 			continue;
 		sqlite3_str_appendf(search->list, "%s%s.%s", search->matches > 0 ? ", " : "", schema, table);
-		if (search->matches++ == 0)
+		if (search->matches++ > 0)
+			search->alike &= sqlite3_stricmp(table, search->table) == 0;
+		else
 		{
 			search->schema = sqlite3_mprintf("%s", schema);
 			search->table = sqlite3_mprintf("%s", table);
@@ -118,10 +127,12 @@ search_all(BridgeConnection *connection, Search *search, BridgeError *err)
 	return err->code;
 }
 
+/* *unique: whether it must be, and whether it is. */
 static int
-search_name(BridgeConnection *connection, const char *name, char **schema, char **table, BridgeError *err)
+search_name(BridgeConnection *connection, const char *name, bool *unique, char **schema, char **table,
+			BridgeError *err)
 {
-	Search search = {.name = name};
+	Search search = {.name = name, .alike = true};
 	char *list, *known;
 	int rc;
 
@@ -143,7 +154,8 @@ search_name(BridgeConnection *connection, const char *name, char **schema, char 
 		else
 			rc = bridge_error(err, SQLITE_ERROR, "no hnsw table \"%s\"; there are: %s", name, known);
 	}
-	else if (rc == SQLITE_OK && search.matches > 1)
+	else if (rc == SQLITE_OK && search.matches > 1 &&
+			 (*unique || !search.alike || strcmp(search.schema, "main") != 0))
 		rc = bridge_error(err, SQLITE_ERROR, "%s of several hnsw tables is meant? Name one of: %s",
 						  name == NULL ? "which" : "the name is not unique: which", list == NULL ? "" : list);
 	sqlite3_free(list);
@@ -156,6 +168,7 @@ search_name(BridgeConnection *connection, const char *name, char **schema, char 
 	}
 	*schema = search.schema;
 	*table = search.table;
+	*unique = search.matches == 1;
 	return SQLITE_OK;
 }
 
@@ -211,7 +224,7 @@ prepare_watch(sqlite3 *db, int databases)
 
 /* Keep an answer.  It is let go with the last connected table, so there must be one. */
 static void
-keep(BridgeConnection *connection, const char *asked, const char *schema, const char *table)
+keep(BridgeConnection *connection, const char *asked, bool unique, const char *schema, const char *table)
 {
 	BridgeNames *names;
 	BridgeIndex *index = connection->indexes;
@@ -226,6 +239,7 @@ keep(BridgeConnection *connection, const char *asked, const char *schema, const 
 		return;
 	memset(names, 0, sizeof(*names));
 	connection->names = names;
+	names->unique = unique;
 	names->databases = count_databases(connection->db);
 	names->watch = prepare_watch(connection->db, names->databases);
 	names->asked = asked == NULL ? NULL : sqlite3_mprintf("%s", asked);
@@ -237,7 +251,7 @@ keep(BridgeConnection *connection, const char *asked, const char *schema, const 
 }
 #else
 static void
-keep(BridgeConnection *connection, const char *asked, const char *schema, const char *table)
+keep(BridgeConnection *connection, const char *asked, bool unique, const char *schema, const char *table)
 {
 }
 #endif
@@ -258,14 +272,14 @@ still_holds(BridgeConnection *connection, const char *asked)
 	return false;
 }
 
-int
-bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
-				 BridgeError *err)
+static int
+find_name(BridgeConnection *connection, const char *name, bool unique, char **schema, char **table,
+		  BridgeError *err)
 {
 	int rc;
 
 	*schema = *table = NULL;
-	if (still_holds(connection, name))
+	if (still_holds(connection, name) && (connection->names->unique || !unique))
 	{
 		*schema = sqlite3_mprintf("%s", connection->names->schema);
 		*table = sqlite3_mprintf("%s", connection->names->table);
@@ -276,10 +290,24 @@ bridge_find_name(BridgeConnection *connection, const char *name, char **schema, 
 		*schema = *table = NULL;
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	}
-	rc = search_name(connection, name, schema, table, err);
+	rc = search_name(connection, name, &unique, schema, table, err);
 	if (rc == SQLITE_OK)
-		keep(connection, name, *schema, *table);
+		keep(connection, name, unique, *schema, *table);
 	return rc;
+}
+
+int
+bridge_find_name(BridgeConnection *connection, const char *name, char **schema, char **table,
+				 BridgeError *err)
+{
+	return find_name(connection, name, false, schema, table, err);
+}
+
+int
+bridge_find_unique_name(BridgeConnection *connection, const char *name, char **schema, char **table,
+						BridgeError *err)
+{
+	return find_name(connection, name, true, schema, table, err);
 }
 
 int

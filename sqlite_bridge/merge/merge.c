@@ -304,12 +304,15 @@ open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeErr
 
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_handler(db, wait_busy, task);
-	sqlite3_progress_handler(db, 1000, stop_statement, task);
+	/* without it a statement is stopped between rows */
+	if (BRIDGE_HAS(sqlite3_progress_handler))
+		sqlite3_progress_handler(db, 1000, stop_statement, task);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
-	sqlite3_wal_autocheckpoint(db, 0);
+	if (BRIDGE_HAS(sqlite3_wal_autocheckpoint))
+		sqlite3_wal_autocheckpoint(db, 0);
 	/* for generated columns of a content table */
 	return bridge_arithmetic_register(db, err);
 }

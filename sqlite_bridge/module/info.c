@@ -481,10 +481,6 @@ visits_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	measured(context, argc, argv, false);
 }
 
-#ifndef SQLITE_RESULT_SUBTYPE
-#define SQLITE_RESULT_SUBTYPE 0 /* before 3.45 nobody needs to be told */
-#endif
-
 int
 bridge_info_register(BridgeConnection *connection, BridgeError *err)
 {

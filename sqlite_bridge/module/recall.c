@@ -267,11 +267,9 @@ measure_recall(Recall *recall, double *mean, int64_t *judged, BridgeError *err)
 static int
 whole_number(sqlite3_value *value, const char *name, int64_t most, int64_t *out, BridgeError *err)
 {
-	if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER || sqlite3_value_int64(value) < 1 ||
-		sqlite3_value_int64(value) > most)
-		return bridge_error(err, SQLITE_RANGE, "%s must be a whole number from 1 to %lld", name,
+	if (!bridge_whole_number(value, out) || *out < 1 || *out > most)
+		return bridge_error(err, SQLITE_ERROR, "%s must be a whole number from 1 to %lld", name,
 							(long long) most);
-	*out = sqlite3_value_int64(value);
 	return SQLITE_OK;
 }
 

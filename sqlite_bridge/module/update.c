@@ -40,14 +40,13 @@ enum
 #define CONFLICTS_MANY 1024
 #define CONFLICTS_KEPT 64
 
-/* An integer, or text that is one, as for any INTEGER PRIMARY KEY. */
+/* A whole number, or text that is one, as for any INTEGER PRIMARY KEY. */
 static int
 take_rowid(const BridgeStore *store, sqlite3_value *value, int64_t *rowid, BridgeError *err)
 {
 	*rowid = 0;
-	if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER)
+	if (!bridge_whole_number(value, rowid))
 		return bridge_error(err, SQLITE_MISMATCH, "%s: the rowid must be an integer", store->table);
-	*rowid = sqlite3_value_int64(value);
 	return SQLITE_OK;
 }
 

@@ -139,11 +139,12 @@ expected_rows(sqlite3_index_info *info, const Choice *choice)
 	if (has(choice, PLAN_K))
 	{
 		sqlite3_value *value = NULL;
+		int64_t k;
 
 		rows = 10;
 		if (sqlite3_vtab_rhs_value(info, choice->constraint[bit_number(PLAN_K)], &value) == SQLITE_OK &&
-			sqlite3_value_type(value) == SQLITE_INTEGER && sqlite3_value_int64(value) > 0)
-			rows = (double) sqlite3_value_int64(value);
+			bridge_whole_number(value, &k) && k > 0)
+			rows = (double) k;
 	}
 	return rows;
 }

@@ -7,7 +7,6 @@
  */
 #include "sqlite_bridge/query/query.h"
 
-#include <math.h>
 #include <string.h>
 
 static const char *const strategy_names[] = {"auto", "graph", "prefilter", "exact"};
@@ -16,6 +15,18 @@ const char *
 bridge_strategy_name(int strategy)
 {
 	return strategy_names[strategy];
+}
+
+/*
+ * A question that is wrong is an error of the query.  SQLITE_MISMATCH is said of
+ * what is stored: Python makes an IntegrityError of it.
+ */
+static int
+query_error(BridgeError *err)
+{
+	if (err->code == SQLITE_MISMATCH)
+		err->code = SQLITE_ERROR;
+	return err->code;
 }
 
 static int
@@ -27,15 +38,18 @@ take_vector(BridgeQuery *query, BridgeStore *store, sqlite3_value *value, bool *
 
 	*usable = false;
 	if (rc != SQLITE_OK)
-		return bridge_error_prefix(err, "%s: the query vector", store->table);
+	{
+		bridge_error_prefix(err, "%s: the query vector", store->table);
+		return query_error(err);
+	}
 	if (scratch->data == NULL)
 		return SQLITE_OK;
 	if (scratch->dim != p->dim)
-		return bridge_error(err, SQLITE_MISMATCH, "%s: the query vector has %d dimensions, the index has %d",
+		return bridge_error(err, SQLITE_ERROR, "%s: the query vector has %d dimensions, the index has %d",
 							store->table, scratch->dim, p->dim);
 	rc = bridge_index_check_model(store, scratch->data, "the query vector", err);
 	if (rc != SQLITE_OK)
-		return rc;
+		return query_error(err);
 	if (query->vector_capacity < p->dim)
 	{
 		float *vector = sqlite3_realloc64(query->vector, sizeof(float) * (uint64_t) p->dim);
@@ -58,14 +72,12 @@ take_integer(const BridgeStore *store, sqlite3_value *value, const char *name, i
 	*out = absent;
 	if (value == NULL || sqlite3_value_type(value) == SQLITE_NULL)
 		return SQLITE_OK;
-	if (sqlite3_value_numeric_type(value) == SQLITE_INTEGER)
-		*out = sqlite3_value_int64(value);
-	if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER || *out < min || *out > max)
+	if (!bridge_whole_number(value, out) || *out < min || *out > max)
 	{
 		if (max == INT64_MAX)
-			return bridge_error(err, SQLITE_MISMATCH, "%s: %s = %s: expected a whole number, at least %lld",
+			return bridge_error(err, SQLITE_ERROR, "%s: %s = %s: expected a whole number, at least %lld",
 								store->table, name, sqlite3_value_text(value), (sqlite3_int64) min);
-		return bridge_error(err, SQLITE_MISMATCH, "%s: %s = %s: expected a whole number from %lld to %lld",
+		return bridge_error(err, SQLITE_ERROR, "%s: %s = %s: expected a whole number from %lld to %lld",
 							store->table, name, sqlite3_value_text(value), (sqlite3_int64) min,
 							(sqlite3_int64) max);
 	}
@@ -87,29 +99,8 @@ take_strategy(BridgeQuery *query, const BridgeStore *store, sqlite3_value *value
 			query->strategy = i;
 			return SQLITE_OK;
 		}
-	return bridge_error(err, SQLITE_MISMATCH, "%s: strategy = %s: expected auto, graph, prefilter or exact",
+	return bridge_error(err, SQLITE_ERROR, "%s: strategy = %s: expected auto, graph, prefilter or exact",
 						store->table, name == NULL ? "" : name);
-}
-
-/* rowid compares as an integer: 2, 2.0 and '2' are one, 2.5 and 'x' none. */
-static bool
-as_rowid(sqlite3_value *value, int64_t *rowid)
-{
-	int type = sqlite3_value_numeric_type(value);
-
-	if (type == SQLITE_INTEGER)
-		*rowid = sqlite3_value_int64(value);
-	else if (type == SQLITE_FLOAT)
-	{
-		double number = sqlite3_value_double(value);
-
-		if (!(number >= -9223372036854775808.0 && number < 9223372036854775808.0) || floor(number) != number)
-			return false;
-		*rowid = (int64_t) number;
-	}
-	else
-		return false;
-	return true;
 }
 
 static int
@@ -140,12 +131,12 @@ take_rowids(BridgeQuery *query, sqlite3_value *one, sqlite3_value *list, BridgeE
 	query->only_count = 0;
 	query->has_only = one != NULL || list != NULL;
 	if (one != NULL)
-		return as_rowid(one, &rowid) ? add_only(query, rowid, err) : SQLITE_OK;
+		return bridge_whole_number(one, &rowid) ? add_only(query, rowid, err) : SQLITE_OK;
 	if (list == NULL)
 		return SQLITE_OK;
 	for (rc = sqlite3_vtab_in_first(list, &value); rc == SQLITE_OK && value != NULL;
 		 rc = sqlite3_vtab_in_next(list, &value))
-		if (as_rowid(value, &rowid) && add_only(query, rowid, err) != SQLITE_OK)
+		if (bridge_whole_number(value, &rowid) && add_only(query, rowid, err) != SQLITE_OK)
 			return err->code;
 	if (rc != SQLITE_OK && rc != SQLITE_DONE)
 		return bridge_error(err, rc, "hnsw: reading the list of rowids: %s", sqlite3_errstr(rc));

@@ -655,7 +655,7 @@ set_hidden(BridgeStore *store, bool wanted, const int64_t *hidden, size_t count,
 	if (rc != SQLITE_OK)
 		return rc;
 	if (count == 0)
-		rc = sqlite3_bind_zeroblob(stmt, 1, 0);
+		rc = sqlite3_bind_blob(stmt, 1, "", 0, SQLITE_STATIC);
 	else
 		rc = sqlite3_bind_blob64(stmt, 1, hidden, count * sizeof(*hidden), SQLITE_STATIC);
 	if (rc != SQLITE_OK)
