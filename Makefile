@@ -3,7 +3,10 @@
 #
 #	make				build vss_fdw.so and hnsw.so
 #	make hnsw.so		only the SQLite extension; needs no PostgreSQL
-#	make install		install the extension into the server of PG_CONFIG
+#	make install		install both into the server of PG_CONFIG
+#	make install-sqlite	install what needs no PostgreSQL: hnsw.so, the static
+#						libraries, their headers and pkg-config files
+#						(PREFIX, LIBDIR, INCLUDEDIR, DESTDIR)
 #	make installcheck	SQL, isolation and TAP tests against a running server
 #	make unit			C unit tests (also: unit-asan, unit-tsan)
 #	make check-sqlite	SQLite shell tests of hnsw.so
@@ -73,6 +76,15 @@ override with_llvm = no
 all: hnsw.so
 include $(PGXS)
 
+install: install-beside
+install-beside: hnsw.so installdirs
+	$(INSTALL_SHLIB) $(STRIP_INSTALLED) hnsw.so '$(DESTDIR)$(pkglibdir)/hnsw.so'
+	@echo "hnsw.so, the extension for SQLite, is $(DESTDIR)$(pkglibdir)/hnsw.so"
+uninstall: uninstall-beside
+uninstall-beside:
+	rm -f '$(DESTDIR)$(pkglibdir)/hnsw.so'
+.PHONY: install-beside uninstall-beside
+
 else
 
 all: hnsw.so
@@ -115,6 +127,48 @@ FORCE:
 
 hnsw.so: $(HNSW_OBJS) $(EXT_OBJS)
 	$(CC) -shared $(HARDENING) -pthread -o $@ $^ $(LIB_LIBS)
+
+# ---- for programs without PostgreSQL ----
+
+# libhnsw.a: the graph library.  libsqlite3_hnsw.a: the SQLite extension, for
+# programs that link it instead of loading hnsw.so.
+build/libhnsw.a: $(HNSW_OBJS)
+	rm -f $@ && $(AR) rcs $@ $^
+build/libsqlite3_hnsw.a: $(HNSW_OBJS) $(CORE_OBJS)
+	rm -f $@ && $(AR) rcs $@ $^
+
+PREFIX ?= /usr/local
+LIBDIR ?= $(PREFIX)/lib
+INCLUDEDIR ?= $(PREFIX)/include
+EXTENSIONDIR ?= $(LIBDIR)/sqlite3
+# Set it to nothing to keep the debugging symbols.
+STRIP_INSTALLED ?= -s
+LIBRARY_VERSION = $(shell sed -n 's/.*HNSW_LIBRARY_VERSION "\(.*\)"/\1/p' hnsw/hnsw.h)
+
+# $(call pkg_config,NAME,DESCRIPTION,LIBS,REQUIRES)
+define pkg_config
+@printf '%s\n' 'libdir=$(LIBDIR)' 'includedir=$(INCLUDEDIR)' 'extension=$(EXTENSIONDIR)/hnsw.so' '' \
+	'Name: $(1)' 'Description: $(2)' 'Version: $(LIBRARY_VERSION)' 'Requires: $(4)' \
+	'Cflags: -I$${includedir}' 'Libs: -L$${libdir} $(3)' >'$(DESTDIR)$(LIBDIR)/pkgconfig/$(1).pc'
+endef
+
+install-sqlite: hnsw.so build/libhnsw.a build/libsqlite3_hnsw.a
+	install -d '$(DESTDIR)$(EXTENSIONDIR)' '$(DESTDIR)$(LIBDIR)/pkgconfig' '$(DESTDIR)$(INCLUDEDIR)/hnsw'
+	install -m 755 $(STRIP_INSTALLED) hnsw.so '$(DESTDIR)$(EXTENSIONDIR)/hnsw.so'
+	install -m 644 build/libhnsw.a build/libsqlite3_hnsw.a '$(DESTDIR)$(LIBDIR)'
+	install -m 644 hnsw/hnsw.h '$(DESTDIR)$(INCLUDEDIR)/hnsw/hnsw.h'
+	install -m 644 sqlite_bridge/sqlite3_hnsw.h '$(DESTDIR)$(INCLUDEDIR)/sqlite3_hnsw.h'
+	$(call pkg_config,hnsw,Nearest-neighbour search over HNSW graphs,-lhnsw -pthread -lm,)
+	$(call pkg_config,sqlite3_hnsw,Nearest-neighbour search in SQLite,-lsqlite3_hnsw -ldl -pthread -lm,sqlite3)
+	@echo "Load it in SQLite with: .load $(EXTENSIONDIR)/hnsw"
+
+uninstall-sqlite:
+	rm -f '$(DESTDIR)$(EXTENSIONDIR)/hnsw.so' '$(DESTDIR)$(LIBDIR)/libhnsw.a' \
+		'$(DESTDIR)$(LIBDIR)/libsqlite3_hnsw.a' '$(DESTDIR)$(INCLUDEDIR)/hnsw/hnsw.h' \
+		'$(DESTDIR)$(INCLUDEDIR)/sqlite3_hnsw.h' '$(DESTDIR)$(LIBDIR)/pkgconfig/hnsw.pc' \
+		'$(DESTDIR)$(LIBDIR)/pkgconfig/sqlite3_hnsw.pc'
+
+.PHONY: install-sqlite uninstall-sqlite
 
 -include $(wildcard build/*/*.d build/*/*/*.d build/*/*/*/*.d)
 

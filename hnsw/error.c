@@ -14,6 +14,12 @@
 #include <string.h>
 
 const char *
+hnsw_library_version(void)
+{
+	return HNSW_LIBRARY_VERSION;
+}
+
+const char *
 hnsw_status_name(HnswStatus status)
 {
 	switch (status)

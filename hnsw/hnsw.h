@@ -19,6 +19,24 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#ifdef __cplusplus
+#define HNSW_BEGIN_DECLARATIONS                                                                              \
+	extern "C"                                                                                               \
+	{
+#define HNSW_END_DECLARATIONS }
+#else
+#define HNSW_BEGIN_DECLARATIONS
+#define HNSW_END_DECLARATIONS
+#endif
+
+HNSW_BEGIN_DECLARATIONS
+
+/* Set apart from the versions of the graph file, which a snapshot checks itself. */
+#define HNSW_LIBRARY_VERSION "0.1.0"
+
+/* HNSW_LIBRARY_VERSION of the library that is linked or loaded. */
+const char *hnsw_library_version(void);
+
 #define HNSW_MAX_DIM 16000
 #define HNSW_MIN_M 2
 #define HNSW_MAX_M 256
@@ -237,10 +255,12 @@ HnswStatus hnsw_snapshot_each(const HnswSnapshot *snapshot, HnswVisit visit, voi
  * to the process, readable, and writable if asked for.  A range may be watched
  * several times, with a flag each.  False when memory is out.
  */
+#ifndef __cplusplus /* which has no _Atomic */
 bool hnsw_fault_watch(const void *base, size_t size, bool writable, _Atomic bool *lost);
 
 /* Called before the range is unmapped. */
 void hnsw_fault_unwatch(const void *base, const _Atomic bool *lost);
+#endif
 
 /* ---------- check.c ---------- */
 
@@ -344,5 +364,7 @@ typedef struct HnswTuned
  */
 HnswStatus hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const HnswTask *task,
 							  HnswTuned *out, HnswError *err);
+
+HNSW_END_DECLARATIONS
 
 #endif /* HNSW_H */

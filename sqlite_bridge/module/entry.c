@@ -1,7 +1,7 @@
 /*
  * entry.c
- *		Joining a connection: the extension's entry point, and bridge_attach
- *		for hosts that link against us.
+ *		Joining a connection: the extension's entry point, loaded or linked,
+ *		and bridge_attach for hosts with wishes.
  */
 #define BRIDGE_ENTRY
 #include "sqlite_bridge/module/module.h"
@@ -57,6 +57,9 @@ bridge_attach(sqlite3 *db, const BridgeHost *host, char **message)
 	if (sqlite3_libversion_number() < OLDEST_SQLITE)
 		rc = bridge_error(&err, SQLITE_ERROR, "hnsw needs SQLite 3.38 or newer, this is %s",
 						  sqlite3_libversion());
+	else if (!BRIDGE_HAS(sqlite3_create_module_v2) || !BRIDGE_HAS(sqlite3_declare_vtab))
+		rc = bridge_error(&err, SQLITE_ERROR,
+						  "hnsw needs virtual tables, which this SQLite was built without");
 	else if ((rc = is_attached(db, &attached)) != SQLITE_OK)
 		rc = bridge_error_db(&err, db, "hnsw");
 	else if (!attached)
@@ -85,23 +88,30 @@ bridge_attach(sqlite3 *db, const BridgeHost *host, char **message)
 	return rc;
 }
 
-#ifndef SQLITE_CORE
+#ifdef SQLITE_CORE
+#include "sqlite_bridge/sqlite3_hnsw.h"
+#else
 __attribute__((visibility("default"))) int sqlite3_hnsw_init(sqlite3 *db, char **message,
 															 const sqlite3_api_routines *api);
+#endif
 
 /*
- * Merges run on a thread here, since nobody else would start them.  The
- * library stays loaded after the connection closed: it may have a thread or a signal
+ * Merges run on a thread here, since nobody else would start them.  A loaded
+ * library stays after the connection closed: it may have a thread or a signal
  * handler of the process by then.
  */
 int
 sqlite3_hnsw_init(sqlite3 *db, char **message, const sqlite3_api_routines *api)
 {
 	BridgeHost host = {.embedding = true, .merge_thread = true, .file_mode = -1};
+
+#ifdef SQLITE_CORE
+	return bridge_attach(db, &host, message);
+#else
 	int rc;
 
 	SQLITE_EXTENSION_INIT2(api);
 	rc = bridge_attach(db, &host, message);
 	return rc == SQLITE_OK ? SQLITE_OK_LOAD_PERMANENTLY : rc;
-}
 #endif
+}

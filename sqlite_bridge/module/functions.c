@@ -1,8 +1,8 @@
 /*
  * functions.c
- *		hnsw_add(id, vector [, table]) and hnsw_del(id [, table]).
+ *		hnsw_add(id, vector [, table]), hnsw_del(id [, table]), hnsw_version().
  *
- * Both are statements on the virtual table in the shape of functions, for
+ * The first two are statements on the virtual table in the shape of functions, for
  * triggers written by hand.  They run DML on the table rather than write its
  * storage, because only DML makes SQLite tell the module of savepoints: a
  * ROLLBACK TO must undo them in the module's cached state too.
@@ -18,15 +18,12 @@ take_id(sqlite3_context *context, sqlite3_value *value, const char *function, in
 {
 	BridgeError err = {0};
 
-	if (sqlite3_value_numeric_type(value) != SQLITE_INTEGER)
-	{
-		bridge_error(&err, SQLITE_MISMATCH, "%s: the id must be an integer, found %s", function,
-					 sqlite3_value_type(value) == SQLITE_NULL ? "NULL" : "another type");
-		bridge_error_result(context, &err);
-		return false;
-	}
-	*id = sqlite3_value_int64(value);
-	return true;
+	if (bridge_whole_number(value, id))
+		return true;
+	bridge_error(&err, SQLITE_MISMATCH, "%s: the id must be an integer, found %s", function,
+				 sqlite3_value_type(value) == SQLITE_NULL ? "NULL" : "another type");
+	bridge_error_result(context, &err);
+	return false;
 }
 
 /*
@@ -54,8 +51,8 @@ run(sqlite3_context *context, const char *function, const char *format, sqlite3_
 		bridge_error_result(context, &err);
 		return false;
 	}
-	rc = bridge_find_name(connection, name ? (const char *) sqlite3_value_text(name) : NULL, &schema, &table,
-						  &err);
+	rc = bridge_find_unique_name(connection, name ? (const char *) sqlite3_value_text(name) : NULL, &schema,
+								 &table, &err);
 	if (rc != SQLITE_OK)
 		goto cleanup;
 	sql = sqlite3_mprintf(format, schema, table);
@@ -118,6 +115,12 @@ del_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		sqlite3_result_int(context, changes);
 }
 
+static void
+version_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	sqlite3_result_text(context, hnsw_library_version(), -1, SQLITE_STATIC);
+}
+
 int
 bridge_functions_register(BridgeConnection *connection, BridgeError *err)
 {
@@ -127,10 +130,8 @@ bridge_functions_register(BridgeConnection *connection, BridgeError *err)
 		int arguments;
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
 	} functions[] = {
-		{"hnsw_add", 2, add_function},
-		{"hnsw_add", 3, add_function},
-		{"hnsw_del", 1, del_function},
-		{"hnsw_del", 2, del_function},
+		{"hnsw_add", 2, add_function}, {"hnsw_add", 3, add_function},         {"hnsw_del", 1, del_function},
+		{"hnsw_del", 2, del_function}, {"hnsw_version", 0, version_function},
 	};
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
