@@ -13,7 +13,9 @@ function connect() {
 }
 
 let db = connect();
-const show = (sql, ...args) => console.log(db.prepare(sql).all(...args).map((row) => Object.values(row)[0]).join(" "));
+// better-sqlite3 takes ?1 for a name
+const plain = (sql) => (driver === "better-sqlite3" ? sql.replace(/\?\d/g, "?") : sql);
+const show = (sql, ...args) => console.log(db.prepare(plain(sql)).all(...args).map((row) => Object.values(row)[0]).join(" "));
 const blob = (hex) => Uint8Array.from(Buffer.from(hex, "hex"));
 const bytes = (hex) => (driver === "better-sqlite3" || driver === "libsql" ? Buffer.from(hex, "hex") : blob(hex));
 for (const line of readFileSync(steps, "utf8").split("\n")) {
