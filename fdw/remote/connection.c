@@ -76,16 +76,12 @@ progress_callback(void *arg)
 	return vssfdw_must_stop(arg);
 }
 
-/* When the wait that busy_callback is in began. */
+/* When the wait that vssfdw_wait_busy is in began. */
 static int64 busy_since;
 
-/*
- * Called again and again while another process holds the lock; 0 gives up.
- */
-static int
-busy_callback(void *arg, int count)
+bool
+vssfdw_wait_busy(const VssConnection *conn, int count)
 {
-	const VssConnection *conn = arg;
 	int64 now = vssfdw_clock();
 	int64 waited;
 	int64 nap;
@@ -94,10 +90,17 @@ busy_callback(void *arg, int count)
 		busy_since = now;
 	waited = now - busy_since;
 	if (vssfdw_cancelled(NULL) || waited >= conn->options->busy_timeout)
-		return 0;
+		return false;
 	nap = Min(Min(count + 1, BUSY_NAP_MS), conn->options->busy_timeout - waited);
 	pg_usleep(nap * 1000L);
-	return 1;
+	return true;
+}
+
+/* Called again and again while another process holds the lock; 0 gives up. */
+static int
+busy_callback(void *arg, int count)
+{
+	return vssfdw_wait_busy(arg, count);
 }
 
 static bool
@@ -181,10 +184,37 @@ vssfdw_close(VssConnection *conn)
 		sqlite3_close_v2(conn->db);
 	conn->db = NULL;
 	conn->xact_depth = 0;
+	conn->undo_level = 0;
 	conn->wrote = false;
 	conn->lost = false;
 	conn->poisoned = false;
 	conn->invalidated = false;
+}
+
+/* Remember which file is open. */
+static void
+note_file(VssConnection *conn)
+{
+	struct stat file;
+	int moved = 0;
+
+	conn->device = 0;
+	conn->inode = 0;
+	/* one that went away at this very moment is found to have moved at the next look */
+	if (stat(conn->options->database, &file) != 0 ||
+		(sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0))
+		return;
+	conn->device = file.st_dev;
+	conn->inode = file.st_ino;
+}
+
+bool
+vssfdw_file_moved(const VssConnection *conn)
+{
+	struct stat file;
+
+	return stat(conn->options->database, &file) != 0 || file.st_dev != conn->device ||
+		   file.st_ino != conn->inode;
 }
 
 static void
@@ -204,6 +234,7 @@ open_connection(VssConnection *conn)
 	conn->invalidated = false;
 	conn->poisoned = false;
 	conn->db = vssfdw_open(conn->servername, conn->options);
+	note_file(conn);
 	PG_TRY();
 	{
 		configure(conn);
@@ -293,21 +324,19 @@ vssfdw_finish_touched(void (*callback)(VssConnection *conn, void *arg), void *ar
 }
 
 /*
- * Another file lies under the database's name, or none: a backup was moved
- * into its place.  SQLite would go on with the old one for ever.
+ * A backup may have been moved into the file's place.  SQLite would go on with
+ * the old one for ever.
  */
 static bool
-file_moved(VssConnection *conn)
+look_for_move(VssConnection *conn)
 {
 	int64 now = vssfdw_clock();
-	int moved = 0;
 
 	/* once a millisecond is enough, and looking costs as much as finding a row */
 	if (conn->looked_at == now)
 		return false;
 	conn->looked_at = now;
-
-	return sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+	return vssfdw_file_moved(conn);
 }
 
 VssConnection *
@@ -331,7 +360,7 @@ vssfdw_connect(Oid serverid)
 	vssfdw_touch(conn);
 
 	if (conn->db != NULL && conn->xact_depth == 0 && conn->in_use == 0 && dlist_is_empty(&conn->statements) &&
-		(conn->poisoned || conn->invalidated || file_moved(conn)))
+		(conn->poisoned || conn->invalidated || look_for_move(conn)))
 		vssfdw_close(conn);
 	if (conn->db == NULL)
 		open_connection(conn);

@@ -38,6 +38,7 @@ sqlstate_for(int rc, const char *message)
 		case VSS_RC_INFINITE:
 			return ERRCODE_FEATURE_NOT_SUPPORTED;
 		case SQLITE_BUSY_SNAPSHOT:
+		case SQLITE_READONLY_DBMOVED:
 			return ERRCODE_T_R_SERIALIZATION_FAILURE;
 		case SQLITE_CONSTRAINT_UNIQUE:
 		case SQLITE_CONSTRAINT_PRIMARYKEY:
@@ -120,6 +121,8 @@ hint_for(int rc, const char *message)
 		case SQLITE_BUSY_SNAPSHOT:
 			return "Another process changed the database after this transaction had read it. Retry the "
 				   "transaction.";
+		case SQLITE_READONLY_DBMOVED:
+			return "Run the transaction again: it will find the new file.";
 		case SQLITE_READONLY_RECOVERY:
 		case SQLITE_READONLY_CANTINIT:
 		case SQLITE_READONLY_DIRECTORY:
@@ -206,6 +209,10 @@ vssfdw_report_message(int elevel, int rc, const char *message, const char *serve
 {
 	const char *hint = hint_for(rc, message);
 	char *refused = NULL;
+
+	/* SQLite's own words are "attempt to write a readonly database" */
+	if (rc == SQLITE_READONLY_DBMOVED)
+		message = "the database file was replaced or removed while this transaction used it";
 
 	/* Whoever asked us to stop gives the reason: cancel, timeout, shutdown. */
 	if ((rc & 0xff) == SQLITE_INTERRUPT || (rc & 0xff) == SQLITE_BUSY || (rc & 0xff) == SQLITE_AUTH)

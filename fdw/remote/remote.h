@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include <limits.h>
+#include <sys/types.h>
 
 #include "foreign/foreign.h"
 #include "lib/ilist.h"
@@ -143,6 +144,9 @@ typedef struct VssConnection
 	bool is_touched; /* is in the list of those that the transaction's end concerns: */
 	dlist_node touched;
 	bool lost;             /* SQLite ended the transaction by itself */
+	int undo_level;        /* savepoint to roll back to before the next use, or 0 */
+	dev_t device;          /* of the file that is open */
+	ino_t inode;           /* likewise */
 	int64 give_up_at;      /* milliseconds of vssfdw_clock(): interrupt SQLite then; 0: never */
 	MemoryContext memory;  /* of servername and options */
 	dlist_head holds;      /* of VssHold */
@@ -210,6 +214,19 @@ typedef struct VssListener
 
 extern VssListener vssfdw_listener; /* set once, when the library is loaded */
 
+/*
+ * Whether another file lies under the database's name, or none, compared with
+ * the one that is open.
+ */
+bool vssfdw_file_moved(const VssConnection *conn);
+
+/*
+ * What the busy handler does: wait a little for another process's lock.  count
+ * is the number of waits before it.  False when the wait has been long enough
+ * or is cancelled.
+ */
+bool vssfdw_wait_busy(const VssConnection *conn, int count);
+
 /* ---------- guard.c ---------- */
 
 /*
@@ -264,6 +281,28 @@ void vssfdw_forget_read(VssConnection *conn);
 void vssfdw_begin_write(VssConnection *conn);
 
 void vssfdw_register_transaction_callbacks(void);
+
+/*
+ * Roll back what was written in subtransactions that have aborted since the
+ * connection was last used.  Errors are reported, also that SQLite has ended the
+ * transaction by itself.
+ */
+void vssfdw_settle(VssConnection *conn);
+
+/* Take back all statements and roll back; never throws. */
+void vssfdw_end_transaction(VssConnection *conn);
+
+/* ---------- commit.c ---------- */
+
+/*
+ * In PRE_COMMIT: end reading, commit what was written.  Throws when anything,
+ * also PostgreSQL, cannot commit.
+ */
+void vssfdw_commit(void);
+
+/* After PostgreSQL's commit or abort. */
+void vssfdw_after_commit(void);
+void vssfdw_after_abort(void);
 
 /* ---------- statement.c ---------- */
 

@@ -141,6 +141,8 @@ vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 	const char *utf8 = vssfdw_to_utf8(sql);
 	sqlite3_stmt *stmt;
 
+	if (conn->undo_level > 0)
+		vssfdw_settle(conn);
 	statement->conn = conn;
 	statement->sql = MemoryContextStrdup(context, sql);
 	statement->level = GetCurrentTransactionNestLevel();
@@ -207,6 +209,8 @@ vssfdw_try_step(VssStatement *statement)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
 						errmsg("statement on server \"%s\" ended with its transaction", conn->servername)));
 
+	if (conn->undo_level > 0)
+		vssfdw_settle(conn);
 	rc = sqlite3_step(statement->stmt);
 	/* An error inside a write may have ended SQLite's transaction as a whole. */
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE && conn->xact_depth > 0 && sqlite3_get_autocommit(conn->db))

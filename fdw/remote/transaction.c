@@ -6,10 +6,16 @@
  * it and nothing was written; from REPEATABLE READ up, and once written, it
  * lives as long as PostgreSQL's.  Savepoints mirror subtransactions, but only
  * once something is written: reads need none.  SQLite commits in PRE_COMMIT,
- * where an error still aborts PostgreSQL's transaction.
+ * where an error still aborts PostgreSQL's transaction (commit.c).
  *
  * xact_depth counts what SQLite has open: 1 for BEGIN, then one for each
  * savepoint; savepoint s<n> belongs to nesting level n of PostgreSQL.
+ *
+ * Nested subtransactions abort one after the other, the innermost first, and
+ * each ROLLBACK TO replays all that has happened since its savepoint.  So an
+ * abort only notes its level in undo_level, and the next use of the connection
+ * rolls back to the outermost of them, once; often there is none, since the
+ * whole transaction goes.
  */
 #include "postgres.h"
 
@@ -36,6 +42,7 @@ roll_back(VssConnection *conn)
 		vssfdw_exec_quiet(conn, "ROLLBACK", true) != SQLITE_OK)
 		conn->poisoned = true;
 	conn->xact_depth = 0;
+	conn->undo_level = 0;
 	conn->wrote = false;
 	conn->lost = false;
 }
@@ -89,6 +96,27 @@ check_lost(VssConnection *conn)
 					errhint("Roll this transaction back and run it again.")));
 }
 
+void
+vssfdw_settle(VssConnection *conn)
+{
+	char sql[64];
+
+	check_lost(conn);
+	if (conn->undo_level == 0)
+		return;
+	snprintf(sql, sizeof(sql), "ROLLBACK TO s%d; RELEASE s%d", conn->undo_level, conn->undo_level);
+	conn->xact_depth = conn->undo_level - 1;
+	conn->undo_level = 0;
+	if (vssfdw_exec_quiet(conn, sql, true) == SQLITE_OK)
+		return;
+	/* what was rolled back in PostgreSQL may still be there: nothing of it may be read or committed */
+	conn->poisoned = true;
+	ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
+					errmsg("could not roll back to a savepoint on server \"%s\": %s", conn->servername,
+						   sqlite3_errmsg(conn->db)),
+					errhint("Roll the transaction back; the next one opens the database anew.")));
+}
+
 static void
 begin(VssConnection *conn, const char *sql)
 {
@@ -106,7 +134,7 @@ vssfdw_hold(VssConnection *conn, MemoryContext context)
 {
 	VssHold *hold = MemoryContextAllocZero(context, sizeof(VssHold));
 
-	check_lost(conn);
+	vssfdw_settle(conn);
 	if (conn->xact_depth == 0)
 		begin(conn, "BEGIN");
 
@@ -148,7 +176,7 @@ vssfdw_begin_write(VssConnection *conn)
 {
 	int level = GetCurrentTransactionNestLevel();
 
-	check_lost(conn);
+	vssfdw_settle(conn);
 
 	/*
 	 * A read transaction that has not read yet is started anew for writing,
@@ -176,31 +204,18 @@ vssfdw_begin_write(VssConnection *conn)
 
 /* ---------- PostgreSQL's transaction ends ---------- */
 
-/* May throw: PostgreSQL has not committed yet. */
-static void
-commit(VssConnection *conn, void *arg)
+void
+vssfdw_end_transaction(VssConnection *conn)
 {
-	int rc;
-
-	if (conn->db == NULL || conn->xact_depth == 0)
-		return;
-	if (!conn->wrote)
-	{
-		vssfdw_detach_statements(conn, 0);
-		roll_back(conn);
-		return;
-	}
-	check_lost(conn);
-	if (conn->poisoned)
-		ereport(ERROR, (errcode(ERRCODE_CONNECTION_FAILURE),
-						errmsg("connection to server \"%s\" is in an unknown state, cannot commit",
-							   conn->servername)));
 	vssfdw_detach_statements(conn, 0);
-	rc = vssfdw_exec_quiet(conn, "COMMIT", false);
-	if (rc != SQLITE_OK)
-		vssfdw_report(ERROR, rc, conn->db, conn->servername, "COMMIT");
-	conn->xact_depth = 0;
-	conn->wrote = false;
+	roll_back(conn);
+}
+
+static void
+end_reading(VssConnection *conn, void *arg)
+{
+	if (conn->db != NULL && !conn->wrote)
+		vssfdw_end_transaction(conn);
 }
 
 static void
@@ -211,7 +226,6 @@ refuse_prepare(VssConnection *conn, void *arg)
 						errmsg("cannot PREPARE a transaction that has written to SQLite server \"%s\"",
 							   conn->servername),
 						errhint("SQLite has no two-phase commit. Use COMMIT.")));
-	commit(conn, arg);
 }
 
 /* After commit or abort: nothing may throw.  Leave the connection idle, or closed. */
@@ -244,19 +258,26 @@ xact_callback(XactEvent event, void *arg)
 	switch (event)
 	{
 		case XACT_EVENT_PRE_COMMIT:
-		case XACT_EVENT_PARALLEL_PRE_COMMIT:
-			vssfdw_each_touched(commit, NULL);
-			if (event == XACT_EVENT_PRE_COMMIT && vssfdw_listener.committed != NULL)
+			vssfdw_commit();
+			if (vssfdw_listener.committed != NULL)
 				vssfdw_listener.committed();
 			break;
 		case XACT_EVENT_PRE_PREPARE:
 			vssfdw_each_touched(refuse_prepare, NULL);
+			vssfdw_each_touched(end_reading, NULL);
+			break;
+		case XACT_EVENT_PARALLEL_PRE_COMMIT: /* a worker writes nothing */
+			vssfdw_each_touched(end_reading, NULL);
 			break;
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PARALLEL_COMMIT:
 		case XACT_EVENT_PREPARE:
+			vssfdw_finish_touched(finish, NULL);
+			vssfdw_after_commit();
+			break;
 		case XACT_EVENT_ABORT:
 		case XACT_EVENT_PARALLEL_ABORT:
+			vssfdw_after_abort();
 			vssfdw_finish_touched(finish, NULL);
 			break;
 	}
@@ -284,7 +305,9 @@ commit_sub(VssConnection *conn, void *arg)
 		char sql[64];
 		int rc;
 
-		check_lost(conn);
+		vssfdw_settle(conn);
+		if (conn->xact_depth < level)
+			return;
 		snprintf(sql, sizeof(sql), "RELEASE s%d", level);
 		rc = vssfdw_exec_quiet(conn, sql, false);
 		if (rc != SQLITE_OK)
@@ -293,7 +316,7 @@ commit_sub(VssConnection *conn, void *arg)
 	}
 }
 
-/* Must not throw.  Trouble poisons the connection: the transaction cannot commit. */
+/* Must not throw. */
 static void
 abort_sub(VssConnection *conn, void *arg)
 {
@@ -308,20 +331,16 @@ abort_sub(VssConnection *conn, void *arg)
 		if (hold->level >= level)
 			release(hold);
 	}
-	if (conn->db != NULL && conn->xact_depth >= level)
+	if (conn->db == NULL || conn->xact_depth < level)
+		return;
+	if (sqlite3_get_autocommit(conn->db))
 	{
-		char sql[64];
-
-		if (sqlite3_get_autocommit(conn->db))
-			conn->lost = true;
-		else
-		{
-			snprintf(sql, sizeof(sql), "ROLLBACK TO s%d; RELEASE s%d", level, level);
-			if (vssfdw_exec_quiet(conn, sql, true) != SQLITE_OK)
-				conn->poisoned = true;
-		}
+		conn->lost = true;
 		conn->xact_depth = level - 1;
+		conn->undo_level = 0;
 	}
+	else
+		conn->undo_level = level; /* further out than any before it */
 }
 
 static void
