@@ -181,7 +181,10 @@ vssfdw_close(VssConnection *conn)
 	vssfdw_drop_statements(conn);
 	vssfdw_forget_catalog(conn);
 	if (conn->db != NULL)
+	{
+		vssfdw_remember_wal(conn);
 		sqlite3_close_v2(conn->db);
+	}
 	conn->db = NULL;
 	conn->xact_depth = 0;
 	conn->undo_level = 0;
@@ -189,32 +192,6 @@ vssfdw_close(VssConnection *conn)
 	conn->lost = false;
 	conn->poisoned = false;
 	conn->invalidated = false;
-}
-
-/* Remember which file is open. */
-static void
-note_file(VssConnection *conn)
-{
-	struct stat file;
-	int moved = 0;
-
-	conn->device = 0;
-	conn->inode = 0;
-	/* one that went away at this very moment is found to have moved at the next look */
-	if (stat(conn->options->database, &file) != 0 ||
-		(sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0))
-		return;
-	conn->device = file.st_dev;
-	conn->inode = file.st_ino;
-}
-
-bool
-vssfdw_file_moved(const VssConnection *conn)
-{
-	struct stat file;
-
-	return stat(conn->options->database, &file) != 0 || file.st_dev != conn->device ||
-		   file.st_ino != conn->inode;
 }
 
 static void
@@ -234,9 +211,10 @@ open_connection(VssConnection *conn)
 	conn->invalidated = false;
 	conn->poisoned = false;
 	conn->db = vssfdw_open(conn->servername, conn->options);
-	note_file(conn);
+	vssfdw_note_file(conn);
 	PG_TRY();
 	{
+		vssfdw_refuse_left_wal(conn);
 		configure(conn);
 	}
 	PG_CATCH();

@@ -231,6 +231,8 @@ vssfdw_open(const char *servername, const VssServerOptions *options)
 	PG_TRY();
 	{
 		check_sidecars(servername, options, &st, wal);
+		if (!wal && st.st_size > 0)
+			vssfdw_refuse_any_wal(db, servername, path);
 	}
 	PG_CATCH();
 	{

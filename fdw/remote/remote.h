@@ -113,6 +113,9 @@ sqlite3 *vssfdw_open(const char *servername, const VssServerOptions *options);
 
 /* ---------- connection.c ---------- */
 
+/* Bytes of the header of a -wal file, with its random salts. */
+#define VSS_WAL_HEADER 32
+
 /* Whose SQL a connection compiles, which decides what guard.c lets through. */
 typedef enum VssGuardMode
 {
@@ -143,10 +146,12 @@ typedef struct VssConnection
 	/* The rest is private to connection.c, transaction.c, statement.c, catalog.c. */
 	bool is_touched; /* is in the list of those that the transaction's end concerns: */
 	dlist_node touched;
-	bool lost;             /* SQLite ended the transaction by itself */
-	int undo_level;        /* savepoint to roll back to before the next use, or 0 */
-	dev_t device;          /* of the file that is open */
-	ino_t inode;           /* likewise */
+	bool lost;      /* SQLite ended the transaction by itself */
+	int undo_level; /* savepoint to roll back to before the next use, or 0 */
+	dev_t device;   /* of the file that is open */
+	ino_t inode;    /* likewise */
+	bool left_wal;  /* the file open before was replaced; its -wal began so: */
+	unsigned char wal_header[VSS_WAL_HEADER];
 	int64 give_up_at;      /* milliseconds of vssfdw_clock(): interrupt SQLite then; 0: never */
 	MemoryContext memory;  /* of servername and options */
 	dlist_head holds;      /* of VssHold */
@@ -215,17 +220,28 @@ typedef struct VssListener
 extern VssListener vssfdw_listener; /* set once, when the library is loaded */
 
 /*
- * Whether another file lies under the database's name, or none, compared with
- * the one that is open.
- */
-bool vssfdw_file_moved(const VssConnection *conn);
-
-/*
  * What the busy handler does: wait a little for another process's lock.  count
  * is the number of waits before it.  False when the wait has been long enough
  * or is cancelled.
  */
 bool vssfdw_wait_busy(const VssConnection *conn, int count);
+
+/* ---------- swap.c ---------- */
+
+/* Remember which file is open; then whether another one, or none, lies under its name. */
+void vssfdw_note_file(VssConnection *conn);
+bool vssfdw_file_moved(const VssConnection *conn);
+
+/*
+ * Before the connection closes: if its file has been replaced, remember its
+ * -wal file.  After it has been opened: an error if that lies there still.
+ * SQLite must not have read anything by then.
+ */
+void vssfdw_remember_wal(VssConnection *conn);
+void vssfdw_refuse_left_wal(VssConnection *conn);
+
+/* The same for a database that has no -wal file of its own: an error if one lies there. */
+void vssfdw_refuse_any_wal(sqlite3 *db, const char *servername, const char *database);
 
 /* ---------- guard.c ---------- */
 
