@@ -260,18 +260,6 @@ nearest(BridgeQuery *query, const HnswHit **hit, BridgeStream **stream, BridgeEr
 	return SQLITE_OK;
 }
 
-/* Whether the next one would be helped by a merge. */
-static void
-end_of_rows(BridgeQuery *query)
-{
-	BridgeStats *stats = query->stats;
-
-	query->eof = true;
-	if (!query->exact && query->snapshot != NULL &&
-		bridge_merge_is_due((int64_t) bridge_snapshot_recent(query->snapshot), (int64_t) stats->delta_rows))
-		query->index->merge_due = true;
-}
-
 int
 bridge_query_next(BridgeQuery *query, BridgeError *err)
 {
@@ -284,7 +272,7 @@ bridge_query_next(BridgeQuery *query, BridgeError *err)
 		return SQLITE_OK;
 	if (query->need >= 0 && stats->rows_returned >= (uint64_t) query->need)
 	{
-		end_of_rows(query);
+		query->eof = true;
 		return SQLITE_OK;
 	}
 	rc = nearest(query, &hit, &stream, err);
@@ -292,13 +280,13 @@ bridge_query_next(BridgeQuery *query, BridgeError *err)
 		return rc;
 	if (hit == NULL || !bridge_query_within(query, hit->distance))
 	{
-		end_of_rows(query);
+		query->eof = true;
 		return SQLITE_OK;
 	}
 	if (stats->pull_limit > 0 && stats->rows_returned >= (uint64_t) stats->pull_limit)
 	{
 		stats->pull_limit_hit = true;
-		end_of_rows(query);
+		query->eof = true;
 		return SQLITE_OK;
 	}
 	query->row = *hit;
@@ -310,9 +298,23 @@ bridge_query_next(BridgeQuery *query, BridgeError *err)
 	return query->exact ? SQLITE_OK : remember(query, query->row.label, err);
 }
 
+/*
+ * Whether the next search would be helped by a merge.  Asked when a query is
+ * over, however it ends: with LIMIT, SQLite leaves it before the last row.
+ */
+static void
+look_for_due_merge(BridgeQuery *query)
+{
+	if (query->index != NULL && query->snapshot != NULL && !query->exact &&
+		bridge_merge_is_due((int64_t) bridge_snapshot_recent(query->snapshot),
+							(int64_t) query->stats->delta_rows))
+		query->index->merge_due = true;
+}
+
 void
 bridge_query_finish(BridgeQuery *query)
 {
+	look_for_due_merge(query);
 	bridge_graph_end(query);
 	bridge_snapshot_release(query->snapshot);
 	query->snapshot = NULL;

@@ -112,6 +112,11 @@ searches_tell(void **state)
 	get_text(reader, "SELECT group_concat(rowid) FROM vss('[5,251]', 1)");
 	assert_int_equal(told.calls, 1);
 	assert_true(told.last.graph != 0);
+
+	/* a search that is left before its last row */
+	told.calls = 0;
+	assert_string_equal(get_text(reader, "SELECT rowid FROM vss('[5,251]') LIMIT 1"), "5");
+	assert_int_equal(told.calls, 1);
 	assert_int_equal(sqlite3_close(reader), SQLITE_OK);
 	assert_int_equal(sqlite3_close(db), SQLITE_OK);
 }
