@@ -191,6 +191,7 @@ typedef struct HnswWriteOptions
 	HnswIdentity identity;
 	int mode;      /* permission bits; -1 leaves what umask gives */
 	int64_t group; /* -1 leaves it; failing to set it is no error */
+	int64_t owner; /* likewise; only root can give a file away */
 } HnswWriteOptions;
 
 /*

@@ -90,6 +90,9 @@ finish_file(int fd, const char *name, const HnswWriteOptions *options, HnswError
 	 */
 	if (options != NULL && options->group >= 0 && fchown(fd, (uid_t) -1, (gid_t) options->group) != 0)
 		errno = 0;
+	if (options != NULL && options->owner >= 0 && geteuid() == 0 &&
+		fchown(fd, (uid_t) options->owner, (gid_t) -1) != 0)
+		errno = 0;
 	if (options != NULL && options->mode >= 0 && fchmod(fd, (mode_t) options->mode & 0777) != 0)
 		return hnsw_fail_errno(err, "could not set the mode of graph file", name);
 	while (fsync(fd) != 0)

@@ -26,12 +26,23 @@
 
 #define POLL_MS 20
 
-/*
- * Open the lock file, making it with the database's mode and group.  -1 with
- * errno.
- */
+/* Give a new lock file to whom the database belongs, as far as we may. */
+static void
+set_access(int fd, const BridgeAccess *access)
+{
+	int mode = access->mode;
+
+	/* The group that the file has instead may do what everybody may. */
+	if (access->group >= 0 && fchown(fd, (uid_t) -1, (gid_t) access->group) != 0)
+		mode = (mode & 0707) | (mode & 07) << 3;
+	if (access->owner >= 0 && geteuid() == 0)
+		(void) !fchown(fd, (uid_t) access->owner, (gid_t) -1);
+	(void) !fchmod(fd, (mode_t) mode);
+}
+
+/* Open the lock file, or make it.  -1 with errno. */
 static int
-open_lock_file(const char *path, int mode, int64_t group)
+open_lock_file(const char *path, const BridgeAccess *access)
 {
 	for (int attempt = 0; attempt < 3; attempt++)
 	{
@@ -41,13 +52,10 @@ open_lock_file(const char *path, int mode, int64_t group)
 			fd = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
 		if (fd >= 0 || errno != ENOENT)
 			return fd;
-		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, mode);
+		fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, access->mode);
 		if (fd >= 0)
 		{
-			/* A group that we are no member of stays the folder's; the mode goes with it. */
-			if (group >= 0 && fchown(fd, (uid_t) -1, (gid_t) group) != 0)
-				mode &= 0700;
-			(void) !fchmod(fd, (mode_t) mode);
+			set_access(fd, access);
 			return fd;
 		}
 		if (errno != EEXIST)
@@ -78,8 +86,8 @@ refuse(BridgeError *err, const char *path)
 }
 
 int
-bridge_lock_take(const BridgeFiles *files, int mode, int64_t group, int wait_ms, bool (*cancelled)(void *arg),
-				 void *arg, BridgeLock *lock, BridgeError *err)
+bridge_lock_take(const BridgeFiles *files, const BridgeAccess *access, int wait_ms,
+				 bool (*cancelled)(void *arg), void *arg, BridgeLock *lock, BridgeError *err)
 {
 	char *path = sqlite3_mprintf("%s-lock", files->path);
 	int waited = 0;
@@ -91,7 +99,7 @@ bridge_lock_take(const BridgeFiles *files, int mode, int64_t group, int wait_ms,
 	for (;;)
 	{
 		struct stat st;
-		int fd = open_lock_file(path, mode, group);
+		int fd = open_lock_file(path, access);
 
 		if (fd < 0)
 		{

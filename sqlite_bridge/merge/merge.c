@@ -301,6 +301,7 @@ open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeErr
 		return bridge_error(err, SQLITE_READONLY, "database %s is read-only", files->database);
 	task->file_mode = task->host_mode >= 0 ? task->host_mode : (int) (st.st_mode & 0666);
 	task->file_group = (int64_t) st.st_gid;
+	task->file_owner = (int64_t) st.st_uid;
 
 	sqlite3_extended_result_codes(db, 1);
 	sqlite3_busy_handler(db, wait_busy, task);
@@ -373,8 +374,9 @@ bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *resu
 	rc = open_connection(task, vfs, &db, err);
 	if (rc == SQLITE_OK)
 	{
-		rc = bridge_lock_take(task->files, task->file_mode, task->file_group, task->lock_ms, task->cancelled,
-							  task->arg, &lock, err);
+		const BridgeAccess access = {task->file_mode, task->file_group, task->file_owner};
+
+		rc = bridge_lock_take(task->files, &access, task->lock_ms, task->cancelled, task->arg, &lock, err);
 		result->locked_out = rc == SQLITE_BUSY;
 	}
 	if (rc == SQLITE_OK)

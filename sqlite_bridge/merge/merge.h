@@ -14,11 +14,19 @@ typedef struct BridgeLock
 	int fd; /* -1: not held */
 } BridgeLock;
 
+/* Who may do what with a new file: the database's own. */
+typedef struct BridgeAccess
+{
+	int mode;
+	int64_t group; /* -1: whatever it is */
+	int64_t owner; /* likewise; only root can give a file away */
+} BridgeAccess;
+
 /*
  * Take the merger's lock, waiting up to wait_ms.  SQLITE_BUSY when another
- * process or thread keeps it.  mode and group are for a new lock file.
+ * process or thread keeps it.  access is for a new lock file.
  */
-int bridge_lock_take(const BridgeFiles *files, int mode, int64_t group, int wait_ms,
+int bridge_lock_take(const BridgeFiles *files, const BridgeAccess *access, int wait_ms,
 					 bool (*cancelled)(void *arg), void *arg, BridgeLock *lock, BridgeError *err);
 void bridge_lock_drop(BridgeLock *lock);
 
@@ -61,6 +69,7 @@ typedef struct BridgeMergeTask
 	BridgePhase phase;
 	int file_mode;
 	int64_t file_group;
+	int64_t file_owner;
 	bool committing; /* the busy handler is to wait commit_ms at most */
 	int commit_ms;
 	int64_t since; /* milliseconds: all waits from then on count as one; 0: each for itself */

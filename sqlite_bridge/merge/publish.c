@@ -297,6 +297,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 	options.identity.seq = seq;
 	options.mode = task->file_mode;
 	options.group = task->file_group;
+	options.owner = task->file_owner;
 
 	new_file = bridge_files_token_path(files, segment->token);
 	base_file = bridge_files_token_path(files, after.segments[0].token);
@@ -452,9 +453,10 @@ bridge_publish_unlink(const BridgeFiles *files)
 	lock_file = sqlite3_mprintf("%s-lock", files->path);
 	if (lock_file != NULL && access(lock_file, F_OK) == 0)
 	{
+		const BridgeAccess access = {0600, -1, -1};
 		BridgeError err = {0};
 
-		locked = bridge_lock_take(files, 0600, -1, 0, NULL, NULL, &lock, &err) == SQLITE_OK;
+		locked = bridge_lock_take(files, &access, 0, NULL, NULL, &lock, &err) == SQLITE_OK;
 		bridge_error_clear(&err);
 	}
 	sqlite3_free(lock_file);

@@ -222,6 +222,31 @@ SKIP:
 	like($err, qr/42501: refusing to open.*-journal.*read_only/s, 'a writable rollback-journal database there, too');
 	($out, $err) = read_through_server($file, "read_only 'true'");
 	is("$out$err", '3', 'but not with read_only');
+
+	# graph and lock files: everybody who may write the database may merge
+	my $all = folder('all', $owner_uid, 0, 0777);
+	my $hnsw = sub {
+		my ($uid, $sql) = @_;
+		my $said = '';
+		IPC::Run::run([ as_user($uid, $uid == 0 ? 0 : $owner_gid, [], 'sqlite3', '-bail', '-cmd', ".load $base/hnsw", "$all/a.db", $sql) ],
+			'<', \'', '>', \$said, '2>&1');
+		chomp $said;
+		return $said;
+	};
+	my $access = sub { my @st = stat "$all/$_[0]"; return sprintf '%o %d', $st[2] & 0777, $st[4] };
+	run_ok('cp', 'hnsw.so', "$base/hnsw.so");
+	is($hnsw->($owner_uid, "CREATE VIRTUAL TABLE one USING hnsw(dim=2); CREATE VIRTUAL TABLE two USING hnsw(dim=2);
+		INSERT INTO one(rowid, embedding) VALUES (1, '[1,2]'); INSERT INTO two(rowid, embedding) VALUES (1, '[1,2]')"), '', 'an index of the owner\'s');
+	chown $owner_uid, 0, "$all/a.db"; # a group that the server is no member of
+	chmod 0666, "$all/a.db";
+	($out, $err) = psql("CREATE SERVER everyone FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$all/a.db');
+		IMPORT FOREIGN SCHEMA main FROM SERVER everyone INTO public; SELECT vss_merge('one');");
+	is($err, '', 'the server merges it');
+	is($access->('a.db-one.hnsw-lock'), "666 $server_uid", 'its lock file is everybody\'s, as the database is');
+	is($access->('a.db-one.hnsw'), "666 $server_uid", 'so is the graph');
+	is($hnsw->($owner_uid, "INSERT INTO one(rowid, embedding) VALUES (2, '[2,2]'); SELECT hnsw_save('one')"), '2', 'the owner merges it then');
+	is($hnsw->(0, "SELECT hnsw_save('two')"), '1', 'root merges the other');
+	is($access->('a.db-two.hnsw-lock') . ', ' . $access->('a.db-two.hnsw'), "666 $owner_uid, 666 $owner_uid", 'and gives its files to the database\'s owner');
 }
 
 done_testing();

@@ -214,6 +214,7 @@ fill_task(sqlite3 *db, BridgeFiles *files, BridgeMergeTask *task)
 static void
 one_merger_at_a_time(void **unused)
 {
+	const BridgeAccess access = {0600, -1, -1};
 	sqlite3 *db = make_database("a.db", 100);
 	BridgeMergeTask task;
 	BridgeMergeResult result;
@@ -223,13 +224,12 @@ one_merger_at_a_time(void **unused)
 	BridgeLock second;
 
 	fill_task(db, &files, &task);
-	assert_int_equal(bridge_lock_take(&files, 0600, -1, 0, NULL, NULL, &lock, &err), SQLITE_OK);
-	assert_int_equal(bridge_lock_take(&files, 0600, -1, 60, NULL, NULL, &second, &err), SQLITE_BUSY);
+	assert_int_equal(bridge_lock_take(&files, &access, 0, NULL, NULL, &lock, &err), SQLITE_OK);
+	assert_int_equal(bridge_lock_take(&files, &access, 60, NULL, NULL, &second, &err), SQLITE_BUSY);
 	bridge_error_clear(&err);
 	assert_int_equal(bridge_merge_run(&task, NULL, &result, &err), SQLITE_BUSY);
 	bridge_error_clear(&err);
-	assert_int_equal(bridge_lock_take(&files, 0600, -1, 60000, always, NULL, &second, &err),
-					 SQLITE_INTERRUPT);
+	assert_int_equal(bridge_lock_take(&files, &access, 60000, always, NULL, &second, &err), SQLITE_INTERRUPT);
 	bridge_error_clear(&err);
 
 	/* A lock on a file that somebody removed locks nobody out. */
