@@ -309,12 +309,16 @@ static bool
 look_for_move(VssConnection *conn)
 {
 	int64 now = vssfdw_clock();
+	int moved = 0;
 
 	/* once a millisecond is enough, and looking costs as much as finding a row */
 	if (conn->looked_at == now)
 		return false;
 	conn->looked_at = now;
-	return vssfdw_file_moved(conn);
+	if (vssfdw_file_moved(conn))
+		return true;
+	/* also said by vfs.c, of a file that is lost to the connection */
+	return sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
 }
 
 VssConnection *
