@@ -39,6 +39,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+/* ---------- module/entry.c ---------- */
+
 #define BRIDGE_MAX_DIM 16000
 #define BRIDGE_STATS_POINTER "vss_stats"
 
@@ -116,7 +118,7 @@ typedef struct BridgeStats
 bool bridge_watch_map(const void *base, size_t size, bool writable, _Atomic bool *lost);
 void bridge_unwatch_map(const void *base, const _Atomic bool *lost);
 
-/* ---------- vector.c: vectors as text and bytes ---------- */
+/* ---------- base/vector.c: vectors as text and bytes ---------- */
 
 /*
  * Parse "[1, 2.5, -3e-2]" into out (capacity floats).  Returns the number of
@@ -233,7 +235,7 @@ BridgeEmbedStatus bridge_embed(BridgeEmbedClient *client, const BridgeEmbedOptio
  */
 bool bridge_embed_is_of_text(const BridgeEmbedError *error);
 
-/* ---------- embed/provenance.c: which model made a vector ---------- */
+/* ---------- base/provenance.c: which model made a vector ---------- */
 
 #define BRIDGE_MODEL_SIZE 128
 

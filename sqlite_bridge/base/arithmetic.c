@@ -8,7 +8,7 @@
  * indexes on expressions.  A constant argument given as text is parsed once per
  * statement.
  */
-#include "sqlite_bridge/module/module.h"
+#include "sqlite_bridge/base/base.h"
 
 #include <string.h>
 

@@ -2,15 +2,17 @@
  * base.h
  *		What all files of sqlite_bridge/ share.  Hosts include bridge.h instead.
  *
- * The rest is in headers by topic, each grouped by the file that implements it:
+ * The rooms, from the top; each has one header, in sections by file, and uses
+ * only those after it:
  *
- *	store.h		an index in its database
- *	index.h		what a connection knows of its indexes
- *	query.h		a KNN scan
- *	module.h	the virtual table, and what a connection gets registered
- *	content.h	tables that feed an index
- *	merge.h		from changes to a published graph
- *	embed.h		the embedding client
+ *	module/		the virtual table, and what a connection gets registered
+ *	embed/		the embedding client
+ *	query/		a KNN scan
+ *	merge/		from changes to a published graph
+ *	index/		what a connection knows of its indexes
+ *	content/	tables that feed an index
+ *	store/		an index in its database
+ *	base/		errors, arguments, vectors
  *
  * Objects, from the longest-lived to the shortest:
  *
@@ -150,5 +152,9 @@ typedef struct BridgeVector
  */
 int bridge_vector_read(sqlite3_value *value, BridgeVector *out, BridgeError *err);
 void bridge_vector_free(BridgeVector *vector);
+
+/* ---------- arithmetic.c: cosine_distance and its like, vector, vector_json ---------- */
+
+int bridge_arithmetic_register(sqlite3 *db, BridgeError *err);
 
 #endif /* BRIDGE_BASE_H */

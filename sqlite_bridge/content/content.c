@@ -24,7 +24,6 @@
  * or DROP and leaves undoing to its transaction.
  */
 #include "sqlite_bridge/content/content.h"
-#include "sqlite_bridge/store/store.h"
 
 #include <string.h>
 

@@ -6,7 +6,7 @@
 #ifndef BRIDGE_CONTENT_H
 #define BRIDGE_CONTENT_H
 
-#include "sqlite_bridge/base/base.h"
+#include "sqlite_bridge/store/store.h"
 
 /* ---------- content.c: triggers of content= ---------- */
 

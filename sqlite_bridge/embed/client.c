@@ -13,8 +13,8 @@
  * by one deadline.  The key never reaches a message: should the server repeat
  * it, it is blotted out.
  */
-#include "curl.h"
-#include "embed.h"
+#include "sqlite_bridge/embed/curl.h"
+#include "sqlite_bridge/embed/embed.h"
 
 #include <signal.h>
 #include <stdarg.h>

@@ -8,7 +8,7 @@
  * that request fails and says so.  A library of our own beside hnsw.so would
  * need a second way to tell the index which model made a vector (provenance.c).
  */
-#include "curl.h"
+#include "sqlite_bridge/embed/curl.h"
 
 #include <dlfcn.h>
 #include <pthread.h>

@@ -44,6 +44,8 @@ typedef struct EmbedCurl
 #undef DECLARE
 } EmbedCurl;
 
+/* ---------- curl.c ---------- */
+
 /*
  * libcurl, loaded and started; it stays so for the life of the process.
  * NULL where it cannot be had, with the reason in why (size bytes).  Tried

@@ -1,7 +1,7 @@
 /*
  * embed.h
- *		What the embedding client's files share: the two wire formats
- *		(json.c) and the transport (client.c).
+ *		Embeddings: the client of bridge.h (its transport is client.c), the two
+ *		wire formats, and the SQL functions.
  */
 #ifndef BRIDGE_EMBED_H
 #define BRIDGE_EMBED_H
@@ -53,7 +53,7 @@ void embed_settings_free(EmbedSettings *settings);
 int embed_settings_set(EmbedSettings *settings, const char *name, const char *value, BridgeError *err);
 int embed_settings_get(EmbedSettings *settings, const char *name, char **value, BridgeError *err);
 
-/* ---------- table.c ---------- */
+/* ---------- functions.c: get_embedding, embed_config ---------- */
 
 /* What a connection's embedding functions share. */
 typedef struct EmbedState
@@ -70,6 +70,11 @@ BridgeEmbedClient *embed_state_client(EmbedState *state);
 /* bridge_embed with the state's settings; its error as message and SQLite code. */
 int embed_state_ask(EmbedState *state, size_t count, const char *const *texts, const size_t *lengths,
 					float **vectors, int *dim, BridgeEmbedError *failure, BridgeError *err);
+
+/* Registers these and embed_table; nothing where the host does not want them. */
+int bridge_embed_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- table.c ---------- */
 
 /* The SQL function embed_table(table, text, vector [, where [, batch]]). */
 void embed_table_function(sqlite3_context *context, int argc, sqlite3_value **argv);

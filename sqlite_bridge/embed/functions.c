@@ -6,8 +6,7 @@
  * A host that does not want SQL in the database file to cause requests (a
  * server, say) leaves BridgeHost.embedding false: then none of them exists.
  */
-#include "embed.h"
-#include "sqlite_bridge/module/module.h"
+#include "sqlite_bridge/embed/embed.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,7 +14,7 @@
  * dimension throughout, every number finite in float32.  (Ollama answers an
  * empty input with 200 and no vectors.)
  */
-#include "embed.h"
+#include "sqlite_bridge/embed/embed.h"
 
 #include <math.h>
 #include <stdarg.h>

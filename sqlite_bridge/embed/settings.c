@@ -6,7 +6,7 @@
  * first call they are the defaults, with OLLAMA_HOST and OLLAMA_MODEL of the
  * environment put over them, as Ollama's own programs read them.
  */
-#include "embed.h"
+#include "sqlite_bridge/embed/embed.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -14,7 +14,7 @@
  * Where the column feeds an hnsw index, the model's name is kept with the
  * index: see bridge_index_model.
  */
-#include "embed.h"
+#include "sqlite_bridge/embed/embed.h"
 
 #include <stdlib.h>
 #include <string.h>

@@ -12,10 +12,8 @@
 
 typedef struct BridgeConnection BridgeConnection;
 typedef struct BridgeTable BridgeTable;
-typedef struct BridgeMerger BridgeMerger; /* thread.c's */
+typedef struct BridgeMerger BridgeMerger; /* merge/thread.c's */
 typedef struct BridgeNames BridgeNames;   /* names.c's */
-
-typedef struct BridgeSearcher BridgeSearcher; /* graph.c's */
 
 /* A mapped graph file, counted: snapshots and searchers hold it. */
 typedef struct BridgeGraph
@@ -24,6 +22,17 @@ typedef struct BridgeGraph
 	uint8_t token[HNSW_TOKEN_BYTES];
 	int references;
 } BridgeGraph;
+
+/*
+ * A cursor of the graph library over one segment, kept with the index for the
+ * next query since its memory is in proportion to the graph.  query/graph.c's
+ * searchers begin with it; from sqlite3_malloc64.
+ */
+typedef struct BridgeSearcher
+{
+	HnswCursor *cursor; /* NULL: not begun */
+	BridgeGraph *graph; /* held */
+} BridgeSearcher;
 
 /* The graph of one state (segments.c), counted: queries hold it while they read. */
 typedef struct BridgeSnapshot
@@ -72,6 +81,7 @@ typedef struct BridgeIndex
 	BridgeFiles files;
 	BridgeTable *connected;   /* the live virtual table, or NULL */
 	int tables;               /* virtual tables that point here: old ones live as long as statements do */
+	BridgeStore *store;       /* its store, or NULL */
 	BridgeSnapshot *snapshot; /* of the state last asked for, or NULL */
 	BridgeDelta *delta;       /* NULL before the first search */
 	/* Of each segment: idle, to be used again, or NULL. */
@@ -95,10 +105,12 @@ struct BridgeConnection
 	int references; /* registered modules and functions */
 	BridgeIndex *indexes;
 	BridgeMerger *merger; /* NULL: no merge thread was started */
-	sqlite3_stmt *poll;   /* asks SQLite before 3.41 whether it is interrupted */
-	BridgeNames *names;   /* the last name looked up, or NULL */
-	bool stepping;        /* poll or names' statement is being run: not to be finalized */
-	int depth;            /* calls of bridge_enter that have not left */
+	/* The connection closes: end that thread, wait for it, free merger.  Set with merger. */
+	void (*stop_merger)(BridgeConnection *connection);
+	sqlite3_stmt *poll; /* asks SQLite before 3.41 whether it is interrupted */
+	BridgeNames *names; /* the last name looked up, or NULL */
+	bool stepping;      /* poll or names' statement is being run: not to be finalized */
+	int depth;          /* calls of bridge_enter that have not left */
 };
 
 /*
@@ -116,8 +128,8 @@ void bridge_leave(BridgeConnection *connection);
  * Find or make the registry's entry for a table that connects, or forget the
  * connection of one that goes.  xConnect's and xDisconnect's.
  */
-int bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeIndex **out,
-						 BridgeError *err);
+int bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeStore *store,
+						 BridgeIndex **out, BridgeError *err);
 void bridge_index_disconnect(BridgeIndex *index, BridgeTable *table);
 
 /* For xDestroy of modules and functions, which take BridgeConnection as pAux. */
@@ -154,6 +166,8 @@ void bridge_index_reject(BridgeIndex *index, const uint8_t token[HNSW_TOKEN_BYTE
 
 /* Take over the caller's snapshot in place of the present one. */
 void bridge_index_adopt(BridgeIndex *index, BridgeSnapshot *snapshot);
+
+void bridge_searcher_free(BridgeSearcher *searcher);
 
 /* Drop cached snapshots and delta (after a merge, a rebuild, a drop). */
 void bridge_index_forget(BridgeIndex *index);
@@ -219,14 +233,12 @@ int bridge_find_name(BridgeConnection *connection, const char *name, char **sche
 int bridge_find_unique_name(BridgeConnection *connection, const char *name, char **schema, char **table,
 							BridgeError *err);
 
-/* Finalizes its statement. */
-void bridge_names_forget(BridgeConnection *connection);
-
-/* ---------- indexes.c ---------- */
-
 /* The hnsw tables of a schema by name.  Free with bridge_index_names_free. */
 int bridge_index_names(sqlite3 *db, const char *schema, char ***out, int *count, BridgeError *err);
 void bridge_index_names_free(char **names, int count);
+
+/* Finalizes its statement. */
+void bridge_names_forget(BridgeConnection *connection);
 
 /* ---------- delta.c ---------- */
 

@@ -358,3 +358,51 @@ bridge_find_index(BridgeConnection *connection, const char *name, BridgeIndex **
 	sqlite3_free(table);
 	return rc;
 }
+
+/* ---------- all of a schema ---------- */
+
+int
+bridge_index_names(sqlite3 *db, const char *schema, char ***out, int *count, BridgeError *err)
+{
+	char *sql = sqlite3_mprintf("SELECT name, sql FROM \"%w\".sqlite_schema"
+								" WHERE type = 'table' AND rootpage = 0 ORDER BY name",
+								schema);
+	sqlite3_stmt *stmt = NULL;
+	int rc = sql ? sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+
+	*out = NULL;
+	*count = 0;
+	while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		char **names;
+
+		rc = SQLITE_OK;
+		if (!bridge_is_index_sql((const char *) sqlite3_column_text(stmt, 1)))
+			continue;
+		names = sqlite3_realloc64(*out, sizeof(*names) * (sqlite3_uint64) (*count + 1));
+		if (names != NULL)
+		{
+			*out = names;
+			names[*count] = sqlite3_mprintf("%s", (const char *) sqlite3_column_text(stmt, 0));
+		}
+		if (names == NULL || names[(*count)++] == NULL)
+			rc = SQLITE_NOMEM;
+	}
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	if (rc == SQLITE_DONE)
+		return SQLITE_OK;
+	bridge_index_names_free(*out, *count);
+	*out = NULL;
+	*count = 0;
+	return rc == SQLITE_NOMEM ? bridge_error(err, rc, "out of memory")
+							  : bridge_error_db(err, db, "reading the schema");
+}
+
+void
+bridge_index_names_free(char **names, int count)
+{
+	for (int i = 0; i < count; i++)
+		sqlite3_free(names[i]);
+	sqlite3_free(names);
+}

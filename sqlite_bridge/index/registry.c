@@ -9,9 +9,7 @@
  * table's random id.  Whether they are still right is decided by each query
  * from what it reads in its own snapshot, never by the registry.
  */
-#include "sqlite_bridge/merge/merge.h"
-#include "sqlite_bridge/module/module.h"
-#include "sqlite_bridge/query/query.h"
+#include "sqlite_bridge/index/index.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -44,7 +42,8 @@ bridge_connection_release(void *arg)
 
 	if (--connection->references > 0)
 		return;
-	bridge_merge_stop(connection);
+	if (connection->stop_merger != NULL)
+		connection->stop_merger(connection);
 	while (connection->indexes != NULL)
 	{
 		BridgeIndex *index = connection->indexes;
@@ -153,9 +152,9 @@ unlink_index(BridgeConnection *connection, BridgeIndex *index)
 }
 
 int
-bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeIndex **out, BridgeError *err)
+bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeStore *store, BridgeIndex **out,
+					 BridgeError *err)
 {
-	const BridgeStore *store = table->store;
 	BridgeIndex *index, *next;
 	BridgeFiles files;
 	char *name;
@@ -215,6 +214,7 @@ bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeInd
 	index->metric = store->params.metric;
 	index->connected = table;
 	index->tables++;
+	index->store = store;
 	*out = index;
 	return SQLITE_OK;
 }
@@ -226,14 +226,28 @@ bridge_index_disconnect(BridgeIndex *index, BridgeTable *table)
 
 	index->tables--;
 	if (index->connected == table)
+	{
 		index->connected = NULL;
+		index->store = NULL;
+	}
 	bridge_cancelled_end(connection);
 }
 
 BridgeStore *
 bridge_index_store(BridgeIndex *index)
 {
-	return index->connected == NULL ? NULL : index->connected->store;
+	return index->store;
+}
+
+void
+bridge_searcher_free(BridgeSearcher *searcher)
+{
+	if (searcher == NULL)
+		return;
+	if (searcher->cursor != NULL)
+		hnsw_search_end(searcher->cursor);
+	bridge_graph_release(searcher->graph);
+	sqlite3_free(searcher);
 }
 
 static void

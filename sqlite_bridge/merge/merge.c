@@ -8,7 +8,6 @@
  * merger removes them and there is only one (lock.c).
  */
 #include "sqlite_bridge/merge/merge.h"
-#include "sqlite_bridge/module/module.h"
 
 #include <string.h>
 #include <sys/stat.h>

@@ -110,6 +110,23 @@ bool bridge_merge_is_due(int64_t recent, int64_t pending);
 int bridge_merge_check_path(sqlite3 *db, const char *schema, const char *table, const char *path,
 							BridgeError *err);
 
+/* For build.c and tuning.c, of a merge that runs. */
+bool bridge_merge_cancelled(const BridgeMergeTask *task);
+
+/*
+ * Whether a merge that has waited so long for a lock of the database waits on.
+ * After bridge_merge_wait_as_one(), until task->since is 0 again, what counts is the time
+ * since that call.
+ */
+bool bridge_merge_waits(const BridgeMergeTask *task, int waited_ms);
+void bridge_merge_wait_as_one(BridgeMergeTask *task);
+
+/* Read the files of a graph whole. */
+int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *sound, BridgeError *err);
+
+/* The task as the graph library takes it, in this phase.  It refers to task. */
+HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
+
 /* ---------- build.c ---------- */
 
 /* What a merge makes, to be published. */
@@ -130,22 +147,6 @@ typedef struct BridgeBuilt
 int bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *current, int64_t after,
 				 int64_t upto, BridgeBuilt *out, BridgeError *err);
 void bridge_built_free(BridgeBuilt *built);
-
-bool bridge_merge_cancelled(const BridgeMergeTask *task);
-
-/*
- * Whether a merge that has waited so long for a lock of the database waits on.
- * After bridge_merge_wait_as_one(), until task->since is 0 again, what counts is the time
- * since that call.
- */
-bool bridge_merge_waits(const BridgeMergeTask *task, int waited_ms);
-void bridge_merge_wait_as_one(BridgeMergeTask *task);
-
-/* Read the files of a graph whole. */
-int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *sound, BridgeError *err);
-
-/* The task as the graph library takes it, in this phase.  It refers to task. */
-HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
 
 /* ---------- publish.c ---------- */
 
@@ -201,9 +202,6 @@ void bridge_orphans_sweep(sqlite3 *db, const BridgeFiles *files);
  * of the connection if the host wants one, or tell the host.  Cheap; never waits.
  */
 void bridge_merge_request(BridgeIndex *index);
-
-/* The connection closes: end the thread, wait for it, free connection->merger. */
-void bridge_merge_stop(BridgeConnection *connection);
 
 /* How the last automatic merge of this connection went, for hnsw_info. */
 typedef struct BridgeMergeReport

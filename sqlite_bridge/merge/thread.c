@@ -175,6 +175,30 @@ now(void)
 	return t.tv_sec;
 }
 
+/* BridgeConnection.stop_merger. */
+static void
+stop_merger(BridgeConnection *connection)
+{
+	BridgeMerger *merger = connection->merger;
+
+	connection->merger = NULL;
+	if (merger == NULL || merger->pid != getpid())
+		return;
+	if (merger->joinable)
+	{
+		atomic_store(&merger->closing, true);
+		pthread_mutex_lock(&merger->mutex);
+		if (merger->report.running && merger->report.phase == BRIDGE_READING &&
+			!NEARLY_DONE(merger->report.done, merger->report.total))
+			atomic_store(&merger->cancel, true);
+		pthread_mutex_unlock(&merger->mutex);
+		pthread_join(merger->thread, NULL);
+		forget_job(merger);
+	}
+	pthread_mutex_destroy(&merger->mutex);
+	sqlite3_free(merger);
+}
+
 /* The connection's merger in this process; NULL when memory is short. */
 static BridgeMerger *
 own_merger(BridgeConnection *connection)
@@ -191,6 +215,7 @@ own_merger(BridgeConnection *connection)
 	merger->pause = FIRST_PAUSE_S;
 	pthread_mutex_init(&merger->mutex, NULL);
 	connection->merger = merger;
+	connection->stop_merger = stop_merger;
 	return merger;
 }
 
@@ -259,29 +284,6 @@ bridge_merge_request(BridgeIndex *index)
 		index->merge_due = false; /* searches say so again while it is true */
 	else
 		forget_job(merger);
-}
-
-void
-bridge_merge_stop(BridgeConnection *connection)
-{
-	BridgeMerger *merger = connection->merger;
-
-	connection->merger = NULL;
-	if (merger == NULL || merger->pid != getpid())
-		return;
-	if (merger->joinable)
-	{
-		atomic_store(&merger->closing, true);
-		pthread_mutex_lock(&merger->mutex);
-		if (merger->report.running && merger->report.phase == BRIDGE_READING &&
-			!NEARLY_DONE(merger->report.done, merger->report.total))
-			atomic_store(&merger->cancel, true);
-		pthread_mutex_unlock(&merger->mutex);
-		pthread_join(merger->thread, NULL);
-		forget_job(merger);
-	}
-	pthread_mutex_destroy(&merger->mutex);
-	sqlite3_free(merger);
 }
 
 void

@@ -16,7 +16,6 @@
  * hnsw_rebuild() mends all but the last, and rows that are no vectors, which are
  * the user's to mend: only he knows what is right.
  */
-#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/module/module.h"
 
 #include <stdlib.h>

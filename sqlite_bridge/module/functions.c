@@ -1,13 +1,14 @@
 /*
  * functions.c
- *		hnsw_add(id, vector [, table]), hnsw_del(id [, table]), hnsw_version().
+ *		hnsw_add(id, vector [, table]), hnsw_del(id [, table]), hnsw_model(table
+ *		[, model]) and hnsw_version().
  *
  * The first two are statements on the virtual table in the shape of functions, for
  * triggers written by hand.  They run DML on the table rather than write its
  * storage, because only DML makes SQLite tell the module of savepoints: a
  * ROLLBACK TO must undo them in the module's cached state too.
  *
- * They are not DIRECTONLY, since triggers call them, and they are innocuous:
+ * These are not DIRECTONLY, since triggers call them, and they are innocuous:
  * they reach nothing but hnsw tables of the connection's own databases.
  */
 #include "sqlite_bridge/module/module.h"
@@ -121,6 +122,31 @@ version_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	sqlite3_result_text(context, hnsw_library_version(), -1, SQLITE_STATIC);
 }
 
+/* hnsw_model(table) tells the model; hnsw_model(table, model) claims the index for it. */
+static void
+model_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	BridgeConnection *connection = sqlite3_user_data(context);
+	const char *name = (const char *) sqlite3_value_text(argv[0]);
+	const char *claimed = argc > 1 ? (const char *) sqlite3_value_text(argv[1]) : NULL;
+	char model[BRIDGE_MODEL_SIZE];
+	char *schema = NULL;
+	char *table = NULL;
+	BridgeError err = {0};
+	int rc = bridge_find_name(connection, name, &schema, &table, &err);
+
+	if (rc == SQLITE_OK && claimed != NULL)
+		rc = bridge_index_claim_model(connection->db, schema, table, claimed, &err);
+	if (rc == SQLITE_OK)
+		rc = bridge_index_model(connection->db, schema, table, model, &err);
+	if (rc != SQLITE_OK)
+		bridge_error_result(context, &err);
+	else if (model[0] != '\0')
+		sqlite3_result_text(context, model, -1, SQLITE_TRANSIENT);
+	sqlite3_free(schema);
+	sqlite3_free(table);
+}
+
 int
 bridge_functions_register(BridgeConnection *connection, BridgeError *err)
 {
@@ -128,17 +154,23 @@ bridge_functions_register(BridgeConnection *connection, BridgeError *err)
 	{
 		const char *name;
 		int arguments;
+		int flags;
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
 	} functions[] = {
-		{"hnsw_add", 2, add_function}, {"hnsw_add", 3, add_function},         {"hnsw_del", 1, del_function},
-		{"hnsw_del", 2, del_function}, {"hnsw_version", 0, version_function},
+		{"hnsw_add", 2, SQLITE_INNOCUOUS, add_function},
+		{"hnsw_add", 3, SQLITE_INNOCUOUS, add_function},
+		{"hnsw_del", 1, SQLITE_INNOCUOUS, del_function},
+		{"hnsw_del", 2, SQLITE_INNOCUOUS, del_function},
+		{"hnsw_model", 1, SQLITE_DIRECTONLY, model_function},
+		{"hnsw_model", 2, SQLITE_DIRECTONLY, model_function},
+		{"hnsw_version", 0, SQLITE_INNOCUOUS, version_function},
 	};
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 	{
 		/* On failure SQLite calls the destructor itself. */
 		int rc = sqlite3_create_function_v2(
-			connection->db, functions[i].name, functions[i].arguments, SQLITE_UTF8 | SQLITE_INNOCUOUS,
+			connection->db, functions[i].name, functions[i].arguments, SQLITE_UTF8 | functions[i].flags,
 			bridge_connection_hold(connection), functions[i].function, NULL, NULL, bridge_connection_release);
 
 		if (rc != SQLITE_OK)

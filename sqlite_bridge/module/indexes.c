@@ -8,7 +8,6 @@
  * reader who changes the schema meanwhile is not disturbed.  A table whose
  * shadow tables are damaged is left out: using it says what is wrong with it.
  */
-#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/module/module.h"
 
 #include <string.h>
@@ -172,52 +171,6 @@ add_found(sqlite3 *db, IndexList *list, const BridgeStore *store, bool only, Bri
 		rc = list_add(list, store, NULL, false, err);
 	bridge_sources_free(sources, count);
 	return rc;
-}
-
-int
-bridge_index_names(sqlite3 *db, const char *schema, char ***out, int *count, BridgeError *err)
-{
-	char *sql = sqlite3_mprintf("SELECT name, sql FROM \"%w\".sqlite_schema"
-								" WHERE type = 'table' AND rootpage = 0 ORDER BY name",
-								schema);
-	sqlite3_stmt *stmt = NULL;
-	int rc = sql ? sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
-
-	*out = NULL;
-	*count = 0;
-	while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		char **names;
-
-		rc = SQLITE_OK;
-		if (!bridge_is_index_sql((const char *) sqlite3_column_text(stmt, 1)))
-			continue;
-		names = sqlite3_realloc64(*out, sizeof(*names) * (sqlite3_uint64) (*count + 1));
-		if (names != NULL)
-		{
-			*out = names;
-			names[*count] = sqlite3_mprintf("%s", (const char *) sqlite3_column_text(stmt, 0));
-		}
-		if (names == NULL || names[(*count)++] == NULL)
-			rc = SQLITE_NOMEM;
-	}
-	sqlite3_finalize(stmt);
-	sqlite3_free(sql);
-	if (rc == SQLITE_DONE)
-		return SQLITE_OK;
-	bridge_index_names_free(*out, *count);
-	*out = NULL;
-	*count = 0;
-	return rc == SQLITE_NOMEM ? bridge_error(err, rc, "out of memory")
-							  : bridge_error_db(err, db, "reading the schema");
-}
-
-void
-bridge_index_names_free(char **names, int count)
-{
-	for (int i = 0; i < count; i++)
-		sqlite3_free(names[i]);
-	sqlite3_free(names);
 }
 
 static int

@@ -25,7 +25,6 @@
  *
  * Everything is read in one snapshot of the database.
  */
-#include "sqlite_bridge/merge/merge.h"
 #include "sqlite_bridge/module/module.h"
 
 #include <string.h>

@@ -10,7 +10,6 @@
  * table object alive.  A guard that is free waits for the next cursor.
  */
 #include "sqlite_bridge/module/module.h"
-#include "sqlite_bridge/query/query.h"
 
 #include <string.h>
 

@@ -11,10 +11,7 @@
  * do at commit or rollback except to drop what was remembered for the
  * transaction.
  */
-#include "sqlite_bridge/content/content.h"
-#include "sqlite_bridge/merge/merge.h"
 #include "sqlite_bridge/module/module.h"
-#include "sqlite_bridge/query/query.h"
 
 #include <string.h>
 
@@ -115,7 +112,7 @@ connect_table(sqlite3 *db, BridgeConnection *connection, const char *schema, con
 	{
 		rc = bridge_store_open(db, schema, name, &table->store, err);
 		if (rc == SQLITE_OK)
-			rc = bridge_index_connect(connection, table, &table->index, err);
+			rc = bridge_index_connect(connection, table, table->store, &table->index, err);
 		bridge_leave(connection);
 	}
 	if (rc == SQLITE_OK)

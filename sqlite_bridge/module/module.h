@@ -5,7 +5,9 @@
 #ifndef BRIDGE_MODULE_H
 #define BRIDGE_MODULE_H
 
-#include "sqlite_bridge/index/index.h"
+#include "sqlite_bridge/content/content.h"
+#include "sqlite_bridge/embed/embed.h"
+#include "sqlite_bridge/query/query.h"
 
 /* ---------- module.c: the virtual table ---------- */
 
@@ -53,15 +55,11 @@ int bridge_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_in
 
 int bridge_knn_register(BridgeConnection *connection, BridgeError *err);
 
-/* ---------- arithmetic.c: cosine_distance and its like, vector, vector_json ---------- */
-
-int bridge_arithmetic_register(sqlite3 *db, BridgeError *err);
-
-/* ---------- functions.c: hnsw_add, hnsw_del, and arithmetic.c's ---------- */
+/* ---------- functions.c: hnsw_add, hnsw_del, hnsw_model, and arithmetic.c's ---------- */
 
 int bridge_functions_register(BridgeConnection *connection, BridgeError *err);
 
-/* ---------- check.c, recall.c, info.c, indexes.c ---------- */
+/* ---------- check.c ---------- */
 
 /*
  * Make all that follows read one snapshot of the database, until *stmt is
@@ -70,21 +68,21 @@ int bridge_functions_register(BridgeConnection *connection, BridgeError *err);
 int bridge_hold_view(BridgeStore *store, sqlite3_stmt **stmt, BridgeError *err);
 
 int bridge_check_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- recall.c ---------- */
+
 int bridge_recall_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- info.c ---------- */
+
 int bridge_info_register(BridgeConnection *connection, BridgeError *err);
+
+/* ---------- indexes.c ---------- */
+
 int bridge_indexes_register(BridgeConnection *connection, BridgeError *err);
 
 /* ---------- save.c: hnsw_save, hnsw_rebuild ---------- */
 
 int bridge_merge_register(BridgeConnection *connection, BridgeError *err);
-
-/* ---------- embed/functions.c: get_embedding, embed_config, embed_table ---------- */
-
-/* Registers nothing where the host does not want it. */
-int bridge_embed_register(BridgeConnection *connection, BridgeError *err);
-
-/* ---------- embed/model.c: hnsw_model ---------- */
-
-int bridge_model_register(BridgeConnection *connection, BridgeError *err);
 
 #endif /* BRIDGE_MODULE_H */

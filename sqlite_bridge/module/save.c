@@ -11,8 +11,6 @@
  * transaction that this one would wait for.  They are DIRECTONLY: nothing in a
  * schema may start such work.
  */
-#include "sqlite_bridge/content/content.h"
-#include "sqlite_bridge/merge/merge.h"
 #include "sqlite_bridge/module/module.h"
 
 #include <pthread.h>

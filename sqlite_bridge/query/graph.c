@@ -10,11 +10,10 @@
 
 #include <string.h>
 
-struct BridgeSearcher
+typedef struct GraphSearcher
 {
-	HnswCursor *cursor;
-	BridgeGraph *graph; /* held */
-	int segment;        /* which one of the query's snapshot it is */
+	BridgeSearcher kept;
+	int segment; /* which one of the query's snapshot it is */
 	int ef;
 	double margin;
 	bool masked;        /* admit is asked */
@@ -22,12 +21,12 @@ struct BridgeSearcher
 	HnswStats counted;  /* how much of the cursor's work is in the scan's statistics */
 	uint64_t budget;    /* distances after which the scan is broken off; 0: never */
 	bool costly;        /* that happened */
-};
+} GraphSearcher;
 
 static bool
 admit(void *arg, int64_t label)
 {
-	const BridgeSearcher *searcher = arg;
+	const GraphSearcher *searcher = arg;
 	const BridgeQuery *query = searcher->query;
 
 	return bridge_delta_find(query->mask, label) < 0 &&
@@ -41,37 +40,26 @@ admit(void *arg, int64_t label)
  * which costs about an eighth of looking up a listed row.
  */
 static bool
-is_costly(const BridgeSearcher *searcher)
+is_costly(const GraphSearcher *searcher)
 {
 	const BridgeQuery *query = searcher->query;
 	HnswStats now;
 
-	hnsw_search_stats(searcher->cursor, &now);
+	hnsw_search_stats(searcher->kept.cursor, &now);
 	if (now.exhausted)
-		return (uint64_t) query->only_count * 8 < hnsw_snapshot_info(searcher->graph->map)->count;
+		return (uint64_t) query->only_count * 8 < hnsw_snapshot_info(searcher->kept.graph->map)->count;
 	return now.distances_computed > searcher->budget;
 }
 
 static bool
 interrupted(void *arg)
 {
-	BridgeSearcher *searcher = arg;
+	GraphSearcher *searcher = arg;
 
 	/* Not while the cursor is being made. */
-	if (searcher->budget > 0 && searcher->cursor != NULL && !searcher->costly)
+	if (searcher->budget > 0 && searcher->kept.cursor != NULL && !searcher->costly)
 		searcher->costly = is_costly(searcher);
 	return searcher->costly || bridge_cancelled(searcher->query->index->connection);
-}
-
-void
-bridge_searcher_free(BridgeSearcher *searcher)
-{
-	if (searcher == NULL)
-		return;
-	if (searcher->cursor != NULL)
-		hnsw_search_end(searcher->cursor);
-	bridge_graph_release(searcher->graph);
-	sqlite3_free(searcher);
 }
 
 /* How many rows a graph may have to give; 0: as many as are asked for. */
@@ -84,9 +72,9 @@ rows_wanted(const BridgeQuery *query)
 }
 
 static int
-make_searcher(BridgeQuery *query, int segment, bool masked, BridgeSearcher **out, BridgeError *err)
+make_searcher(BridgeQuery *query, int segment, bool masked, GraphSearcher **out, BridgeError *err)
 {
-	BridgeSearcher *searcher = sqlite3_malloc64(sizeof(*searcher));
+	GraphSearcher *searcher = sqlite3_malloc64(sizeof(*searcher));
 	HnswSearchOptions options = {.ef = (uint32_t) query->ef,
 								 .margin = (float) query->margin,
 								 .admit = masked ? admit : NULL,
@@ -105,14 +93,14 @@ make_searcher(BridgeQuery *query, int segment, bool masked, BridgeSearcher **out
 	searcher->margin = query->margin;
 	searcher->masked = masked;
 	searcher->segment = segment;
-	searcher->graph = query->snapshot->graphs[segment];
-	bridge_graph_hold(searcher->graph);
-	status = hnsw_search_begin(searcher->graph->map, query->vector, rows_wanted(query), &options,
-							   &searcher->cursor, &error);
+	searcher->kept.graph = query->snapshot->graphs[segment];
+	bridge_graph_hold(searcher->kept.graph);
+	status = hnsw_search_begin(searcher->kept.graph->map, query->vector, rows_wanted(query), &options,
+							   &searcher->kept.cursor, &error);
 	if (status != HNSW_OK)
 	{
-		searcher->cursor = NULL;
-		bridge_searcher_free(searcher);
+		searcher->kept.cursor = NULL;
+		bridge_searcher_free(&searcher->kept);
 		return bridge_error_hnsw(err, status, &error, "%s: searching the graph", query->index->table);
 	}
 	*out = searcher;
@@ -131,7 +119,7 @@ begin_one(BridgeQuery *query, int segment, BridgeError *err)
 {
 	BridgeIndex *index = query->index;
 	BridgeStream *stream = &query->streams[segment];
-	BridgeSearcher *searcher = index->searchers[segment];
+	GraphSearcher *searcher = (GraphSearcher *) index->searchers[segment];
 	bool masked =
 		query->mask->count > 0 || query->has_only || (segment == 0 && query->snapshot->hidden_count > 0);
 	HnswError error = {0};
@@ -139,20 +127,21 @@ begin_one(BridgeQuery *query, int segment, BridgeError *err)
 	int rc;
 
 	index->searchers[segment] = NULL;
-	if (searcher != NULL && searcher->graph == query->snapshot->graphs[segment] &&
+	if (searcher != NULL && searcher->kept.graph == query->snapshot->graphs[segment] &&
 		searcher->ef == query->ef && searcher->margin == query->margin && searcher->masked == masked)
 	{
 		searcher->query = query;
-		status = hnsw_search_again(searcher->cursor, query->vector, rows_wanted(query), &error);
+		status = hnsw_search_again(searcher->kept.cursor, query->vector, rows_wanted(query), &error);
 		if (status != HNSW_OK)
 		{
-			bridge_searcher_free(searcher);
+			bridge_searcher_free(&searcher->kept);
 			return bridge_error_hnsw(err, status, &error, "%s: searching the graph", index->table);
 		}
 	}
 	else
 	{
-		bridge_searcher_free(searcher);
+		if (searcher != NULL)
+			bridge_searcher_free(&searcher->kept);
 		rc = make_searcher(query, segment, masked, &searcher, err);
 		if (rc != SQLITE_OK)
 			return rc;
@@ -160,7 +149,7 @@ begin_one(BridgeQuery *query, int segment, BridgeError *err)
 	memset(&searcher->counted, 0, sizeof(searcher->counted));
 	searcher->budget = budget_of(query);
 	searcher->costly = false;
-	stream->searcher = searcher;
+	stream->searcher = &searcher->kept;
 	stream->ready = false;
 	return SQLITE_OK;
 }
@@ -179,12 +168,12 @@ HnswStatus
 bridge_graph_next(BridgeQuery *query, int segment, bool *costly)
 {
 	BridgeStream *stream = &query->streams[segment];
-	BridgeSearcher *searcher = stream->searcher;
+	GraphSearcher *searcher = (GraphSearcher *) stream->searcher;
 	BridgeStats *stats = query->stats;
-	HnswStatus status = hnsw_search_next(searcher->cursor, &stream->hit);
+	HnswStatus status = hnsw_search_next(searcher->kept.cursor, &stream->hit);
 	HnswStats now;
 
-	hnsw_search_stats(searcher->cursor, &now);
+	hnsw_search_stats(searcher->kept.cursor, &now);
 	stats->nodes_visited += now.nodes_visited - searcher->counted.nodes_visited;
 	stats->distances_computed += now.distances_computed - searcher->counted.distances_computed;
 	stats->rows_filtered += now.rejected - searcher->counted.rejected;
@@ -198,7 +187,7 @@ bridge_graph_end_one(BridgeQuery *query, int segment)
 {
 	BridgeIndex *index = query->index;
 	BridgeStream *stream = &query->streams[segment];
-	BridgeSearcher *searcher = stream->searcher;
+	GraphSearcher *searcher = (GraphSearcher *) stream->searcher;
 
 	if (searcher == NULL)
 		return;
@@ -207,10 +196,10 @@ bridge_graph_end_one(BridgeQuery *query, int segment)
 	searcher->query = NULL;
 	/* Not one of a graph that has been replaced: it would keep the file mapped. */
 	if (index->searchers[segment] == NULL && index->snapshot != NULL &&
-		index->snapshot->graphs[segment] == searcher->graph)
-		index->searchers[segment] = searcher;
+		index->snapshot->graphs[segment] == searcher->kept.graph)
+		index->searchers[segment] = &searcher->kept;
 	else
-		bridge_searcher_free(searcher);
+		bridge_searcher_free(&searcher->kept);
 }
 
 void

@@ -5,7 +5,6 @@
  * The truth can be read from the tables (slow where vectors are JSON text, but it
  * needs no graph) or, the same rows, from snapshot and delta.
  */
-#include "sqlite_bridge/merge/merge.h"
 #include "sqlite_bridge/query/query.h"
 
 bool

@@ -16,7 +16,6 @@
  * Rows whose distance does not exist (no vector; length zero under cosine) are
  * never returned, and a query without direction returns nothing.
  */
-#include "sqlite_bridge/merge/merge.h"
 #include "sqlite_bridge/query/query.h"
 
 #include <math.h>

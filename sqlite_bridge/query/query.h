@@ -5,7 +5,7 @@
 #ifndef BRIDGE_QUERY_H
 #define BRIDGE_QUERY_H
 
-#include "sqlite_bridge/index/index.h"
+#include "sqlite_bridge/merge/merge.h"
 
 /* ---------- plan.c: xBestIndex of vss and of vss_knn ---------- */
 
@@ -172,6 +172,5 @@ HnswStatus bridge_graph_next(BridgeQuery *query, int segment, bool *costly);
  */
 void bridge_graph_end_one(BridgeQuery *query, int segment);
 void bridge_graph_end(BridgeQuery *query);
-void bridge_searcher_free(BridgeSearcher *searcher);
 
 #endif /* BRIDGE_QUERY_H */

@@ -203,7 +203,7 @@ int bridge_store_change(BridgeStore *store, int64_t rowid, const float *vector, 
 /* Whether the vector belongs in a graph: not NULL, not zero under cosine. */
 bool bridge_indexable(const BridgeParams *params, const float *vector);
 
-/* ---------- embed/model.c: the model an index holds vectors of ---------- */
+/* ---------- model.c: the model an index holds vectors of ---------- */
 
 /* "" where none is known. */
 int bridge_index_model(sqlite3 *db, const char *schema, const char *table, char model[BRIDGE_MODEL_SIZE],

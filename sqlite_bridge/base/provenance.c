@@ -11,7 +11,7 @@
  * unknown, and unknown vectors are let through.  One table a process, so that
  * the path a vector takes between functions does not matter.
  */
-#include "embed.h"
+#include "sqlite_bridge/base/base.h"
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>

@@ -4,9 +4,9 @@
  *
  * It is kept in the index's config table under the key "model", once an
  * embedding function has filled the index, and refuses vectors that are known
- * (provenance.c) to come from another one.
+ * (base/provenance.c) to come from another one.
  */
-#include "sqlite_bridge/module/module.h"
+#include "sqlite_bridge/store/store.h"
 
 #include <string.h>
 
@@ -101,41 +101,4 @@ bridge_index_check_model(BridgeStore *store, const float *vector, const char *wh
 	return bridge_error(err, SQLITE_MISMATCH,
 						"%s: %s was made by model \"%s\", but index \"%s\" holds vectors of model \"%s\"",
 						store->table, what, model, store->table, present);
-}
-
-/* hnsw_model(table) tells the model; hnsw_model(table, model) claims the index for it. */
-static void
-hnsw_model(sqlite3_context *context, int argc, sqlite3_value **argv)
-{
-	BridgeConnection *connection = sqlite3_user_data(context);
-	const char *name = (const char *) sqlite3_value_text(argv[0]);
-	const char *claimed = argc > 1 ? (const char *) sqlite3_value_text(argv[1]) : NULL;
-	char model[BRIDGE_MODEL_SIZE];
-	char *schema = NULL;
-	char *table = NULL;
-	BridgeError err = {0};
-	int rc = bridge_find_name(connection, name, &schema, &table, &err);
-
-	if (rc == SQLITE_OK && claimed != NULL)
-		rc = bridge_index_claim_model(connection->db, schema, table, claimed, &err);
-	if (rc == SQLITE_OK)
-		rc = bridge_index_model(connection->db, schema, table, model, &err);
-	if (rc != SQLITE_OK)
-		bridge_error_result(context, &err);
-	else if (model[0] != '\0')
-		sqlite3_result_text(context, model, -1, SQLITE_TRANSIENT);
-	sqlite3_free(schema);
-	sqlite3_free(table);
-}
-
-int
-bridge_model_register(BridgeConnection *connection, BridgeError *err)
-{
-	int rc = SQLITE_OK;
-
-	for (int argc = 1; argc <= 2 && rc == SQLITE_OK; argc++)
-		rc = sqlite3_create_function_v2(connection->db, "hnsw_model", argc, SQLITE_UTF8 | SQLITE_DIRECTONLY,
-										bridge_connection_hold(connection), hnsw_model, NULL, NULL,
-										bridge_connection_release);
-	return rc == SQLITE_OK ? rc : bridge_error(err, rc, "cannot register hnsw_model");
 }
