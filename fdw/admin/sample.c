@@ -66,6 +66,7 @@ static void
 count_number(VssSample *sample, ValueKind kind, bool whole, int64 integer, double number)
 {
 	Datum unused;
+	TimeTzADT zoned;
 
 	if (whole ? integer != 0 && integer != 1 : true)
 		sample->no_bool++;
@@ -76,8 +77,8 @@ count_number(VssSample *sample, ValueKind kind, bool whole, int64 integer, doubl
 	sample->instants++;
 	for (VssTimeUnit unit = VSS_TIME_ANY; unit <= VSS_TIME_TICKS; unit++)
 	{
-		bool fits = whole ? vssfdw_time_from_integer(kind, -1, unit, integer, &unused)
-						  : vssfdw_time_from_real(kind, -1, unit, number, &unused);
+		bool fits = whole ? vssfdw_time_from_integer(kind, -1, unit, integer, &unused, &zoned)
+						  : vssfdw_time_from_real(kind, -1, unit, number, &unused, &zoned);
 
 		if (unit != VSS_TIME_ANY)
 			fits = fits && number >= windows[unit].low && number < windows[unit].high;
@@ -123,26 +124,31 @@ looks_right(const char *type, const char *text)
 	/* interval */
 	return text[0] != '\0' && strchr("P@+-0123456789", text[0]) != NULL &&
 		   (strchr(text, ':') != NULL || strpbrk(text, "DHMSWYdhmswy") != NULL) &&
-		   !vssfdw_time_from_text(VALUE_TIMESTAMP, -1, text, &unused);
+		   !vssfdw_time_from_text(VALUE_TIMESTAMP, -1, text, &unused, NULL);
 }
 
 static void
 count_text(VssSample *sample, ValueKind kind, const char *text)
 {
 	bool boolean;
+	bool plain;
 	Datum unused;
+	TimeTzADT zoned;
+	unsigned char *scratch = palloc(strlen(text) + 1);
 
 	sample->right += looks_right(sample->type, text);
 
 	sample->bools += parse_bool(text, &boolean);
-	if (vssfdw_is_plain_number(text))
+	plain = vssfdw_is_plain_number(text, scratch);
+	pfree(scratch);
+	if (plain)
 	{
 		const char *word = text + strspn(text, " +-");
 
 		sample->numbers++;
 		sample->specials += isalpha((unsigned char) *word) != 0;
 	}
-	sample->times += kind != VALUE_OTHER && vssfdw_time_from_text(kind, -1, text, &unused);
+	sample->times += kind != VALUE_OTHER && vssfdw_time_from_text(kind, -1, text, &unused, &zoned);
 	sample->uuids += looks_like_uuid(text);
 }
 

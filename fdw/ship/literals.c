@@ -100,7 +100,8 @@ put_time(StringInfo buf, Oid type, Datum value)
 	Datum back;
 
 	if (!vssfdw_time_to_text(kind, value, text, sizeof(text)) ||
-		!vssfdw_time_from_text(kind, -1, text, &back) || time_number(type, back) != time_number(type, value))
+		!vssfdw_time_from_text(kind, -1, text, &back, NULL) ||
+		time_number(type, back) != time_number(type, value))
 		return false;
 	appendStringInfo(buf, "%s('%s')",
 					 kind == VALUE_DATE   ? "vss_date"

@@ -93,13 +93,8 @@ sum_final(sqlite3_context *context)
 	sqlite3_result_text(context, p, (int) (digits + sizeof(digits) - p), SQLITE_TRANSIENT);
 }
 
-int
-vssfdw_register_aggregates(sqlite3 *db)
-{
-	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-	int rc = sqlite3_create_function_v2(db, "vss_sum", 1, flags, NULL, NULL, sum_step, sum_final, NULL);
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_create_function_v2(db, "vss_avg", 1, flags, NULL, NULL, sum_step, average_final, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_sum_functions[] = {
+	{"vss_sum", 1, .step = sum_step, .final = sum_final},
+	{"vss_avg", 1, .step = sum_step, .final = average_final},
+	{NULL},
+};

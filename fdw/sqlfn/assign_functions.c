@@ -238,23 +238,12 @@ fit_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		fail_unfit(context, argv[0], type);
 }
 
-int
-vssfdw_register_assign_functions(sqlite3 *db)
-{
-	static const struct
-	{
-		const char *name;
-		Operation operation;
-	} functions[] = {{"vss_add", OPERATION_ADD},
-					 {"vss_subtract", OPERATION_SUBTRACT},
-					 {"vss_multiply", OPERATION_MULTIPLY},
-					 {"vss_divide", OPERATION_DIVIDE},
-					 {"vss_modulo", OPERATION_MODULO}};
-	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-	int rc = sqlite3_create_function_v2(db, "vss_fit", 2, flags, NULL, fit_function, NULL, NULL, NULL);
-
-	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, functions[i].name, 3, flags, (void *) &functions[i].operation,
-										arithmetic_function, NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_assign_functions[] = {
+	{"vss_fit", 2, fit_function},
+	{"vss_add", 3, arithmetic_function, &(const Operation){OPERATION_ADD}},
+	{"vss_subtract", 3, arithmetic_function, &(const Operation){OPERATION_SUBTRACT}},
+	{"vss_multiply", 3, arithmetic_function, &(const Operation){OPERATION_MULTIPLY}},
+	{"vss_divide", 3, arithmetic_function, &(const Operation){OPERATION_DIVIDE}},
+	{"vss_modulo", 3, arithmetic_function, &(const Operation){OPERATION_MODULO}},
+	{NULL},
+};

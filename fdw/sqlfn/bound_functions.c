@@ -217,26 +217,13 @@ uuid_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	sqlite3_result_text(context, text, -1, SQLITE_TRANSIENT);
 }
 
-int
-vssfdw_register_bounds(sqlite3 *db)
-{
-	static const struct
-	{
-		const char *name;
-		int nargs;
-		void (*function)(sqlite3_context *, int, sqlite3_value **);
-		bool high;
-	} functions[] = {{"vss_low", 3, text_end, false},          {"vss_high", 3, text_end, true},
-					 {"vss_low", 2, number_end, false},        {"vss_high", 2, number_end, true},
-					 {"vss_since", 3, since_function, false},  {"vss_uuid_low", 2, uuid_function, false},
-					 {"vss_uuid_high", 2, uuid_function, true}};
-	int rc = SQLITE_OK;
-
-	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(
-			db, functions[i].name, functions[i].nargs,
-			SQLITE_UTF8 | SQLITE_DETERMINISTIC |
-				(functions[i].function == since_function ? SQLITE_DIRECTONLY : SQLITE_INNOCUOUS),
-			functions[i].high ? (void *) db : NULL, functions[i].function, NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_bound_functions[] = {
+	{"vss_low", 3, text_end},
+	{"vss_high", 3, text_end, VSS_SQL_FLAG},
+	{"vss_low", 2, number_end},
+	{"vss_high", 2, number_end, VSS_SQL_FLAG},
+	{"vss_since", 3, since_function, .direct_only = true},
+	{"vss_uuid_low", 2, uuid_function},
+	{"vss_uuid_high", 2, uuid_function, VSS_SQL_FLAG},
+	{NULL},
+};

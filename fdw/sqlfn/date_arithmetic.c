@@ -139,18 +139,9 @@ add_interval(sqlite3_context *context, int argc, sqlite3_value **argv)
 	sqlite3_result_int64(context, timestamp);
 }
 
-int
-vssfdw_register_date_arithmetic(sqlite3 *db)
-{
-	const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-	static const bool local = true;
-	int rc = sqlite3_create_function_v2(db, "vss_add_days", 2, flags, NULL, add_days, NULL, NULL, NULL);
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_create_function_v2(db, "vss_add_interval", 4, flags, NULL, add_interval, NULL, NULL,
-										NULL);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_create_function_v2(db, "vss_add_interval_local", 4, flags, (void *) &local, add_interval,
-										NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_date_functions[] = {
+	{"vss_add_days", 2, add_days},
+	{"vss_add_interval", 4, add_interval},
+	{"vss_add_interval_local", 4, add_interval, VSS_SQL_FLAG},
+	{NULL},
+};

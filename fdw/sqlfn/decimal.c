@@ -213,16 +213,11 @@ apply_precision(Decimal *decimal, int precision, int scale)
 }
 
 bool
-vssfdw_is_plain_number(const char *text)
+vssfdw_is_plain_number(const char *text, unsigned char *scratch)
 {
-	Decimal decimal = {0};
-	unsigned char *digits = palloc(strlen(text) + 1);
-	bool plain;
+	Decimal decimal = {.digits = scratch};
 
-	decimal.digits = digits;
-	plain = parse_decimal(text, &decimal);
-	pfree(digits);
-	return plain;
+	return parse_decimal(text, &decimal);
 }
 
 bool
@@ -524,22 +519,12 @@ high_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		sqlite3_result_error_nomem(context);
 }
 
-int
-vssfdw_register_decimals(sqlite3 *db)
-{
-	static const struct
-	{
-		const char *name;
-		int nargs;
-		void (*function)(sqlite3_context *, int, sqlite3_value **);
-	} functions[] = {{"vss_numeric", 1, key_function},       {"vss_numeric", 3, key_function},
-					 {"vss_numeric_text", 1, text_function}, {"vss_numeric_text", 2, text_function},
-					 {"vss_numeric_low", 1, low_function},   {"vss_numeric_high", 2, high_function}};
-	int rc = vssfdw_register_decimal_sums(db);
-
-	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].nargs,
-										SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS, NULL,
-										functions[i].function, NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_decimal_functions[] = {
+	{"vss_numeric", 1, key_function},
+	{"vss_numeric", 3, key_function},
+	{"vss_numeric_text", 1, text_function},
+	{"vss_numeric_text", 2, text_function},
+	{"vss_numeric_low", 1, low_function},
+	{"vss_numeric_high", 2, high_function},
+	{NULL},
+};

@@ -241,19 +241,10 @@ sum_final(sqlite3_context *context)
 	sum->limbs = NULL;
 }
 
-int
-vssfdw_register_decimal_sums(sqlite3 *db)
-{
-	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-	int rc = SQLITE_OK;
-
-	for (int nargs = 1; nargs <= 3 && rc == SQLITE_OK; nargs += 2)
-	{
-		rc = sqlite3_create_function_v2(db, "vss_numeric_sum", nargs, flags, NULL, NULL, sum_step, sum_final,
-										NULL);
-		if (rc == SQLITE_OK)
-			rc = sqlite3_create_function_v2(db, "vss_numeric_avg", nargs, flags, db, NULL, sum_step,
-											sum_final, NULL);
-	}
-	return rc;
-}
+const VssSqlFunction vssfdw_decimal_sums[] = {
+	{"vss_numeric_sum", 1, .step = sum_step, .final = sum_final},
+	{"vss_numeric_avg", 1, .data = VSS_SQL_FLAG, .step = sum_step, .final = sum_final},
+	{"vss_numeric_sum", 3, .step = sum_step, .final = sum_final},
+	{"vss_numeric_avg", 3, .data = VSS_SQL_FLAG, .step = sum_step, .final = sum_final},
+	{NULL},
+};

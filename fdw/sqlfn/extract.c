@@ -310,7 +310,6 @@ typedef enum Form
 
 typedef struct Extractor
 {
-	const char *name;
 	ValueKind kind;
 	Form form;
 } Extractor;
@@ -353,28 +352,18 @@ extract_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		sqlite3_result_int64(context, whole_field(field->code, &moment));
 }
 
-int
-vssfdw_register_extract(sqlite3 *db)
-{
-	static const Extractor extractors[] = {
-		{"vss_extract_date", VALUE_DATE, FORM_NUMBER},
-		{"vss_extract_timestamp", VALUE_TIMESTAMP, FORM_NUMBER},
-		{"vss_extract_timestamptz", VALUE_TIMESTAMPTZ, FORM_NUMBER},
-		{"vss_extract_time", VALUE_TIME, FORM_NUMBER},
-		{"vss_part_date", VALUE_DATE, FORM_PART},
-		{"vss_part_timestamp", VALUE_TIMESTAMP, FORM_PART},
-		{"vss_part_timestamptz", VALUE_TIMESTAMPTZ, FORM_PART},
-		{"vss_part_time", VALUE_TIME, FORM_PART},
-		{"vss_whole_date", VALUE_DATE, FORM_WHOLE},
-		{"vss_whole_timestamp", VALUE_TIMESTAMP, FORM_WHOLE},
-		{"vss_whole_timestamptz", VALUE_TIMESTAMPTZ, FORM_WHOLE},
-		{"vss_whole_time", VALUE_TIME, FORM_WHOLE},
-	};
-	int rc = SQLITE_OK;
-
-	for (int i = 0; i < lengthof(extractors) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, extractors[i].name, 2,
-										SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-										(void *) &extractors[i], extract_function, NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_extract_functions[] = {
+	{"vss_extract_date", 2, extract_function, &(const Extractor){VALUE_DATE, FORM_NUMBER}},
+	{"vss_extract_timestamp", 2, extract_function, &(const Extractor){VALUE_TIMESTAMP, FORM_NUMBER}},
+	{"vss_extract_timestamptz", 2, extract_function, &(const Extractor){VALUE_TIMESTAMPTZ, FORM_NUMBER}},
+	{"vss_extract_time", 2, extract_function, &(const Extractor){VALUE_TIME, FORM_NUMBER}},
+	{"vss_part_date", 2, extract_function, &(const Extractor){VALUE_DATE, FORM_PART}},
+	{"vss_part_timestamp", 2, extract_function, &(const Extractor){VALUE_TIMESTAMP, FORM_PART}},
+	{"vss_part_timestamptz", 2, extract_function, &(const Extractor){VALUE_TIMESTAMPTZ, FORM_PART}},
+	{"vss_part_time", 2, extract_function, &(const Extractor){VALUE_TIME, FORM_PART}},
+	{"vss_whole_date", 2, extract_function, &(const Extractor){VALUE_DATE, FORM_WHOLE}},
+	{"vss_whole_timestamp", 2, extract_function, &(const Extractor){VALUE_TIMESTAMP, FORM_WHOLE}},
+	{"vss_whole_timestamptz", 2, extract_function, &(const Extractor){VALUE_TIMESTAMPTZ, FORM_WHOLE}},
+	{"vss_whole_time", 2, extract_function, &(const Extractor){VALUE_TIME, FORM_WHOLE}},
+	{NULL},
+};

@@ -188,26 +188,40 @@ is_empty_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		sqlite3_result_int(context, geometry.empty);
 }
 
-/* user data: which bound */
 static void
-bound_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+bound_result(sqlite3_context *context, sqlite3_value *value, int bound)
 {
 	Geometry geometry;
 
-	if (read_geometry(argv[0], &geometry) && !geometry.empty)
-		sqlite3_result_double(context, geometry.bounds[(intptr_t) sqlite3_user_data(context)]);
+	if (read_geometry(value, &geometry) && !geometry.empty)
+		sqlite3_result_double(context, geometry.bounds[bound]);
 }
 
-int
-vssfdw_register_geopackage(sqlite3 *db)
+static void
+min_x_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
-	static const char *const bounds[] = {"ST_MinX", "ST_MaxX", "ST_MinY", "ST_MaxY"};
-	const int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-	int rc =
-		sqlite3_create_function_v2(db, "ST_IsEmpty", 1, flags, NULL, is_empty_function, NULL, NULL, NULL);
-
-	for (intptr_t i = 0; i < lengthof(bounds) && rc == SQLITE_OK; i++)
-		rc =
-			sqlite3_create_function_v2(db, bounds[i], 1, flags, (void *) i, bound_function, NULL, NULL, NULL);
-	return rc;
+	bound_result(context, argv[0], 0);
 }
+
+static void
+max_x_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	bound_result(context, argv[0], 1);
+}
+
+static void
+min_y_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	bound_result(context, argv[0], 2);
+}
+
+static void
+max_y_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	bound_result(context, argv[0], 3);
+}
+
+const VssSqlFunction vssfdw_geopackage_functions[] = {
+	{"ST_IsEmpty", 1, is_empty_function}, {"ST_MinX", 1, min_x_function}, {"ST_MaxX", 1, max_x_function},
+	{"ST_MinY", 1, min_y_function},       {"ST_MaxY", 1, max_y_function}, {NULL},
+};

@@ -35,31 +35,6 @@
 
 #include "fdw/sqlfn/sqlfn.h"
 
-/*
- * The value is not shown: a condition may be asked of rows that a
- * security-barrier view keeps from the one who asks.
- */
-void
-vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type, const char *reason)
-{
-	static const char *const names[] = {
-		[SQLITE_INTEGER] = "INTEGER", [SQLITE_FLOAT] = "REAL", [SQLITE_TEXT] = "TEXT",
-		[SQLITE_BLOB] = "BLOB",       [SQLITE_NULL] = "NULL",
-	};
-	char *message =
-		sqlite3_mprintf("a value stored as %s does not fit type %s%s%s", names[sqlite3_value_type(value)],
-						type, reason != NULL ? ": " : "", reason != NULL ? reason : "");
-
-	if (message == NULL)
-		sqlite3_result_error_nomem(context);
-	else
-	{
-		sqlite3_result_error(context, message, -1);
-		sqlite3_result_error_code(context, SQLITE_MISMATCH);
-	}
-	sqlite3_free(message);
-}
-
 /* An integer argument that the planner wrote, or a default. */
 static int
 small_argument(int argc, sqlite3_value **argv, int i, int otherwise)
@@ -114,14 +89,14 @@ time_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 				return;
 			}
 			fits = is_whole(text, sqlite3_value_bytes(argv[0])) &&
-				   vssfdw_time_from_text(type->kind, precision, text, &result);
+				   vssfdw_time_from_text(type->kind, precision, text, &result, NULL);
 			break;
 		case SQLITE_INTEGER:
 			fits =
-				vssfdw_time_from_integer(type->kind, precision, unit, sqlite3_value_int64(argv[0]), &result);
+				vssfdw_time_from_integer(type->kind, precision, unit, sqlite3_value_int64(argv[0]), &result, NULL);
 			break;
 		case SQLITE_FLOAT:
-			fits = vssfdw_time_from_real(type->kind, precision, unit, sqlite3_value_double(argv[0]), &result);
+			fits = vssfdw_time_from_real(type->kind, precision, unit, sqlite3_value_double(argv[0]), &result, NULL);
 			break;
 	}
 	if (!fits)
@@ -294,35 +269,21 @@ uuid_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 	vssfdw_result_misfit(context, argv[0], "uuid", "a uuid is TEXT or a BLOB of 16 bytes");
 }
 
-int
-vssfdw_register_readers(sqlite3 *db)
-{
-	static const struct
-	{
-		const char *name;
-		int nargs;
-		void (*function)(sqlite3_context *, int, sqlite3_value **);
-		const void *data;
-	} functions[] = {{"vss_date", 1, time_reader, &time_types[0]},
-					 {"vss_date", 3, time_reader, &time_types[0]},
-					 {"vss_timestamp", 3, time_reader, &time_types[1]},
-					 {"vss_time", 3, time_reader, &time_types[2]},
-					 {"vss_timestamp", 1, time_reader, &time_types[1]},
-					 {"vss_timestamp", 2, time_reader, &time_types[1]},
-					 {"vss_time", 1, time_reader, &time_types[2]},
-					 {"vss_time", 2, time_reader, &time_types[2]},
-					 {"vss_float4", 1, float_reader, &time_types},
-					 {"vss_float8", 1, float_reader, NULL},
-					 {"vss_text", 1, text_reader, NULL},
-					 {"vss_varchar", 2, text_reader, NULL},
-					 {"vss_char", 1, text_reader, &time_types},
-					 {"vss_char", 2, text_reader, &time_types},
-					 {"vss_uuid", 1, uuid_reader, NULL}};
-	int rc = SQLITE_OK;
-
-	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].nargs,
-										SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-										(void *) functions[i].data, functions[i].function, NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_readers[] = {
+	{"vss_date", 1, time_reader, &time_types[0]},
+	{"vss_date", 3, time_reader, &time_types[0]},
+	{"vss_timestamp", 3, time_reader, &time_types[1]},
+	{"vss_time", 3, time_reader, &time_types[2]},
+	{"vss_timestamp", 1, time_reader, &time_types[1]},
+	{"vss_timestamp", 2, time_reader, &time_types[1]},
+	{"vss_time", 1, time_reader, &time_types[2]},
+	{"vss_time", 2, time_reader, &time_types[2]},
+	{"vss_float4", 1, float_reader, VSS_SQL_FLAG},
+	{"vss_float8", 1, float_reader},
+	{"vss_text", 1, text_reader},
+	{"vss_varchar", 2, text_reader},
+	{"vss_char", 1, text_reader, VSS_SQL_FLAG},
+	{"vss_char", 2, text_reader, VSS_SQL_FLAG},
+	{"vss_uuid", 1, uuid_reader},
+	{NULL},
+};

@@ -12,16 +12,60 @@
 
 #include "postgres.h"
 
+#include "utils/date.h"
+
 #include "fdw/compat.h"
 #include "sqlite_bridge/bridge.h"
 
-/* ---------- functions.c ---------- */
+/* ---------- register.c ---------- */
+
+/*
+ * A function or aggregate as SQLite gets it.  All are deterministic; a file's
+ * table ends with a name of NULL.
+ */
+typedef struct VssSqlFunction
+{
+	const char *name;
+	int nargs; /* -1: any number */
+	void (*function)(sqlite3_context *, int, sqlite3_value **);
+	const void *data; /* sqlite3_user_data() */
+	void (*step)(sqlite3_context *, int, sqlite3_value **);
+	void (*final)(sqlite3_context *);
+	bool direct_only; /* not for triggers and views */
+} VssSqlFunction;
+
+/* User data of a function that only asks whether it has any. */
+#define VSS_SQL_FLAG ((const void *) "")
 
 /* Register all functions of the wrapper's; returns SQLite's result code. */
 int vssfdw_register_functions(sqlite3 *db);
 
+/* ---------- arguments.c ---------- */
+
 /* An integer, also one that SQLite keeps as a REAL: what a column of integers may hold; false for all else. */
 bool vssfdw_value_integer(sqlite3_value *value, int64 *out);
+
+/* Fail because the value does not fit the type; reason may be NULL. */
+void vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type,
+						  const char *reason);
+
+/*
+ * Results of our own SQL functions, for errors that are PostgreSQL's: with
+ * these vssfdw_report gives the message as it is, under PostgreSQL's SQLSTATE.
+ * SQLite's own extended codes of SQLITE_ERROR are far below.
+ */
+#define VSS_RC_OUT_OF_RANGE (SQLITE_ERROR | (200 << 8))
+#define VSS_RC_DIVISION_BY_ZERO (SQLITE_ERROR | (201 << 8))
+#define VSS_RC_UNFIT (SQLITE_ERROR | (202 << 8))
+#define VSS_RC_TIME_RANGE (SQLITE_ERROR | (203 << 8))
+#define VSS_RC_INFINITE (SQLITE_ERROR | (204 << 8))
+
+/* Of a function of SQLite's: fail with an error of PostgreSQL's, rc being one of VSS_RC_*. */
+void vssfdw_result_failure(sqlite3_context *context, int rc, const char *message);
+
+/* ---------- text_functions.c ---------- */
+
+extern const VssSqlFunction vssfdw_text_functions[];
 
 /* ---------- readers.c ---------- */
 
@@ -46,42 +90,32 @@ typedef enum VssClass
 	VSS_CLASS_UUID         /* BLOB of 16 bytes */
 } VssClass;
 
-/* Register the readers of columns; returns SQLite's result code. */
-int vssfdw_register_readers(sqlite3 *db);
-
-/* Of a function of SQLite's: fail because the value does not fit the type; reason may be NULL. */
-void vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type,
-						  const char *reason);
+extern const VssSqlFunction vssfdw_readers[];
 
 /* ---------- value_functions.c ---------- */
 
-/* Register more functions over values; returns SQLite's result code. */
-int vssfdw_register_value_functions(sqlite3 *db);
+extern const VssSqlFunction vssfdw_value_functions[];
 
 /* ---------- try_functions.c ---------- */
 
-/* Register vss_try; returns SQLite's result code. */
-int vssfdw_register_try(sqlite3 *db);
+extern const VssSqlFunction vssfdw_try_functions[];
 
 /* ---------- geopackage.c ---------- */
 
-/* Register what the triggers of a GeoPackage call; returns SQLite's result code. */
-int vssfdw_register_geopackage(sqlite3 *db);
+/* What the triggers of a GeoPackage call. */
+extern const VssSqlFunction vssfdw_geopackage_functions[];
 
 /* ---------- assign_functions.c ---------- */
 
-/* Register the functions of assigned values; returns SQLite's result code. */
-int vssfdw_register_assign_functions(sqlite3 *db);
+extern const VssSqlFunction vssfdw_assign_functions[];
 
 /* ---------- bound_functions.c ---------- */
 
-/* Register the functions of bounds.c's conditions; returns SQLite's result code. */
-int vssfdw_register_bounds(sqlite3 *db);
+extern const VssSqlFunction vssfdw_bound_functions[];
 
 /* ---------- aggregates.c ---------- */
 
-/* Register vss_sum and vss_avg; returns SQLite's result code. */
-int vssfdw_register_aggregates(sqlite3 *db);
+extern const VssSqlFunction vssfdw_sum_functions[];
 
 /* ---------- decimal.c: numbers as PostgreSQL's numeric reads them, digit by digit ---------- */
 
@@ -120,16 +154,17 @@ void vssfdw_decimal_free(Decimal *decimal);
 void vssfdw_decimal_result(sqlite3_context *context, bool negative, uint64 magnitude, int scale);
 void vssfdw_decimal_infinite(sqlite3_context *context, int sign);
 
-/* Whether the text is a number in decimal digits, NaN or infinite: what numeric reads in all versions. */
-bool vssfdw_is_plain_number(const char *text);
+/*
+ * Whether the text is a number in decimal digits, NaN or infinite: what numeric
+ * reads in all versions.  scratch has as many bytes as the text.
+ */
+bool vssfdw_is_plain_number(const char *text, unsigned char *scratch);
 
-/* Register functions over numerics; returns SQLite's result code. */
-int vssfdw_register_decimals(sqlite3 *db);
+extern const VssSqlFunction vssfdw_decimal_functions[];
 
 /* ---------- decimal_sum.c ---------- */
 
-/* Register vss_numeric_sum and vss_numeric_avg. */
-int vssfdw_register_decimal_sums(sqlite3 *db);
+extern const VssSqlFunction vssfdw_decimal_sums[];
 
 /* ---------- times.c ---------- */
 
@@ -183,11 +218,12 @@ double vssfdw_time_in_unit(int64 micros, VssTimeUnit unit);
 /*
  * From SQLite's forms of a time: text (ISO 8601), numbers.  False when the value
  * is none that the type can hold.  Numbers are of the years 1 to 9999, Julian
- * days from 0 on: one beyond most likely counts something else.
+ * days from 0 on: one beyond most likely counts something else.  A result of kind
+ * VALUE_TIMETZ is a pointer to *zoned, which may be NULL for the other kinds.
  */
-bool vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *result);
-bool vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result);
-bool vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result);
+bool vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *result, TimeTzADT *zoned);
+bool vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result, TimeTzADT *zoned);
+bool vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result, TimeTzADT *zoned);
 
 /* And to them; false for what has no such form (infinity, out of range). */
 bool vssfdw_time_to_text(ValueKind kind, Datum value, char *buffer, size_t size);
@@ -196,25 +232,10 @@ bool vssfdw_time_to_real(ValueKind kind, Datum value, VssTimeUnit unit, double *
 
 /* ---------- time_functions.c ---------- */
 
-/*
- * Results of our own SQL functions, for errors that are PostgreSQL's: with
- * these vssfdw_report gives the message as it is, under PostgreSQL's SQLSTATE.
- * SQLite's own extended codes of SQLITE_ERROR are far below.
- */
-#define VSS_RC_OUT_OF_RANGE (SQLITE_ERROR | (200 << 8))
-#define VSS_RC_DIVISION_BY_ZERO (SQLITE_ERROR | (201 << 8))
-#define VSS_RC_UNFIT (SQLITE_ERROR | (202 << 8))
-#define VSS_RC_TIME_RANGE (SQLITE_ERROR | (203 << 8))
-#define VSS_RC_INFINITE (SQLITE_ERROR | (204 << 8))
-
-/* Of a function of SQLite's: fail with an error of PostgreSQL's, rc being one of VSS_RC_*. */
-void vssfdw_result_failure(sqlite3_context *context, int rc, const char *message);
-
 /* Whether vss_trunc() knows this unit. */
 bool vssfdw_is_trunc_unit(const char *name);
 
-/* Register functions over times; returns SQLite's result code. */
-int vssfdw_register_time_functions(sqlite3 *db);
+extern const VssSqlFunction vssfdw_time_functions[];
 
 /* ---------- extract.c ---------- */
 
@@ -229,12 +250,10 @@ typedef struct VssTimeField
 /* Whether times of the class have the field, and SQLite extracts it exactly. */
 bool vssfdw_is_time_field(const char *name, VssClass class, VssTimeField *out);
 
-/* Register vss_extract; returns SQLite's result code. */
-int vssfdw_register_extract(sqlite3 *db);
+extern const VssSqlFunction vssfdw_extract_functions[];
 
 /* ---------- date_arithmetic.c ---------- */
 
-/* Register functions over dates and intervals; returns SQLite's result code. */
-int vssfdw_register_date_arithmetic(sqlite3 *db);
+extern const VssSqlFunction vssfdw_date_functions[];
 
 #endif /* VSS_SQLFN_H */

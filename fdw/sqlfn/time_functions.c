@@ -32,13 +32,6 @@
 
 #include "fdw/sqlfn/sqlfn.h"
 
-void
-vssfdw_result_failure(sqlite3_context *context, int rc, const char *message)
-{
-	sqlite3_result_error(context, message, -1);
-	sqlite3_result_error_code(context, rc);
-}
-
 /* What came out of range: beyond all finite timestamps. */
 static int64
 clamped(int64 value, int overflow)
@@ -311,33 +304,19 @@ time_writer(sqlite3_context *context, int argc, sqlite3_value **argv)
 		sqlite3_result_text(context, buffer, -1, SQLITE_TRANSIENT);
 }
 
-int
-vssfdw_register_time_functions(sqlite3 *db)
-{
-	static const ValueKind date = VALUE_DATE;
-	static const ValueKind timestamp = VALUE_TIMESTAMP;
-	static const ValueKind time = VALUE_TIME;
-	static const bool local = true;
-	static const struct
-	{
-		const char *name;
-		int nargs;
-		void (*function)(sqlite3_context *, int, sqlite3_value **);
-		const void *user_data;
-	} functions[] = {
-		{"vss_date_start", 1, date_start, NULL},  {"vss_date_start_local", 1, date_start, &local},
-		{"vss_from_local", 1, from_local, NULL},  {"vss_to_local", 1, to_local, NULL},
-		{"vss_to_date", 1, to_date, NULL},        {"vss_to_date_local", 1, to_date, &local},
-		{"vss_to_time", 1, to_time, NULL},        {"vss_to_time_local", 1, to_time, &local},
-		{"vss_trunc", 2, trunc_function, NULL},   {"vss_trunc_local", 2, trunc_function, &local},
-		{"vss_date_text", 1, time_writer, &date}, {"vss_timestamp_text", 1, time_writer, &timestamp},
-		{"vss_time_text", 1, time_writer, &time},
-	};
-	int rc = SQLITE_OK;
-
-	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(
-			db, functions[i].name, functions[i].nargs, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-			(void *) functions[i].user_data, functions[i].function, NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_time_functions[] = {
+	{"vss_date_start", 1, date_start},
+	{"vss_date_start_local", 1, date_start, VSS_SQL_FLAG},
+	{"vss_from_local", 1, from_local},
+	{"vss_to_local", 1, to_local},
+	{"vss_to_date", 1, to_date},
+	{"vss_to_date_local", 1, to_date, VSS_SQL_FLAG},
+	{"vss_to_time", 1, to_time},
+	{"vss_to_time_local", 1, to_time, VSS_SQL_FLAG},
+	{"vss_trunc", 2, trunc_function},
+	{"vss_trunc_local", 2, trunc_function, VSS_SQL_FLAG},
+	{"vss_date_text", 1, time_writer, &(const ValueKind){VALUE_DATE}},
+	{"vss_timestamp_text", 1, time_writer, &(const ValueKind){VALUE_TIMESTAMP}},
+	{"vss_time_text", 1, time_writer, &(const ValueKind){VALUE_TIME}},
+	{NULL},
+};

@@ -200,9 +200,20 @@ parse_time(const char *p, ParsedTime *out)
 
 /* ---------- from a point in time to the type ---------- */
 
+/* Of kind VALUE_TIME or VALUE_TIMETZ. */
+static Datum
+time_datum(ValueKind kind, TimeADT time, int32 zone, TimeTzADT *zoned)
+{
+	if (kind != VALUE_TIMETZ)
+		return TimeADTGetDatum(time);
+	zoned->time = time;
+	zoned->zone = zone;
+	return TimeTzADTPGetDatum(zoned);
+}
+
 /* micros since 2000-01-01 00:00 UTC, finite. */
 static bool
-from_micros(ValueKind kind, int32 typmod, int64 micros, Datum *result)
+from_micros(ValueKind kind, int32 typmod, int64 micros, Datum *result, TimeTzADT *zoned)
 {
 	int64 of_day = micros % USECS_PER_DAY;
 	int64 day;
@@ -245,16 +256,7 @@ from_micros(ValueKind kind, int32 typmod, int64 micros, Datum *result)
 
 			if (typmod >= 0)
 				AdjustTimeForTypmod(&time, typmod);
-			if (kind == VALUE_TIMETZ)
-			{
-				TimeTzADT *timetz = palloc(sizeof(TimeTzADT));
-
-				timetz->time = time;
-				timetz->zone = 0;
-				*result = TimeTzADTPGetDatum(timetz);
-			}
-			else
-				*result = TimeADTGetDatum(time);
+			*result = time_datum(kind, time, 0, zoned);
 			return true;
 		}
 	}
@@ -273,7 +275,7 @@ infinite_datum(ValueKind kind, int sign, Datum *result)
 }
 
 bool
-vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *result)
+vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *result, TimeTzADT *zoned)
 {
 	ParsedTime parsed;
 	int64 micros;
@@ -293,16 +295,8 @@ vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *res
 			return false;
 		if (typmod >= 0)
 			AdjustTimeForTypmod(&time, typmod);
-		if (kind == VALUE_TIMETZ)
-		{
-			TimeTzADT *timetz = palloc(sizeof(TimeTzADT));
-
-			timetz->time = time;
-			timetz->zone = -parsed.zone; /* PostgreSQL counts westwards */
-			*result = TimeTzADTPGetDatum(timetz);
-		}
-		else
-			*result = TimeADTGetDatum(time);
+		/* PostgreSQL counts zones westwards */
+		*result = time_datum(kind, time, -parsed.zone, zoned);
 		return true;
 	}
 
@@ -315,7 +309,7 @@ vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *res
 	if (pg_mul_s64_overflow(micros, USECS_PER_DAY, &micros) ||
 		pg_add_s64_overflow(micros, parsed.time - parsed.zone * USECS_PER_SEC, &micros))
 		return false;
-	return from_micros(kind, typmod, micros, result);
+	return from_micros(kind, typmod, micros, result, zoned);
 }
 
 /* ---------- numbers ---------- */
@@ -370,11 +364,11 @@ vssfdw_time_in_unit(int64 micros, VssTimeUnit unit)
 
 /* A number's microseconds, if they are of a year that numbers are of. */
 static bool
-from_number(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 micros, Datum *result)
+from_number(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 micros, Datum *result, TimeTzADT *zoned)
 {
 	int64 first = unit == VSS_TIME_JULIAN ? units[VSS_TIME_JULIAN].origin * USECS_PER_SEC : FIRST_MICROS;
 
-	return micros >= first && micros < END_MICROS && from_micros(kind, typmod, micros, result);
+	return micros >= first && micros < END_MICROS && from_micros(kind, typmod, micros, result, zoned);
 }
 
 /* Quotient, rounded, halves upwards; divisor above 0. */
@@ -393,7 +387,7 @@ rounded_quotient(int64 number, int64 divisor)
 }
 
 bool
-vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result)
+vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result, TimeTzADT *zoned)
 {
 	int64 micros;
 
@@ -402,11 +396,11 @@ vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 n
 	else if (pg_mul_s64_overflow(number, units[unit].micros, &micros))
 		return false;
 	return !pg_add_s64_overflow(micros, units[unit].origin * USECS_PER_SEC, &micros) &&
-		   from_number(kind, typmod, unit, micros, result);
+		   from_number(kind, typmod, unit, micros, result, zoned);
 }
 
 bool
-vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result)
+vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result, TimeTzADT *zoned)
 {
 	double micros;
 
@@ -414,7 +408,7 @@ vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double num
 	if (unit == VSS_TIME_JULIAN || (unit == VSS_TIME_ANY && number >= 0 && number < JULIAN_END))
 		return number >= 0 && number < JULIAN_END &&
 			   from_micros(kind, typmod, ((int64) (number * 86400000.0 + 0.5) - EPOCH_JULIAN_MS) * 1000,
-						   result);
+						   result, zoned);
 
 	/* No day number: seconds with a fraction, as programs' clocks give them. */
 	if (unit == VSS_TIME_ANY)
@@ -423,7 +417,7 @@ vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double num
 		micros = rint(number / units[unit].in_micro * units[unit].micros);
 	if (!(fabs(micros) < 1e18))
 		return false;
-	return from_number(kind, typmod, unit, (int64) micros + units[unit].origin * USECS_PER_SEC, result);
+	return from_number(kind, typmod, unit, (int64) micros + units[unit].origin * USECS_PER_SEC, result, zoned);
 }
 
 /* ---------- the way back ---------- */

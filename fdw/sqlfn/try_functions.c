@@ -132,9 +132,7 @@ try_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		try_integers(context, operation, type, x, y);
 }
 
-int
-vssfdw_register_try(sqlite3 *db)
-{
-	return sqlite3_create_function_v2(db, "vss_try", 4, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-									  NULL, try_function, NULL, NULL, NULL);
-}
+const VssSqlFunction vssfdw_try_functions[] = {
+	{"vss_try", 4, try_function},
+	{NULL},
+};

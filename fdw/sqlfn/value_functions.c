@@ -277,16 +277,10 @@ sign(double x)
 
 typedef struct FloatFunction
 {
-	const char *name;
 	double (*function)(double);
 } FloatFunction;
 
-/* rint() rounds halves to even, as the server does. */
-static const FloatFunction float_functions[] = {
-	{"vss_abs", fabs},  {"vss_negative", negative}, {"vss_sign", sign},  {"vss_floor", floor},
-	{"vss_ceil", ceil}, {"vss_trunc_float", trunc}, {"vss_round", rint},
-};
-
+/* user data: a FloatFunction */
 static void
 float_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
@@ -312,44 +306,27 @@ float_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	vssfdw_result_misfit(context, argv[0], "double precision", NULL);
 }
 
-int
-vssfdw_register_value_functions(sqlite3 *db)
-{
-	static const struct
-	{
-		const char *name;
-		int nargs;
-		void (*function)(sqlite3_context *, int, sqlite3_value **);
-		bool flag;
-	} functions[] = {
-		{"vss_greatest", -1, extreme_function, false},
-		{"vss_least", -1, extreme_function, true},
-		{"vss_left", 2, side_function, false},
-		{"vss_right", 2, side_function, true},
-		{"vss_reverse", 1, reverse_function, false},
-		{"vss_starts_with", 2, starts_with_function, false},
-		{"vss_octet_length", 1, octet_length_function, false},
-		{"vss_integer_text", 1, integer_text_function, false},
-	};
-	static const struct
-	{
-		const char *name;
-		const char *sign;
-	} integer_functions[] = {
-		{"vss_bit_and", "&"}, {"vss_bit_or", "|"}, {"vss_bit_xor", "#"}, {"vss_div", "/"}, {"vss_mod", "%"}};
-	int flags = SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS;
-	int rc = SQLITE_OK;
-
-	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, functions[i].name, functions[i].nargs, flags,
-										functions[i].flag ? (void *) db : NULL, functions[i].function, NULL,
-										NULL, NULL);
-	for (int i = 0; i < lengthof(integer_functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, integer_functions[i].name, 2, flags,
-										(void *) integer_functions[i].sign, integer_function, NULL, NULL,
-										NULL);
-	for (int i = 0; i < lengthof(float_functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(db, float_functions[i].name, 1, flags, (void *) &float_functions[i],
-										float_function, NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_value_functions[] = {
+	{"vss_greatest", -1, extreme_function},
+	{"vss_least", -1, extreme_function, VSS_SQL_FLAG},
+	{"vss_left", 2, side_function},
+	{"vss_right", 2, side_function, VSS_SQL_FLAG},
+	{"vss_reverse", 1, reverse_function},
+	{"vss_starts_with", 2, starts_with_function},
+	{"vss_octet_length", 1, octet_length_function},
+	{"vss_integer_text", 1, integer_text_function},
+	{"vss_bit_and", 2, integer_function, "&"},
+	{"vss_bit_or", 2, integer_function, "|"},
+	{"vss_bit_xor", 2, integer_function, "#"},
+	{"vss_div", 2, integer_function, "/"},
+	{"vss_mod", 2, integer_function, "%"},
+	{"vss_abs", 1, float_function, &(const FloatFunction){fabs}},
+	{"vss_negative", 1, float_function, &(const FloatFunction){negative}},
+	{"vss_sign", 1, float_function, &(const FloatFunction){sign}},
+	{"vss_floor", 1, float_function, &(const FloatFunction){floor}},
+	{"vss_ceil", 1, float_function, &(const FloatFunction){ceil}},
+	{"vss_trunc_float", 1, float_function, &(const FloatFunction){trunc}},
+	/* rint() rounds halves to even, as the server does */
+	{"vss_round", 1, float_function, &(const FloatFunction){rint}},
+	{NULL},
+};

@@ -197,6 +197,7 @@ static bool
 is_same_time(const VssColumn *column, Datum value, const VssBound *held)
 {
 	Datum read;
+	TimeTzADT zoned;
 
 	switch (held->form)
 	{
@@ -205,11 +206,11 @@ is_same_time(const VssColumn *column, Datum value, const VssBound *held)
 			return held->bytes != NULL;
 		case SQLITE_INTEGER:
 			if (!vssfdw_time_from_integer(column->kind, column->base_typmod, column->unit, held->integer,
-										  &read))
+										  &read, &zoned))
 				return false;
 			break;
 		default:
-			if (!vssfdw_time_from_real(column->kind, column->base_typmod, column->unit, held->real, &read))
+			if (!vssfdw_time_from_real(column->kind, column->base_typmod, column->unit, held->real, &read, &zoned))
 				return false;
 			break;
 	}

@@ -415,6 +415,8 @@ static Datum
 numeric_value(const Place *place)
 {
 	char *text;
+	unsigned char *scratch;
+	bool plain;
 
 	if (place->stored == SQLITE_INTEGER && place->column->base_typmod < 0)
 		return NumericGetDatum(int64_to_numeric(sqlite3_column_int64(place->statement->stmt, place->i)));
@@ -422,7 +424,10 @@ numeric_value(const Place *place)
 		misfit(place, NULL);
 	text = server_text(place);
 	/* newer versions read other notations, too, which decimal.c does not know */
-	if (!vssfdw_is_plain_number(text))
+	scratch = palloc(strlen(text) + 1);
+	plain = vssfdw_is_plain_number(text, scratch);
+	pfree(scratch);
+	if (!plain)
 		misfit(place, "a number is written in decimal digits");
 	return call_input(place, text);
 }
@@ -517,21 +522,23 @@ time_value(const Place *place)
 {
 	const VssColumn *column = place->column;
 	sqlite3_stmt *stmt = place->statement->stmt;
+	TimeTzADT *zoned = column->kind == VALUE_TIMETZ ? palloc(sizeof(TimeTzADT)) : NULL;
 	Datum result;
 	bool fits = false;
 
 	switch (place->stored)
 	{
 		case SQLITE_TEXT:
-			fits = vssfdw_time_from_text(column->kind, column->base_typmod, server_text(place), &result);
+			fits =
+				vssfdw_time_from_text(column->kind, column->base_typmod, server_text(place), &result, zoned);
 			break;
 		case SQLITE_INTEGER:
 			fits = vssfdw_time_from_integer(column->kind, column->base_typmod, column->unit,
-											sqlite3_column_int64(stmt, place->i), &result);
+											sqlite3_column_int64(stmt, place->i), &result, zoned);
 			break;
 		case SQLITE_FLOAT:
 			fits = vssfdw_time_from_real(column->kind, column->base_typmod, column->unit,
-										 sqlite3_column_double(stmt, place->i), &result);
+										 sqlite3_column_double(stmt, place->i), &result, zoned);
 			break;
 	}
 	if (!fits)

@@ -1,6 +1,6 @@
 /*
- * functions.c
- *		SQL functions with PostgreSQL's meaning, for SQLite.
+ * text_functions.c
+ *		LIKE and case folding with PostgreSQL's meaning, for SQLite.
  *
  * vss_like(x, pattern), vss_ilike(x, pattern): LIKE with the escape character
  * backslash.  SQLite's own folds case, has no escape and can be replaced.
@@ -10,8 +10,6 @@
  * another kind than the column's is an error, as it is where rows are fetched.
  */
 #include "postgres.h"
-
-#include <math.h>
 
 #include "fdw/sqlfn/sqlfn.h"
 
@@ -154,63 +152,10 @@ case_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	sqlite3_result_text(context, (char *) out, length, sqlite3_free);
 }
 
-bool
-vssfdw_value_integer(sqlite3_value *value, int64 *out)
-{
-	double real;
-
-	switch (sqlite3_value_type(value))
-	{
-		case SQLITE_INTEGER:
-			*out = sqlite3_value_int64(value);
-			return true;
-		case SQLITE_FLOAT:
-			real = sqlite3_value_double(value);
-			*out = sqlite3_value_int64(value);
-			return real == rint(real) && FLOAT8_FITS_IN_INT64(real);
-		default:
-			return false;
-	}
-}
-
-int
-vssfdw_register_functions(sqlite3 *db)
-{
-	static const struct
-	{
-		const char *name;
-		int nargs;
-		bool flag;
-		void (*function)(sqlite3_context *, int, sqlite3_value **);
-	} functions[] = {{"vss_like", 2, false, like_function},
-					 {"vss_ilike", 2, true, like_function},
-					 {"vss_lower", 1, false, case_function},
-					 {"vss_upper", 1, true, case_function}};
-	int rc = vssfdw_register_aggregates(db);
-
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_assign_functions(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_readers(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_time_functions(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_extract(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_date_arithmetic(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_decimals(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_value_functions(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_bounds(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_try(db);
-	if (rc == SQLITE_OK)
-		rc = vssfdw_register_geopackage(db);
-	for (int i = 0; i < lengthof(functions) && rc == SQLITE_OK; i++)
-		rc = sqlite3_create_function_v2(
-			db, functions[i].name, functions[i].nargs, SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_INNOCUOUS,
-			functions[i].flag ? (void *) db : NULL, functions[i].function, NULL, NULL, NULL);
-	return rc;
-}
+const VssSqlFunction vssfdw_text_functions[] = {
+	{"vss_like", 2, like_function},
+	{"vss_ilike", 2, like_function, VSS_SQL_FLAG},
+	{"vss_lower", 1, case_function},
+	{"vss_upper", 1, case_function, VSS_SQL_FLAG},
+	{NULL},
+};

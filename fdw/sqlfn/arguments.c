@@ -1,0 +1,64 @@
+/*
+ * arguments.c
+ *		The ground of the SQL functions: what they read their arguments with, and
+ *		how they fail.
+ *
+ * Called by SQLite: nothing of PostgreSQL may be used below that raises errors
+ * or allocates.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "fdw/sqlfn/sqlfn.h"
+
+bool
+vssfdw_value_integer(sqlite3_value *value, int64 *out)
+{
+	double real;
+
+	switch (sqlite3_value_type(value))
+	{
+		case SQLITE_INTEGER:
+			*out = sqlite3_value_int64(value);
+			return true;
+		case SQLITE_FLOAT:
+			real = sqlite3_value_double(value);
+			*out = sqlite3_value_int64(value);
+			return real == rint(real) && FLOAT8_FITS_IN_INT64(real);
+		default:
+			return false;
+	}
+}
+
+/*
+ * The value is not shown: a condition may be asked of rows that a
+ * security-barrier view keeps from the one who asks.
+ */
+void
+vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type, const char *reason)
+{
+	static const char *const names[] = {
+		[SQLITE_INTEGER] = "INTEGER", [SQLITE_FLOAT] = "REAL", [SQLITE_TEXT] = "TEXT",
+		[SQLITE_BLOB] = "BLOB",       [SQLITE_NULL] = "NULL",
+	};
+	char *message =
+		sqlite3_mprintf("a value stored as %s does not fit type %s%s%s", names[sqlite3_value_type(value)],
+						type, reason != NULL ? ": " : "", reason != NULL ? reason : "");
+
+	if (message == NULL)
+		sqlite3_result_error_nomem(context);
+	else
+	{
+		sqlite3_result_error(context, message, -1);
+		sqlite3_result_error_code(context, SQLITE_MISMATCH);
+	}
+	sqlite3_free(message);
+}
+
+void
+vssfdw_result_failure(sqlite3_context *context, int rc, const char *message)
+{
+	sqlite3_result_error(context, message, -1);
+	sqlite3_result_error_code(context, rc);
+}
