@@ -103,13 +103,7 @@ vss_fdw_disconnect_all(PG_FUNCTION_ARGS)
 static void
 check_server_owner(const ForeignServer *server)
 {
-#if PG_VERSION_NUM >= 160000
-	bool owner = object_ownercheck(ForeignServerRelationId, server->serverid, GetUserId());
-#else
-	bool owner = pg_foreign_server_ownercheck(server->serverid, GetUserId());
-#endif
-
-	if (!owner)
+	if (!VSS_OWNS_SERVER(server->serverid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_FOREIGN_SERVER, server->servername);
 }
 

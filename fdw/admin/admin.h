@@ -8,9 +8,7 @@
 
 #include "postgres.h"
 
-#include "catalog/pg_foreign_server.h"
 #include "storage/lock.h"
-#include "utils/acl.h"
 
 #include "fdw/modify/modify.h"
 
@@ -102,16 +100,6 @@ bool vssfdw_embed_texts(const BridgeEmbedOptions *options, int count, const char
 
 int vssfdw_embed_sqlstate(const BridgeEmbedError *error);
 pg_noreturn void vssfdw_embed_report(const BridgeEmbedError *error);
-
-static inline AclResult
-vssfdw_server_aclcheck(Oid serverid, Oid userid)
-{
-#if PG_VERSION_NUM >= 160000
-	return object_aclcheck(ForeignServerRelationId, serverid, userid, ACL_USAGE);
-#else
-	return pg_foreign_server_aclcheck(serverid, userid, ACL_USAGE);
-#endif
-}
 
 /* ---------- sample.c ---------- */
 

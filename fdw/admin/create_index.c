@@ -232,13 +232,7 @@ import(const Definition *index)
 static void
 check_owner(Oid relid)
 {
-#if PG_VERSION_NUM >= 160000
-	bool owner = object_ownercheck(RelationRelationId, relid, GetUserId());
-#else
-	bool owner = pg_class_ownercheck(relid, GetUserId());
-#endif
-
-	if (!owner)
+	if (!VSS_OWNS_TABLE(relid, GetUserId()))
 		aclcheck_error(ACLCHECK_NOT_OWNER, get_relkind_objtype(get_rel_relkind(relid)), get_rel_name(relid));
 }
 

@@ -30,12 +30,6 @@
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
-#if PG_VERSION_NUM >= 170000
-#define MY_LXID (MyProc->vxid.lxid)
-#else
-#define MY_LXID (MyProc->lxid)
-#endif
-
 VSS_SQL_FUNCTION(vss_embed);
 VSS_SQL_FUNCTION(vss_embed_array);
 
@@ -118,7 +112,7 @@ only_server(void)
 		Form_pg_foreign_server form = (Form_pg_foreign_server) GETSTRUCT(tuple);
 
 		if (!vssfdw_is_our_wrapper(form->srvfdw) ||
-			vssfdw_server_aclcheck(form->oid, GetUserId()) != ACLCHECK_OK)
+			VSS_SERVER_USAGE(form->oid, GetUserId()) != ACLCHECK_OK)
 			continue;
 		appendStringInfo(&names, "%s\"%s\"", count > 0 ? ", " : "", NameStr(form->srvname));
 		found = form->oid;
@@ -145,7 +139,7 @@ vssfdw_embed_server(const char *name)
 	if (name == NULL)
 		return only_server();
 	server = vssfdw_server_by_name(name);
-	if (vssfdw_server_aclcheck(server->serverid, GetUserId()) != ACLCHECK_OK)
+	if (VSS_SERVER_USAGE(server->serverid, GetUserId()) != ACLCHECK_OK)
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, name);
 	return server;
 }
@@ -175,12 +169,12 @@ cache_begin(void)
 {
 	if (cache_context == NULL)
 		cache_context = AllocSetContextCreate(TopMemoryContext, "vss_embed answers", ALLOCSET_SMALL_SIZES);
-	if (cache_statement != GetCurrentStatementStartTimestamp() || cache_transaction != MY_LXID)
+	if (cache_statement != GetCurrentStatementStartTimestamp() || cache_transaction != VSS_MY_LXID)
 	{
 		memset(cache, 0, sizeof(cache));
 		MemoryContextReset(cache_context);
 		cache_statement = GetCurrentStatementStartTimestamp();
-		cache_transaction = MY_LXID;
+		cache_transaction = VSS_MY_LXID;
 		cache_next = 0;
 	}
 }

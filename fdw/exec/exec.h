@@ -8,13 +8,11 @@
 #include "postgres.h"
 
 #include "commands/explain.h"
-#if PG_VERSION_NUM >= 180000
-#include "commands/explain_format.h"
-#include "commands/explain_state.h"
-#endif
 #include "utils/resowner.h"
 
 #include "fdw/plan/plan.h"
+#include VSS_EXPLAIN_FORMAT_H
+#include VSS_EXPLAIN_STATE_H
 
 /* ---------- scan.c ---------- */
 

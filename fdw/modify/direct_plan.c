@@ -98,11 +98,7 @@ find_join(PlannerInfo *root, ModifyTable *plan)
 
 	if (list_length(plan->resultRelations) != 1)
 		return NULL;
-#if PG_VERSION_NUM >= 160000
-	join = find_join_rel(root, root->all_query_rels);
-#else
-	join = find_join_rel(root, root->all_baserels);
-#endif
+	join = find_join_rel(root, VSS_ALL_RELS(root));
 	if (join == NULL || join->fdw_private == NULL || IS_DUMMY_REL(join) || VSS_REL(join)->local_conds != NIL)
 		return NULL;
 	return join;
@@ -422,10 +418,7 @@ make_join_scan(PlannerInfo *root, RelOptInfo *join, Plan *replaced)
 
 	scan->fs_server = join->serverid;
 	scan->fs_relids = bms_copy(join->relids);
-#if PG_VERSION_NUM >= 160000
-	scan->checkAsUser = join->userid;
-	scan->fs_base_relids = bms_difference(join->relids, root->outer_join_rels);
-#endif
+	VSS_SET_SCAN_RELS(scan, root, join);
 	scan->scan.plan.startup_cost = VSS_REL(join)->startup_cost;
 	scan->scan.plan.total_cost = VSS_REL(join)->total_cost;
 	scan->scan.plan.plan_rows = VSS_REL(join)->rows;

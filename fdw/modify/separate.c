@@ -181,11 +181,8 @@ hold_back(Plan *rows, const TargetEntry *column)
 	Oid type = exprType((Node *) column->expr);
 	Path cost;
 
-	cost_sort(&cost, NULL, NIL,
-#if PG_VERSION_NUM >= 180000
-			  0,
-#endif
-			  rows->total_cost, rows->plan_rows, rows->plan_width, 0, work_mem, -1);
+	cost_sort(&cost, NULL, NIL, VSS_DISABLED_NODES(0) rows->total_cost, rows->plan_rows, rows->plan_width, 0,
+			  work_mem, -1);
 	sort->plan.startup_cost = cost.startup_cost;
 	sort->plan.total_cost = cost.total_cost;
 	sort->plan.plan_rows = rows->plan_rows;

@@ -388,15 +388,9 @@ vssGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outer
 	VSS_REL(joinrel)->total_cost = total;
 	if (!is_fetchable(root) || (needs_recheck(root) && (recheck = GetExistingLocalJoinPath(joinrel)) == NULL))
 		return;
-	add_path(joinrel, (Path *) create_foreign_join_path(root, joinrel, NULL, joinrel->rows,
-#if PG_VERSION_NUM >= 180000
-														0,
-#endif
-														startup, total, NIL, joinrel->lateral_relids, recheck,
-#if PG_VERSION_NUM >= 170000
-														extra->restrictlist,
-#endif
-														NIL));
+	add_path(joinrel, (Path *) create_foreign_join_path(
+						  root, joinrel, NULL, joinrel->rows, VSS_DISABLED_NODES(0) startup, total, NIL,
+						  joinrel->lateral_relids, recheck, VSS_RESTRICTINFO(extra->restrictlist) NIL));
 	/* a merge join above would want the rechecking plan in that order as well */
 	if (recheck == NULL)
 		vssfdw_add_sorted_path(root, joinrel, startup, total);

@@ -43,16 +43,6 @@
 
 /* ---------- recognising ---------- */
 
-static bool
-descends(const PathKey *pathkey)
-{
-#if PG_VERSION_NUM >= 180000
-	return pathkey->pk_cmptype == COMPARE_GT;
-#else
-	return pathkey->pk_strategy == BTGreaterStrategyNumber;
-#endif
-}
-
 /* Whether the pathkey sorts by a distance of this relation, or by what has its order. */
 static bool
 match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, VssDistance *out)
@@ -62,33 +52,13 @@ match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, VssDista
 
 	if (ec->ec_has_volatile || pathkey->pk_opfamily != VSS_FLOAT_BTREE_FAM)
 		return false;
-#if PG_VERSION_NUM >= 180000
+	VSS_FOREACH_MEMBER(member, ec, baserel->relids)
 	{
-		EquivalenceMemberIterator iterator;
-
-		setup_eclass_member_iterator(&iterator, ec, baserel->relids);
-		while ((member = eclass_member_iterator_next(&iterator)) != NULL)
-		{
-			if (bms_equal(member->em_relids, baserel->relids) &&
-				vssfdw_match_distance(root, baserel, member->em_expr, out) &&
-				vssfdw_gives_order(baserel, out, descends(pathkey), pathkey->pk_nulls_first))
-				return true;
-		}
+		if (bms_equal(member->em_relids, baserel->relids) &&
+			vssfdw_match_distance(root, baserel, member->em_expr, out) &&
+			vssfdw_gives_order(baserel, out, VSS_PATHKEY_DESCENDS(pathkey), pathkey->pk_nulls_first))
+			return true;
 	}
-#else
-	{
-		ListCell *cell;
-
-		foreach (cell, ec->ec_members)
-		{
-			member = lfirst(cell);
-			if (bms_equal(member->em_relids, baserel->relids) &&
-				vssfdw_match_distance(root, baserel, member->em_expr, out) &&
-				vssfdw_gives_order(baserel, out, descends(pathkey), pathkey->pk_nulls_first))
-				return true;
-		}
-	}
-#endif
 	return false;
 }
 

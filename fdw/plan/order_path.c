@@ -37,13 +37,9 @@
 static bool
 is_visible(PlannerInfo *root, RelOptInfo *rel, const EquivalenceMember *member)
 {
-	Relids there = vssfdw_visible_relids(rel);
-
-#if PG_VERSION_NUM >= 160000
 	const RelOptInfo *rows = VSS_REL(rel)->input != NULL ? VSS_REL(rel)->input : rel;
+	Relids there = bms_union(vssfdw_visible_relids(rel), bms_intersect(rows->relids, VSS_OUTER_JOINS(root)));
 
-	there = bms_union(there, bms_intersect(rows->relids, root->outer_join_rels));
-#endif
 	return bms_is_subset(member->em_relids, there);
 }
 
@@ -71,34 +67,15 @@ Expr *
 vssfdw_order_expr(PlannerInfo *root, RelOptInfo *rel, PathKey *pathkey)
 {
 	EquivalenceClass *ec = pathkey->pk_eclass;
+	EquivalenceMember *member;
 
 	if (ec->ec_has_volatile)
 		return NULL;
-#if PG_VERSION_NUM >= 180000
+	VSS_FOREACH_MEMBER(member, ec, rel->relids)
 	{
-		EquivalenceMemberIterator iterator;
-		EquivalenceMember *member;
-
-		setup_eclass_member_iterator(&iterator, ec, rel->relids);
-		while ((member = eclass_member_iterator_next(&iterator)) != NULL)
-		{
-			if (is_sortable_member(root, rel, member, pathkey))
-				return member->em_expr;
-		}
+		if (is_sortable_member(root, rel, member, pathkey))
+			return member->em_expr;
 	}
-#else
-	{
-		ListCell *cell;
-
-		foreach (cell, ec->ec_members)
-		{
-			EquivalenceMember *member = lfirst(cell);
-
-			if (is_sortable_member(root, rel, member, pathkey))
-				return member->em_expr;
-		}
-	}
-#endif
 	return NULL;
 }
 
@@ -113,16 +90,6 @@ all_sortable(PlannerInfo *root, RelOptInfo *rel, List *pathkeys)
 			return false;
 	}
 	return true;
-}
-
-static bool
-is_descending(const PathKey *pathkey)
-{
-#if PG_VERSION_NUM >= 180000
-	return pathkey->pk_cmptype == COMPARE_GT;
-#else
-	return pathkey->pk_strategy == BTGreaterStrategyNumber;
-#endif
 }
 
 /* A column that cannot be NULL in the rows of this relation. */
@@ -214,12 +181,12 @@ key_gives_order(PlannerInfo *root, RelOptInfo *rel, const VssTableKey *key, List
 		if (column == NULL || pg_strcasecmp(name, column) != 0)
 			return false;
 		if (first)
-			backwards = is_descending(pathkey) != descending;
-		else if (is_descending(pathkey) != (descending != backwards))
+			backwards = VSS_PATHKEY_DESCENDS(pathkey) != descending;
+		else if (VSS_PATHKEY_DESCENDS(pathkey) != (descending != backwards))
 			return false;
 		if (!is_not_null(state, column))
 		{
-			if (!first && pathkey->pk_nulls_first == is_descending(pathkey))
+			if (!first && pathkey->pk_nulls_first == VSS_PATHKEY_DESCENDS(pathkey))
 				return false;
 			unique = false;
 		}
@@ -306,15 +273,9 @@ vssfdw_add_sorted_path(PlannerInfo *root, RelOptInfo *rel, Cost startup, Cost to
 		return;
 	add_sort_cost(root, rel, root->query_pathkeys, 0, &startup, &total);
 	if (IS_JOIN_REL(rel))
-		add_path(rel, (Path *) create_foreign_join_path(root, rel, NULL, rel->rows,
-#if PG_VERSION_NUM >= 180000
-														0,
-#endif
-														startup, total, root->query_pathkeys, NULL, NULL,
-#if PG_VERSION_NUM >= 170000
-														NIL,
-#endif
-														NIL));
+		add_path(rel, (Path *) create_foreign_join_path(
+						  root, rel, NULL, rel->rows, VSS_DISABLED_NODES(0) startup, total,
+						  root->query_pathkeys, NULL, NULL, VSS_RESTRICTINFO(NIL) NIL));
 	else
 		add_path(rel, (Path *) vssfdw_make_path(root, rel, rel->rows, startup, total, root->query_pathkeys,
 												NULL, NIL));
@@ -438,7 +399,7 @@ vssfdw_deparse_order(VssDeparse *context, List *pathkeys)
 
 		appendStringInfoString(context->buf, separator);
 		vssfdw_deparse_expr(context, expr);
-		if (is_descending(pathkey))
+		if (VSS_PATHKEY_DESCENDS(pathkey))
 			appendStringInfoString(context->buf, " DESC");
 		/* said needlessly it would keep SQLite from using an index */
 		if (!is_never_null(context->root, context->rel, expr))

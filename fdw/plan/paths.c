@@ -103,15 +103,8 @@ ForeignPath *
 vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total, List *pathkeys,
 				 Relids required_outer, List *private)
 {
-	return create_foreignscan_path(root, rel, NULL, rows,
-#if PG_VERSION_NUM >= 180000
-								   0,
-#endif
-								   startup, total, pathkeys, required_outer, NULL,
-#if PG_VERSION_NUM >= 170000
-								   NIL,
-#endif
-								   private);
+	return create_foreignscan_path(root, rel, NULL, rows, VSS_DISABLED_NODES(0) startup, total, pathkeys,
+								   required_outer, NULL, VSS_RESTRICTINFO(NIL) private);
 }
 
 /* Whether some key of the SQLite table begins with this column, and can be used for it. */

@@ -43,15 +43,9 @@ void
 vssfdw_add_upper_path(PlannerInfo *root, RelOptInfo *output, PathTarget *target, double rows, Cost startup,
 					  Cost total, List *pathkeys)
 {
-	add_path(output, (Path *) create_foreign_upper_path(root, output, target, rows,
-#if PG_VERSION_NUM >= 180000
-														0,
-#endif
-														startup, total, pathkeys, NULL,
-#if PG_VERSION_NUM >= 170000
-														NIL,
-#endif
-														NIL));
+	add_path(output,
+			 (Path *) create_foreign_upper_path(root, output, target, rows, VSS_DISABLED_NODES(0) startup,
+												total, pathkeys, NULL, VSS_RESTRICTINFO(NIL) NIL));
 }
 
 /* ---------- grouping ---------- */
@@ -281,11 +275,7 @@ static void
 add_distinct_path(PlannerInfo *root, RelOptInfo *input, RelOptInfo *distinct)
 {
 	PathTarget *target = root->upper_targets[UPPERREL_DISTINCT];
-#if PG_VERSION_NUM >= 160000
-	List *clauses = root->processed_distinctClause;
-#else
-	List *clauses = root->parse->distinctClause;
-#endif
+	List *clauses = VSS_DISTINCT_CLAUSE(root);
 	VssRel *state;
 
 	if (root->parse->hasDistinctOn)

@@ -48,11 +48,7 @@ vssfdw_cancelled(void *arg)
 	 */
 	if (!InterruptPending || !INTERRUPTS_CAN_BE_PROCESSED())
 		return false;
-#if PG_VERSION_NUM >= 170000
-	if (TransactionTimeoutPending)
-		return true;
-#endif
-	return QueryCancelPending || ProcDiePending;
+	return QueryCancelPending || ProcDiePending || VSS_TRANSACTION_TIMEOUT;
 }
 
 int64

@@ -24,11 +24,6 @@
 
 #include "fdw/ship/ship.h"
 
-/* Its name before reverse(bytea) was added. */
-#if PG_VERSION_NUM < 180000
-#define F_REVERSE_TEXT F_REVERSE
-#endif
-
 /* ---------- what operands must be beside their class ---------- */
 
 /* A constant integer within bounds. */

@@ -116,11 +116,7 @@ sqlite_is_utf8(VssConnection *conn)
 static bool
 collation_is_c(Oid collation)
 {
-#if PG_VERSION_NUM >= 180000
-	return pg_newlocale_from_collation(collation)->collate_is_c;
-#else
-	return lc_collate_is_c(collation);
-#endif
+	return VSS_COLLATE_IS_C(collation);
 }
 
 static bool

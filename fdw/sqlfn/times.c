@@ -238,13 +238,7 @@ from_micros(ValueKind kind, int32 typmod, int64 micros, Datum *result, TimeTzADT
 			if (!IS_VALID_TIMESTAMP(timestamp))
 				return false;
 			if (typmod >= 0 && typmod < MAX_TIMESTAMP_PRECISION)
-			{
-#if PG_VERSION_NUM >= 160000
-				AdjustTimestampForTypmod(&timestamp, typmod, NULL);
-#else
-				AdjustTimestampForTypmod(&timestamp, typmod);
-#endif
-			}
+				VSS_ROUND_TIMESTAMP(&timestamp, typmod);
 			*result = TimestampGetDatum(timestamp);
 			return true;
 		}

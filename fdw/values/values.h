@@ -48,11 +48,7 @@ typedef struct VssColumn
 static inline bool
 vssfdw_is_absent(Form_pg_attribute attribute)
 {
-#if PG_VERSION_NUM >= 180000
-	if (attribute->attgenerated == ATTRIBUTE_GENERATED_VIRTUAL)
-		return true;
-#endif
-	return attribute->attisdropped;
+	return attribute->attisdropped || attribute->attgenerated == VSS_GENERATED_VIRTUAL;
 }
 
 /* The same for a value that is no table column (an expression of a known type). */

@@ -22,20 +22,6 @@
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
 
-#if PG_VERSION_NUM >= 160000
-#include "nodes/miscnodes.h"
-#define SOFT_CONTEXT(fcinfo) ((fcinfo)->context)
-#else
-/* Before soft errors every input error is raised. */
-#define SOFT_CONTEXT(fcinfo) NULL
-#define ereturn(context, value, ...)                                                                         \
-	do                                                                                                       \
-	{                                                                                                        \
-		(void) (context);                                                                                    \
-		ereport(ERROR, __VA_ARGS__);                                                                         \
-	} while (0)
-#endif
-
 VSS_SQL_FUNCTION(vss_vector_in);
 VSS_SQL_FUNCTION(vss_vector_out);
 VSS_SQL_FUNCTION(vss_vector_recv);
@@ -146,7 +132,7 @@ vss_vector_in(PG_FUNCTION_ARGS)
 	for (const char *p = strchr(text, ','); p != NULL; p = strchr(p + 1, ','))
 		capacity++;
 	if (capacity > BRIDGE_MAX_DIM)
-		ereturn(SOFT_CONTEXT(fcinfo), (Datum) 0,
+		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
 				 errmsg("a vector cannot have more than %d dimensions", BRIDGE_MAX_DIM),
 				 errdetail("This one has %lld.", (long long) capacity)));
@@ -154,15 +140,15 @@ vss_vector_in(PG_FUNCTION_ARGS)
 	vector = vssfdw_vector_make((int) capacity);
 	dim = bridge_vector_parse(text, length, vector->x, (int) capacity, message, sizeof(message));
 	if (dim < 0)
-		ereturn(SOFT_CONTEXT(fcinfo), (Datum) 0,
+		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s: \"%s\"", "vss_vector", shown(text, length)),
 				 errdetail("%s", reason(message))));
 	if (dim == 0)
-		ereturn(SOFT_CONTEXT(fcinfo), (Datum) 0,
+		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("a vector must have at least one dimension")));
 	if (typmod != -1 && typmod != dim)
-		ereturn(SOFT_CONTEXT(fcinfo), (Datum) 0,
+		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_DATA_EXCEPTION),
 				 errmsg("expected a vector of %d dimensions, not %d", typmod, dim)));
 
