@@ -39,8 +39,20 @@ typedef struct VssScanParam
 } VssScanParam;
 
 typedef struct VssKnnScan VssKnnScan;
+typedef struct VssScanState VssScanState;
 
-typedef struct VssScanState
+/* Where a scan's rows come from: one statement, or those of knn.c. */
+typedef struct VssRowSource
+{
+	/* The next row into the slot, stored there; false at the end. */
+	bool (*fetch)(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot);
+	/* Whether a statement is in the middle of its rows. */
+	bool (*is_running)(VssScanState *state);
+	/* Whether as many rows were given as the plan reads at most. */
+	bool (*is_satisfied)(VssScanState *state);
+} VssRowSource;
+
+struct VssScanState
 {
 	VssConnection *conn;
 	VssHold *hold;
@@ -61,17 +73,12 @@ typedef struct VssScanState
 	int nparams;
 	VssScanParam *params;
 
+	const VssRowSource *source;
 	VssKnnScan *knn; /* NULL in other scans */
 
 	ResourceOwner owner;        /* of the query, or its cursor */
 	struct VssDrained *drained; /* read_ahead.c's; NULL unless rows were fetched ahead */
-} VssScanState;
-
-/*
- * The next row from SQLite into the slot, stored there; false at the end.
- * Rows that were drained come before these.
- */
-bool vssfdw_scan_fetch(ForeignScanState *node, TupleTableSlot *slot);
+};
 
 /* Callbacks of the executor. */
 void vssBeginForeignScan(ForeignScanState *node, int eflags);
@@ -107,10 +114,9 @@ void vssfdw_drained_forget(VssScanState *state);
 VssKnnScan *vssfdw_knn_begin(ForeignScanState *node, List *private);
 /* Prepare what may follow state->statement; not under EXPLAIN alone. */
 void vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state);
+/* VssRowSource's. */
 bool vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot);
-/* Whether a statement is in the middle of its rows. */
 bool vssfdw_knn_is_running(VssScanState *state);
-/* Whether as many rows were given as the plan reads at most. */
 bool vssfdw_knn_satisfied(VssScanState *state);
 void vssfdw_knn_rescan(VssScanState *state);
 void vssfdw_knn_end(VssScanState *state);

@@ -41,10 +41,10 @@ is_exposed(ForeignScanState *node, bool unbegun)
 
 	if (state->drained != NULL || state->statement == NULL)
 		return false;
-	if (state->knn != NULL)
-		return vssfdw_knn_is_running(state);
-	if (sqlite3_stmt_busy(state->statement->stmt))
+	if (state->source->is_running(state))
 		return true;
+	if (state->knn != NULL)
+		return false;
 	/*
 	 * A cursor nobody has fetched from yet shows the rows of its declaration
 	 * all the same.  A scan that depends on an outer row is begun anew for
@@ -76,11 +76,11 @@ fetch_all(ForeignScanState *node)
 		bool more;
 
 		CHECK_FOR_INTERRUPTS();
-		if (state->knn != NULL && vssfdw_knn_satisfied(state))
+		if (state->source->is_satisfied(state))
 			break;
 		MemoryContextReset(row);
 		MemoryContextSwitchTo(row);
-		more = vssfdw_scan_fetch(node, slot);
+		more = state->source->fetch(node, state, slot);
 		MemoryContextSwitchTo(state->context);
 		if (!more)
 			break;

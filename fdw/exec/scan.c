@@ -11,23 +11,53 @@
  */
 #include "postgres.h"
 
-#include <math.h>
-
-#include "access/relation.h"
 #include "access/table.h"
-#include "catalog/pg_type.h"
 #include "executor/executor.h"
-#include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
-#include "optimizer/optimizer.h"
-#include "utils/array.h"
-#include "utils/builtins.h"
 #include "utils/inval.h"
-#include "utils/json.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
 #include "fdw/exec/exec.h"
+
+/* ---------- sources of rows ---------- */
+
+static void
+start(ForeignScanState *node, VssScanState *state)
+{
+	MemoryContextReset(state->bound);
+	vssfdw_bind_params(node, state, state->statement);
+	state->started = true;
+}
+
+static bool
+fetch_plain(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot)
+{
+	if (state->done)
+		return false;
+	if (!state->started)
+		start(node, state);
+	if (!vssfdw_step(state->statement))
+	{
+		/* stepping again would begin anew */
+		state->done = true;
+		return false;
+	}
+	vssfdw_store_row(state, state->statement, slot);
+	ExecStoreVirtualTuple(slot);
+	return true;
+}
+
+static bool
+plain_is_running(VssScanState *state)
+{
+	return sqlite3_stmt_busy(state->statement->stmt) != 0;
+}
+
+static bool
+plain_is_satisfied(VssScanState *state)
+{
+	return false;
+}
 
 /*
  * After a failure: when the index of a cached plan was dropped in SQLite,
@@ -78,6 +108,9 @@ fetch_nearest(ForeignScanState *node, VssScanState *state, TupleTableSlot *slot)
 	return found;
 }
 
+static const VssRowSource plain = {fetch_plain, plain_is_running, plain_is_satisfied};
+static const VssRowSource nearest = {fetch_nearest, vssfdw_knn_is_running, vssfdw_knn_satisfied};
+
 /* ---------- callbacks ---------- */
 
 /* The table and column that a place of the scan tuple is filled from. */
@@ -120,6 +153,7 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	VssScanState *state = palloc0(sizeof(VssScanState));
 	List *places = list_nth(plan->fdw_private, VSS_SCAN_COLUMNS);
 	List *knn = list_nth(plan->fdw_private, VSS_SCAN_KNN);
+	List *counts = list_nth(plan->fdw_private, VSS_SCAN_LIMIT);
 	ListCell *cell;
 	int skip = knn != NIL ? VSS_KNN_EXPRS : 0;
 	int i = 0;
@@ -142,9 +176,8 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	}
 
 	/* without plain columns, what stands for them comes first */
-	if (list_length(plan->fdw_private) > VSS_SCAN_ROWS)
-		state->rows = vssfdw_whole_rows_begin(node, list_nth(plan->fdw_private, VSS_SCAN_ROWS),
-											  Max(state->ncolumns, 1));
+	state->rows =
+		vssfdw_whole_rows_begin(node, list_nth(plan->fdw_private, VSS_SCAN_ROWS), Max(state->ncolumns, 1));
 
 	state->nparams = list_length(plan->fdw_exprs) - skip;
 	state->params = palloc0(Max(state->nparams, 1) * sizeof(VssScanParam));
@@ -155,22 +188,16 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 		vssfdw_value_init(&state->params[i].value, expr, &node->ss.ps);
 		state->params[i].type = exprType((Node *) expr);
 		state->params[i].number = (knn != NIL ? VSS_PARAM_FIRST : 1) + i;
-		if (list_length(plan->fdw_private) > VSS_SCAN_LIMIT)
-		{
-			List *counts = list_nth(plan->fdw_private, VSS_SCAN_LIMIT);
-
-			if (counts == NIL)
-				continue;
-			if (state->params[i].number == linitial_int(counts))
-				state->params[i].use = VSS_PARAM_LIMIT;
-			else if (state->params[i].number == lsecond_int(counts))
-				state->params[i].use = VSS_PARAM_OFFSET;
-		}
+		if (counts != NIL && state->params[i].number == linitial_int(counts))
+			state->params[i].use = VSS_PARAM_LIMIT;
+		else if (counts != NIL && state->params[i].number == lsecond_int(counts))
+			state->params[i].use = VSS_PARAM_OFFSET;
 	}
+	state->source = knn != NIL ? &nearest : &plain;
 	if (knn != NIL)
 		state->knn = vssfdw_knn_begin(node, knn);
 
-	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || list_length(plan->fdw_private) > VSS_SCAN_RECHECK)
+	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0 || boolVal(list_nth(plan->fdw_private, VSS_SCAN_RECHECK)))
 		return;
 	state->conn = vssfdw_connect(plan->fs_server);
 	state->hold = vssfdw_hold(state->conn, state->context);
@@ -196,43 +223,13 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 		vssfdw_knn_prepare(node, state);
 }
 
-static void
-start(ForeignScanState *node, VssScanState *state)
-{
-	MemoryContextReset(state->bound);
-	vssfdw_bind_params(node, state, state->statement);
-	state->started = true;
-}
-
-bool
-vssfdw_scan_fetch(ForeignScanState *node, TupleTableSlot *slot)
-{
-	VssScanState *state = node->fdw_state;
-
-	if (state->knn != NULL)
-		return fetch_nearest(node, state, slot);
-	if (state->done)
-		return false;
-	if (!state->started)
-		start(node, state);
-	if (!vssfdw_step(state->statement))
-	{
-		/* stepping again would begin anew */
-		state->done = true;
-		return false;
-	}
-	vssfdw_store_row(state, state->statement, slot);
-	ExecStoreVirtualTuple(slot);
-	return true;
-}
-
 TupleTableSlot *
 vssIterateForeignScan(ForeignScanState *node)
 {
 	VssScanState *state = node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 
-	if (vssfdw_drained_next(state, slot) || vssfdw_scan_fetch(node, slot))
+	if (vssfdw_drained_next(state, slot) || state->source->fetch(node, state, slot))
 		return slot;
 	return ExecClearTuple(slot);
 }

@@ -251,7 +251,6 @@ knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *p
 	TargetEntry *entry = distance != NULL ? tlist_member(distance, plan->scan_tlist) : NULL;
 	double limit = 0;
 	double most = 0;
-	List *knn;
 
 	if (plan->local_exprs == NIL && bms_equal(root->all_baserels, plan->baserel->relids) &&
 		root->limit_tuples > 0)
@@ -259,19 +258,28 @@ knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *p
 		limit = root->limit_tuples;
 		most = certain_bound(root);
 	}
-	knn = list_make5(makeString(index->name), makeInteger(index->metric), makeInteger(index->dim),
-					 makeInteger(index->ef_search), makeInteger((int) rint(1000 * index->margin)));
-	knn = lappend(knn, rows_node(limit, PG_INT32_MAX));
-	knn = lappend(knn, rows_node(most, 0));
-	knn = lappend(knn, rows_node(VSS_REL(plan->baserel)->tuples, PG_INT32_MAX));
-	knn = lappend(knn, makeInteger(entry != NULL ? entry->resno : 0));
-	knn = lappend(knn, makeBoolean(list_nth(path, VSS_KNN_PATH_K) != NULL));
-	knn = lappend(knn, makeBoolean(plan->path->path.pathkeys != NIL));
-	knn = lappend(knn, makeBoolean(boolVal(list_nth(path, VSS_KNN_PATH_PREFILTER))));
-	knn = lappend(knn, makeBoolean(index->declared));
-	knn = lappend(knn, makeBoolean(vssfdw_is_pgvector_distance(distance)));
-	knn = lappend(knn, makeString(prefilter_sql));
-	return lappend(knn, makeString(tail_sql));
+	{
+		Node *const items[] = {
+			[VSS_KNN_INDEX] = (Node *) makeString(index->name),
+			[VSS_KNN_METRIC] = (Node *) makeInteger(index->metric),
+			[VSS_KNN_DIM] = (Node *) makeInteger(index->dim),
+			[VSS_KNN_EF] = (Node *) makeInteger(index->ef_search),
+			[VSS_KNN_MARGIN] = (Node *) makeInteger((int) rint(1000 * index->margin)),
+			[VSS_KNN_LIMIT] = (Node *) rows_node(limit, PG_INT32_MAX),
+			[VSS_KNN_BOUND] = (Node *) rows_node(most, 0),
+			[VSS_KNN_ROWS] = (Node *) rows_node(VSS_REL(plan->baserel)->tuples, PG_INT32_MAX),
+			[VSS_KNN_DISTANCE_SLOT] = (Node *) makeInteger(entry != NULL ? entry->resno : 0),
+			[VSS_KNN_PREDICATE] = (Node *) makeBoolean(list_nth(path, VSS_KNN_PATH_K) != NULL),
+			[VSS_KNN_ORDERED] = (Node *) makeBoolean(plan->path->path.pathkeys != NIL),
+			[VSS_KNN_USE_PREFILTER] = (Node *) makeBoolean(boolVal(list_nth(path, VSS_KNN_PATH_PREFILTER))),
+			[VSS_KNN_DECLARED] = (Node *) makeBoolean(index->declared),
+			[VSS_KNN_WIDENED] = (Node *) makeBoolean(vssfdw_is_pgvector_distance(distance)),
+			[VSS_KNN_PREFILTER_SQL] = (Node *) makeString(prefilter_sql),
+			[VSS_KNN_TAIL_SQL] = (Node *) makeString(tail_sql),
+		};
+
+		return VSS_ITEMS(items, VSS_KNN_ITEMS);
+	}
 }
 
 static const VssIndexInfo *
@@ -339,6 +347,5 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 		list_concat(list_make4(list_nth(path, VSS_KNN_PATH_QUERY), or_null(k, INT8OID),
 							   or_null(list_nth(path, VSS_KNN_PATH_EF), INT4OID), or_null(bound, VOIDOID)),
 					context.params);
-	return list_make4(makeString(sql), column_places(baserel, columns, plan->scan_tlist), knn,
-					  makeString(""));
+	return vssfdw_base_items(sql, column_places(baserel, columns, plan->scan_tlist), knn);
 }

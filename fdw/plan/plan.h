@@ -80,10 +80,11 @@ enum VssScanItem
 					   * one (SelfItemPointerAttributeNumber) is the rowid, for the ctid */
 	VSS_SCAN_KNN,     /* NIL, or a list by VssKnnItem */
 	VSS_SCAN_LABEL,   /* String: what is joined or grouped, "" of a base relation */
-	VSS_SCAN_LIMIT,   /* IntList: numbers of the parameters that are LIMIT and OFFSET, 0 without; may lack */
-	VSS_SCAN_ROWS,    /* list of IntList, by VssWholeRowItem; may lack */
-	VSS_SCAN_RECHECK  /* Boolean true: the scan is part of the plan by which EvalPlanQual checks a join's rows
-					   * again, which it has, so that nothing is fetched; may lack */
+	VSS_SCAN_LIMIT,   /* NIL, or IntList: numbers of the parameters that are LIMIT and OFFSET, 0 without */
+	VSS_SCAN_ROWS,    /* list of IntList, by VssWholeRowItem */
+	VSS_SCAN_RECHECK, /* Boolean: the scan is part of the plan by which EvalPlanQual checks a join's rows
+					   * again, which it has, so that nothing is fetched */
+	VSS_SCAN_ITEMS    /* how many these are */
 };
 
 /*
@@ -96,6 +97,18 @@ enum VssWholeRowItem
 	VSS_ROW_PLACE,  /* in the scan tuple, from 1 */
 	VSS_ROW_COLUMNS /* the first attribute number */
 };
+
+/*
+ * A list whose members an enum names: VSS_ITEMS(items, count) of an array of
+ * Node pointers that its designators fill, NULL where one says nothing.
+ */
+#define VSS_ITEMS(items, count)                                                                              \
+	(StaticAssertExpr(lengthof(items) == (count), "as many items as the enum has"),                          \
+	 vssfdw_item_list(items, count))
+List *vssfdw_item_list(Node *const *items, int count);
+
+/* fdw_private of a base relation's scan, by VssScanItem. */
+List *vssfdw_base_items(char *sql, List *columns, List *knn);
 
 /* The plan of a join, or of what is done after the joins. */
 ForeignScan *vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
@@ -185,7 +198,8 @@ enum VssKnnItem
 	VSS_KNN_DECLARED,      /* Boolean: VssIndexInfo.declared, index and table cannot differ */
 	VSS_KNN_WIDENED,       /* Boolean: the bound is of pgvector's distances */
 	VSS_KNN_PREFILTER_SQL, /* String, "" without */
-	VSS_KNN_TAIL_SQL       /* String, "" without */
+	VSS_KNN_TAIL_SQL,      /* String, "" without */
+	VSS_KNN_ITEMS          /* how many these are */
 };
 
 /*

@@ -81,6 +81,30 @@ bare_clauses(List *conds)
 	return result;
 }
 
+List *
+vssfdw_item_list(Node *const *items, int count)
+{
+	List *result = NIL;
+
+	for (int i = 0; i < count; i++)
+		result = lappend(result, items[i]);
+	return result;
+}
+
+List *
+vssfdw_base_items(char *sql, List *columns, List *knn)
+{
+	Node *const items[] = {
+		[VSS_SCAN_SQL] = (Node *) makeString(sql),
+		[VSS_SCAN_COLUMNS] = (Node *) columns,
+		[VSS_SCAN_KNN] = (Node *) knn,
+		[VSS_SCAN_LABEL] = (Node *) makeString(""),
+		[VSS_SCAN_RECHECK] = (Node *) makeBoolean(false),
+	};
+
+	return VSS_ITEMS(items, VSS_SCAN_ITEMS);
+}
+
 ForeignScan *
 vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist, Plan *outer_plan)
 {
@@ -94,7 +118,7 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 	List *places = NIL;
 	List *rows = NIL;
 	List *counts;
-	List *items;
+	Node *items[VSS_SCAN_ITEMS] = {NULL};
 	ListCell *cell;
 
 	initStringInfo(&buf);
@@ -128,16 +152,18 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 	vssfdw_deparse_order(&context, path->path.pathkeys);
 	counts = vssfdw_deparse_limit(&context, last);
 
-	items =
-		list_make5(makeString(buf.data), places, NIL, makeString(vssfdw_relation_label(root, rel)), counts);
-	if (rows != NIL)
-		items = lappend(items, rows);
+	items[VSS_SCAN_SQL] = (Node *) makeString(buf.data);
+	items[VSS_SCAN_COLUMNS] = (Node *) places;
+	items[VSS_SCAN_LABEL] = (Node *) makeString(vssfdw_relation_label(root, rel));
+	items[VSS_SCAN_LIMIT] = (Node *) counts;
+	items[VSS_SCAN_ROWS] = (Node *) rows;
+	items[VSS_SCAN_RECHECK] = (Node *) makeBoolean(false);
 	if (outer_plan != NULL)
 	{
 		/* its rows take the place of ours */
 		vssfdw_mark_recheck(outer_plan);
 		outer_plan = change_plan_targetlist(outer_plan, scan_tlist, path->path.parallel_safe);
 	}
-	return make_foreignscan(tlist, bare_clauses(state->local_conds), 0, context.params, items, scan_tlist,
-							NIL, outer_plan);
+	return make_foreignscan(tlist, bare_clauses(state->local_conds), 0, context.params,
+							VSS_ITEMS(items, VSS_SCAN_ITEMS), scan_tlist, NIL, outer_plan);
 }

@@ -117,10 +117,7 @@ vssfdw_mark_recheck(Plan *plan)
 	{
 		ForeignScan *scan = (ForeignScan *) plan;
 
-		while (list_length(scan->fdw_private) < VSS_SCAN_RECHECK)
-			scan->fdw_private = lappend(scan->fdw_private, NIL);
-		if (list_length(scan->fdw_private) == VSS_SCAN_RECHECK)
-			scan->fdw_private = lappend(scan->fdw_private, makeBoolean(true));
+		lfirst(list_nth_cell(scan->fdw_private, VSS_SCAN_RECHECK)) = makeBoolean(true);
 	}
 	vssfdw_mark_recheck(plan->lefttree);
 	vssfdw_mark_recheck(plan->righttree);
