@@ -11,10 +11,40 @@
  *
  * Every function that can fail returns an HnswStatus and, where it takes an
  * HnswError, explains itself there.  Nothing here aborts, prints or exits.
+ *
+ * What differs from the paper, and why
+ *
+ * - One sorted pool of candidates instead of two queues: a search that keeps ef
+ *   results expands nothing beyond the ef-th, so that one array with marks
+ *   serves as both (pool.h).
+ * - A walk compares by sketches of four bits a coordinate, since it is bound by
+ *   the cache lines that it touches, and nearly all it meets is far away.  The
+ *   best are compared by codes of eight bits, and the best of these by the
+ *   vectors.  Distances that a caller sees are exact (sketch.c, code.c, cursor.c).
+ * - A search is resumable.  It yields results one by one, in order, and goes on
+ *   until all nodes have been given: rounds with more candidates, then a scan of
+ *   what no walk has met.  So a filter never has too few rows (search.h).
+ * - ef is measured, on the graph itself, where the owner names none: no single
+ *   number suits all data (tune.c).
+ * - Of equal vectors only the first is chosen as a neighbour; the others fill
+ *   places that stay free.  Otherwise a crowd of copies would have no link out
+ *   of it (select.c).
+ * - Nodes that no list leads to are linked from the nearest node in reach; the
+ *   heuristic alone would lose them to every search (connect.c).
+ * - Removed nodes are passed through until the graph around them is mended, and
+ *   then really go (remove.c, after Singh et al. 2021, arXiv:2105.09613).
+ * - Vectors are inserted in portions, near ones after one another, by several
+ *   threads; a node's own list may get links before its owner writes it, and
+ *   then the two are merged (batch.c, insert.c).
+ * - The layer of a node is a function of seed and label, not of a state that
+ *   threads share: the same rows give the same layers (rng.h).
+ * - A file is mapped and never trusted: blocks have checksums, and each number
+ *   is checked before it is used (verify.c, snapshot.c, fault.c).
  */
 #ifndef HNSW_H
 #define HNSW_H
 
+#include <pthread.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -367,5 +397,15 @@ HnswStatus hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const
 							  HnswTuned *out, HnswError *err);
 
 HNSW_END_DECLARATIONS
+
+/* ---------- parallel.c ---------- */
+
+/*
+ * Start a thread with all signals blocked that are sent from outside: the
+ * host's handlers expect the host's threads.  Faults stay as they are, since a
+ * blocked SIGBUS would kill the process where fault.c would have caught it.
+ * False when it cannot be started.
+ */
+bool hnsw_thread_start(pthread_t *thread, void *(*body)(void *), void *arg);
 
 #endif /* HNSW_H */

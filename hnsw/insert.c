@@ -5,9 +5,9 @@
  * Everything that can fail has been done before (builder.c), so that a failed
  * insertion leaves no trace.
  *
- * Differences from the paper: one sorted pool instead of two queues (pool.h),
- * and while many threads insert, a node's own list may have got links from
- * others before its owner writes it: the two are merged.
+ * While many threads insert, a node's own list may have got links from others
+ * before its owner writes it: the two are merged.  hnsw.h says what else differs
+ * from the paper.
  */
 #include "builder.h"
 

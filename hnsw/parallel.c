@@ -112,6 +112,24 @@ wanted_threads(const HnswTask *task, uint64_t n)
 	return threads < 1 ? 1 : (int) threads;
 }
 
+bool
+hnsw_thread_start(pthread_t *thread, void *(*body)(void *), void *arg)
+{
+	sigset_t all;
+	sigset_t before;
+	bool started;
+
+	sigfillset(&all);
+	sigdelset(&all, SIGBUS);
+	sigdelset(&all, SIGSEGV);
+	sigdelset(&all, SIGFPE);
+	sigdelset(&all, SIGILL);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	started = pthread_create(thread, NULL, body, arg) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return started;
+}
+
 HnswStatus
 hnsw_parallel(HnswBuilder *b, uint64_t n, HnswWork work, void *arg, const HnswTask *task, HnswError *err)
 {
@@ -121,24 +139,15 @@ hnsw_parallel(HnswBuilder *b, uint64_t n, HnswWork work, void *arg, const HnswTa
 	int wanted = wanted_threads(task, n);
 	int started = 0;
 	uint64_t share = n / (uint64_t) (4 * wanted);
-	sigset_t all;
-	sigset_t before;
 
 	if (n == 0)
 		return HNSW_OK;
 	job.run = share < 1 ? 1 : share < RUN ? share : RUN;
 	pthread_mutex_init(&job.lock, NULL);
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGFPE);
-	sigdelset(&all, SIGILL);
-	pthread_sigmask(SIG_BLOCK, &all, &before);
 
 	/* fewer threads than wished for only take longer */
-	while (started < wanted - 1 && pthread_create(&threads[started], NULL, worker, &job) == 0)
+	while (started < wanted - 1 && hnsw_thread_start(&threads[started], worker, &job))
 		started++;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	run(&job, reports);
 	for (int i = 0; i < started; i++)
 		pthread_join(threads[i], NULL);

@@ -34,6 +34,7 @@
 #ifndef BRIDGE_H
 #define BRIDGE_H
 
+#include <pthread.h>
 #include <sqlite3.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -160,6 +161,14 @@ typedef struct BridgeTableKind
  * the connection; SQLITE_OK with name NULL where there is no such table.
  */
 int bridge_table_kind(sqlite3 *db, const char *schema, const char *table, BridgeTableKind *kind);
+
+/* ---------- base/thread.c ---------- */
+
+/*
+ * Start a thread that takes no signal but those of faults: the host's handlers
+ * expect the host's own threads.  False when it cannot be started.
+ */
+bool bridge_thread_start(pthread_t *thread, void *(*body)(void *), void *arg);
 
 /* ---------- embed/client.c: texts to vectors over HTTP ---------- */
 

@@ -125,27 +125,6 @@ merge_main(void *arg)
 
 /* ---------- starting and stopping it ---------- */
 
-/*
- * The thread takes no signal but those of faults, which hnsw/ may handle: the
- * process's handlers expect its own thread.
- */
-static bool
-start_thread(void)
-{
-	sigset_t all;
-	sigset_t before;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGFPE);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	merge.running = pthread_create(&merge.thread, NULL, merge_main, NULL) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return merge.running;
-}
-
 /* before_shmem_exit: the process must not go while its thread works. */
 static void
 stop_thread(int code, Datum arg)
@@ -307,7 +286,8 @@ vss_merge_worker_main(Datum arg)
 	before_shmem_exit(stop_thread, (Datum) 0);
 	merge.db = open_database(server, database, job->cache_size);
 	vssfdw_start_progress(InvalidOid, false);
-	if (!start_thread())
+	merge.running = bridge_thread_start(&merge.thread, merge_main, NULL);
+	if (!merge.running)
 		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("could not start a thread: %m")));
 	wait_for_thread();
 	vssfdw_end_progress();

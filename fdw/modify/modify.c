@@ -128,13 +128,13 @@ may_repeat(Plan *subplan)
 }
 
 static VssModify *
-begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *subplan, List *private)
+begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *subplan, List *items)
 {
 	Relation rel = target->ri_RelationDesc;
 	VssModify *modify = palloc0(sizeof(VssModify));
 	const VssTableInfo *info = vssfdw_written_table(rel, &modify->conn);
-	List *params = list_nth(private, VSS_MODIFY_PARAMS);
-	List *returned = list_nth(private, VSS_MODIFY_RETURNED);
+	List *params = list_nth(items, VSS_MODIFY_PARAMS);
+	List *returned = list_nth(items, VSS_MODIFY_RETURNED);
 
 	modify->operation = operation;
 	modify->is_view = info->is_view;
@@ -142,7 +142,7 @@ begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *sub
 	modify->params = vssfdw_stored_columns(info, rel, params);
 	modify->returned_count = list_length(returned);
 	modify->returned = vssfdw_modified_columns(rel, returned);
-	modify->values_end = intVal(list_nth(private, VSS_MODIFY_VALUES_END));
+	modify->values_end = intVal(list_nth(items, VSS_MODIFY_VALUES_END));
 	if (operation != CMD_INSERT)
 		find_address(modify, rel, info, subplan);
 	if (operation == CMD_UPDATE && !info->is_view && may_repeat(subplan))
@@ -153,18 +153,18 @@ begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *sub
 	/* before any scan of this command has read, so that the lock can be waited for */
 	vssfdw_begin_write(modify->conn);
 	modify->statement =
-		vssfdw_prepare(modify->conn, strVal(list_nth(private, VSS_MODIFY_SQL)), estate->es_query_cxt);
+		vssfdw_prepare(modify->conn, strVal(list_nth(items, VSS_MODIFY_SQL)), estate->es_query_cxt);
 	return modify;
 }
 
 void
-vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
+vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *items, int subplan_index,
 					  int eflags)
 {
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
 	target->ri_FdwState =
-		begin_modify(state->ps.state, target, state->operation, outerPlanState(state)->plan, private);
+		begin_modify(state->ps.state, target, state->operation, outerPlanState(state)->plan, items);
 }
 
 /* COPY FROM, and rows routed or moved into a foreign partition. */
@@ -528,12 +528,12 @@ vssEndForeignModify(EState *estate, ResultRelInfo *target)
 }
 
 void
-vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
+vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *items, int subplan_index,
 						struct ExplainState *es)
 {
 	if (!es->verbose)
 		return;
-	ExplainPropertyText("SQLite SQL", strVal(list_nth(private, VSS_MODIFY_SQL)), es);
+	ExplainPropertyText("SQLite SQL", strVal(list_nth(items, VSS_MODIFY_SQL)), es);
 	if (target->ri_BatchSize > 1)
 		ExplainPropertyInteger("Batch Size", NULL, target->ri_BatchSize, es);
 }

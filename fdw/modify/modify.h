@@ -60,7 +60,7 @@ VssColumn *vssfdw_modified_columns(Relation rel, List *attributes);
 VssColumn *vssfdw_stored_columns(const VssTableInfo *info, Relation rel, List *attributes);
 
 /* Callbacks of the executor; changed rows are those of UPDATE and DELETE. */
-void vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
+void vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *items, int subplan_index,
 						   int eflags);
 void vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target);
 TupleTableSlot *vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
@@ -71,7 +71,7 @@ int vssGetForeignModifyBatchSize(ResultRelInfo *target);
 TupleTableSlot *vssExecForeignChange(EState *estate, ResultRelInfo *target, TupleTableSlot *slot,
 									 TupleTableSlot *plan_slot);
 void vssEndForeignModify(EState *estate, ResultRelInfo *target);
-void vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *private, int subplan_index,
+void vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *items, int subplan_index,
 							 struct ExplainState *es);
 
 /* ---------- direct_plan.c: UPDATE and DELETE as one statement ---------- */
@@ -112,10 +112,10 @@ VssAddressSet *vssfdw_address_set(MemoryContext parent);
 /* False when it was in the set before. */
 bool vssfdw_address_add(VssAddressSet *set, const bytea *address);
 
-/* ---------- separate.c: what is written is not read by the same command ---------- */
+/* ---------- read_before_write.c: what is written is not read by the same command ---------- */
 
 /* Where the rows of a command that writes rel row by row could meet what it has written, find them all first. */
-void vssfdw_separate_reading(PlannerInfo *root, ModifyTable *plan, Relation rel, const VssTableInfo *info);
+void vssfdw_read_before_writing(PlannerInfo *root, ModifyTable *plan, Relation rel, const VssTableInfo *info);
 
 /* ---------- row_text.c: the row that could not be written ---------- */
 

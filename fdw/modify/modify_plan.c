@@ -354,18 +354,18 @@ vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation
 	RangeTblEntry *rte = planner_rt_fetch(result_relation, root);
 	Relation rel = table_open(rte->relid, NoLock);
 	VssConnection *conn;
-	List *private;
+	List *items;
 
 	if (plan->onConflictAction != ONCONFLICT_NONE && plan->onConflictAction != ONCONFLICT_NOTHING)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 						errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
 							   RelationGetRelationName(rel))));
-	private = vssfdw_plan_modify(
+	items = vssfdw_plan_modify(
 		rel, result_relation, plan->operation, named_attributes(root, rel, plan->operation, result_relation),
 		plan->returningLists != NIL ? list_nth(plan->returningLists, subplan_index) : NIL,
 		plan->withCheckOptionLists != NIL ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL,
 		plan->onConflictAction == ONCONFLICT_NOTHING);
-	vssfdw_separate_reading(root, plan, rel, vssfdw_written_table(rel, &conn));
+	vssfdw_read_before_writing(root, plan, rel, vssfdw_written_table(rel, &conn));
 	table_close(rel, NoLock);
-	return private;
+	return items;
 }

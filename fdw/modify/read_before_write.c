@@ -1,5 +1,5 @@
 /*
- * separate.c
+ * read_before_write.c
  *		Commands that write row by row do not read what they have written.
  *
  * PostgreSQL's scans see the snapshot of their command; a statement of SQLite
@@ -201,7 +201,7 @@ hold_back(Plan *rows, const TargetEntry *column)
 }
 
 void
-vssfdw_separate_reading(PlannerInfo *root, ModifyTable *plan, Relation rel, const VssTableInfo *info)
+vssfdw_read_before_writing(PlannerInfo *root, ModifyTable *plan, Relation rel, const VssTableInfo *info)
 {
 	Plan *rows = outerPlan(plan);
 	Oid server = GetForeignTable(RelationGetRelid(rel))->serverid;

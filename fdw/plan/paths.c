@@ -101,10 +101,10 @@ vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 
 ForeignPath *
 vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total, List *pathkeys,
-				 Relids required_outer, List *private)
+				 Relids required_outer, List *items)
 {
 	return create_foreignscan_path(root, rel, NULL, rows, VSS_DISABLED_NODES(0) startup, total, pathkeys,
-								   required_outer, NULL, VSS_RESTRICTINFO(NIL) private);
+								   required_outer, NULL, VSS_RESTRICTINFO(NIL) items);
 }
 
 /* Whether some key of the SQLite table begins with this column, and can be used for it. */
@@ -306,7 +306,7 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 	List *local_exprs = NIL;
 	List *scan_tlist = NIL;
 	List *columns;
-	List *private;
+	List *items;
 	List *exprs;
 	ListCell *cell;
 
@@ -339,19 +339,19 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 						   .remote_exprs = remote_exprs,
 						   .local_exprs = local_exprs};
 
-		private = vssfdw_plan_knn(&plan);
+		items = vssfdw_plan_knn(&plan);
 		scan_tlist = plan.scan_tlist;
 		exprs = plan.exprs;
 	}
 	else
-	private = plan_scan(root, baserel, best_path->path.pathkeys, columns, remote_exprs, &exprs);
+		items = plan_scan(root, baserel, best_path->path.pathkeys, columns, remote_exprs, &exprs);
 
 	/*
 	 * EvalPlanQual rechecks a row against the conditions that SQLite tested; it
 	 * never comes to a query that neither writes nor locks.
 	 */
 	return make_foreignscan(
-		tlist, local_exprs, baserel->relid, exprs, private, scan_tlist,
+		tlist, local_exprs, baserel->relid, exprs, items, scan_tlist,
 		root->parse->commandType != CMD_SELECT || root->rowMarks != NIL ? remote_exprs : NIL, outer_plan);
 }
 

@@ -18,7 +18,7 @@
 
 /* create_foreignscan_path of all versions. */
 ForeignPath *vssfdw_make_path(PlannerInfo *root, RelOptInfo *rel, double rows, Cost startup, Cost total,
-							  List *pathkeys, Relids required_outer, List *private);
+							  List *pathkeys, Relids required_outer, List *items);
 
 /* Callbacks of the planner. */
 void vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid);

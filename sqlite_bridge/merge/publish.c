@@ -23,8 +23,8 @@
  * bears this database's identity and is not current, and dead temporary files;
  * the merger's lock makes sure that they are dead.
  *
- * The environment variable HNSW_PUBLISH_STOP is for crash tests: "N" kills the
- * process (SIGKILL) before step N, "N+" after it, and with a trailing "?" it
+ * Builds with HNSW_CRASH_TESTS, as the unit tests are, look at the environment
+ * variable HNSW_PUBLISH_STOP: "N" kills the process (SIGKILL) before step N, "N+" after it, and with a trailing "?" it
  * stops (SIGSTOP) instead.
  */
 #if !defined(_GNU_SOURCE)
@@ -53,11 +53,13 @@
 static void
 at_step(int step, bool done)
 {
+#ifdef HNSW_CRASH_TESTS
 	const char *wish = secure_getenv("HNSW_PUBLISH_STOP");
 
 	if (wish == NULL || wish[0] != '0' + step || (wish[1] == '+') != done)
 		return;
 	raise(strchr(wish, '?') != NULL ? SIGSTOP : SIGKILL);
+#endif
 }
 
 /* ---------- whose file is it ---------- */

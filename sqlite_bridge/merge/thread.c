@@ -18,7 +18,6 @@
 #include "sqlite_bridge/merge/merge.h"
 
 #include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <string.h>
 #include <time.h>
@@ -143,29 +142,6 @@ take_job(BridgeMerger *merger, const BridgeIndex *index)
 	return merger->files.path && merger->files.database && merger->table && merger->vfs;
 }
 
-/*
- * Start the thread with all signals blocked that are sent from outside: the
- * host's handlers expect the host's threads.  Faults stay as they are, since a
- * blocked SIGBUS would kill the process where fault.c would have caught it.
- */
-static bool
-start(BridgeMerger *merger)
-{
-	sigset_t all;
-	sigset_t before;
-	bool ok;
-
-	sigfillset(&all);
-	sigdelset(&all, SIGBUS);
-	sigdelset(&all, SIGSEGV);
-	sigdelset(&all, SIGILL);
-	sigdelset(&all, SIGFPE);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	ok = pthread_create(&merger->thread, NULL, merger_main, merger) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	return ok;
-}
-
 static time_t
 now(void)
 {
@@ -277,7 +253,7 @@ bridge_merge_request(BridgeIndex *index)
 		merger->report.done = merger->report.total = 0;
 		atomic_store(&merger->cancel, false);
 		merger->published = false;
-		merger->joinable = start(merger);
+		merger->joinable = hnsw_thread_start(&merger->thread, merger_main, merger);
 		merger->report.running = merger->joinable;
 	}
 	if (merger->joinable)
