@@ -111,8 +111,7 @@ only_server(void)
 	{
 		Form_pg_foreign_server form = (Form_pg_foreign_server) GETSTRUCT(tuple);
 
-		if (!vssfdw_is_our_wrapper(form->srvfdw) ||
-			VSS_SERVER_USAGE(form->oid, GetUserId()) != ACLCHECK_OK)
+		if (!vssfdw_is_our_wrapper(form->srvfdw) || VSS_SERVER_USAGE(form->oid, GetUserId()) != ACLCHECK_OK)
 			continue;
 		appendStringInfo(&names, "%s\"%s\"", count > 0 ? ", " : "", NameStr(form->srvname));
 		found = form->oid;
