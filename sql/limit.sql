@@ -99,6 +99,12 @@ ROLLBACK;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT DISTINCT s, n FROM t WHERE i < 5;
 EXPLAIN (VERBOSE, COSTS OFF) SELECT n, count(*) FROM t GROUP BY n ORDER BY count(*) DESC, n LIMIT 3 OFFSET 2;
 
+
+-- rows may be told apart by any of the columns that a condition makes equal
+SELECT c.*, query FROM unnest(ARRAY['SELECT DISTINCT ON (m) m, id, s FROM t WHERE n = m ORDER BY m, id DESC',
+	'SELECT DISTINCT ON (m, i) m, i, id FROM t WHERE n = m ORDER BY m, i, id DESC',
+	'SELECT DISTINCT m FROM t WHERE n = m ORDER BY m']) AS query, compare(query) AS c;
+
 DROP SERVER limits CASCADE;
 DROP SCHEMA flim, llim CASCADE;
 DROP FUNCTION compare, answer;

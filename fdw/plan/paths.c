@@ -264,20 +264,45 @@ vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 
 /* ---------- the plan ---------- */
 
+/*
+ * What is used of the rows, and what they are in order of: a Unique node above may
+ * compare them by any column that is equal to the one it was asked for.
+ */
+static Bitmapset *
+needed_attrs(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys)
+{
+	Bitmapset *attrs = bms_copy(VSS_REL(baserel)->attrs_used);
+	ListCell *cell;
+
+	foreach (cell, pathkeys)
+	{
+		EquivalenceClass *ec = lfirst_node(PathKey, cell)->pk_eclass;
+		EquivalenceMember *member;
+
+		VSS_FOREACH_MEMBER(member, ec, baserel->relids)
+		{
+			if (IsA(vssfdw_strip_relabel(member->em_expr), Var) &&
+				bms_equal(member->em_relids, baserel->relids))
+				pull_varattnos((Node *) member->em_expr, baserel->relid, &attrs);
+		}
+	}
+	return attrs;
+}
+
 /* Attribute numbers to fetch, in order; the rowid, that a ctid carries, last. */
 static List *
-needed_columns(const VssRel *rel)
+needed_columns(const VssRel *rel, const Bitmapset *attrs)
 {
-	bool all = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, rel->attrs_used);
+	bool all = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, attrs);
 	List *result = NIL;
 
 	for (int i = 1; i <= rel->natts; i++)
 	{
 		if (rel->columns[i - 1].name != NULL &&
-			(all || bms_is_member(i - FirstLowInvalidHeapAttributeNumber, rel->attrs_used)))
+			(all || bms_is_member(i - FirstLowInvalidHeapAttributeNumber, attrs)))
 			result = lappend_int(result, i);
 	}
-	if (bms_is_member(SelfItemPointerAttributeNumber - FirstLowInvalidHeapAttributeNumber, rel->attrs_used))
+	if (bms_is_member(SelfItemPointerAttributeNumber - FirstLowInvalidHeapAttributeNumber, attrs))
 		result = lappend_int(result, SelfItemPointerAttributeNumber);
 	return result;
 }
@@ -312,7 +337,7 @@ vssGetForeignPlan(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid, Fo
 
 	if (!IS_SIMPLE_REL(baserel))
 		return vssfdw_plan_remote(root, baserel, best_path, tlist, outer_plan);
-	columns = needed_columns(rel);
+	columns = needed_columns(rel, needed_attrs(root, baserel, best_path->path.pathkeys));
 	foreach (cell, scan_clauses)
 	{
 		RestrictInfo *restrict_info = lfirst_node(RestrictInfo, cell);
