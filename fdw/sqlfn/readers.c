@@ -92,11 +92,12 @@ time_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 				   vssfdw_time_from_text(type->kind, precision, text, &result, NULL);
 			break;
 		case SQLITE_INTEGER:
-			fits =
-				vssfdw_time_from_integer(type->kind, precision, unit, sqlite3_value_int64(argv[0]), &result, NULL);
+			fits = vssfdw_time_from_integer(type->kind, precision, unit, sqlite3_value_int64(argv[0]),
+											&result, NULL);
 			break;
 		case SQLITE_FLOAT:
-			fits = vssfdw_time_from_real(type->kind, precision, unit, sqlite3_value_double(argv[0]), &result, NULL);
+			fits = vssfdw_time_from_real(type->kind, precision, unit, sqlite3_value_double(argv[0]), &result,
+										 NULL);
 			break;
 	}
 	if (!fits)

@@ -222,8 +222,10 @@ double vssfdw_time_in_unit(int64 micros, VssTimeUnit unit);
  * VALUE_TIMETZ is a pointer to *zoned, which may be NULL for the other kinds.
  */
 bool vssfdw_time_from_text(ValueKind kind, int32 typmod, const char *text, Datum *result, TimeTzADT *zoned);
-bool vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result, TimeTzADT *zoned);
-bool vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result, TimeTzADT *zoned);
+bool vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result,
+							  TimeTzADT *zoned);
+bool vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result,
+						   TimeTzADT *zoned);
 
 /* And to them; false for what has no such form (infinity, out of range). */
 bool vssfdw_time_to_text(ValueKind kind, Datum value, char *buffer, size_t size);

@@ -381,7 +381,8 @@ rounded_quotient(int64 number, int64 divisor)
 }
 
 bool
-vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result, TimeTzADT *zoned)
+vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 number, Datum *result,
+						 TimeTzADT *zoned)
 {
 	int64 micros;
 
@@ -394,7 +395,8 @@ vssfdw_time_from_integer(ValueKind kind, int32 typmod, VssTimeUnit unit, int64 n
 }
 
 bool
-vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result, TimeTzADT *zoned)
+vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double number, Datum *result,
+					  TimeTzADT *zoned)
 {
 	double micros;
 
@@ -411,7 +413,8 @@ vssfdw_time_from_real(ValueKind kind, int32 typmod, VssTimeUnit unit, double num
 		micros = rint(number / units[unit].in_micro * units[unit].micros);
 	if (!(fabs(micros) < 1e18))
 		return false;
-	return from_number(kind, typmod, unit, (int64) micros + units[unit].origin * USECS_PER_SEC, result, zoned);
+	return from_number(kind, typmod, unit, (int64) micros + units[unit].origin * USECS_PER_SEC, result,
+					   zoned);
 }
 
 /* ---------- the way back ---------- */

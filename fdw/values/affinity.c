@@ -210,7 +210,8 @@ is_same_time(const VssColumn *column, Datum value, const VssBound *held)
 				return false;
 			break;
 		default:
-			if (!vssfdw_time_from_real(column->kind, column->base_typmod, column->unit, held->real, &read, &zoned))
+			if (!vssfdw_time_from_real(column->kind, column->base_typmod, column->unit, held->real, &read,
+									   &zoned))
 				return false;
 			break;
 	}
