@@ -346,10 +346,15 @@ COMMENT ON FUNCTION vss_rebuild(regclass)
 	IS 'build the graph of an hnsw index anew from the rows it indexes';
 CREATE FUNCTION vss_create_index("table" regclass, "column" name, metric text DEFAULT 'cosine',
 	m integer DEFAULT NULL, ef_construction integer DEFAULT NULL, ef_search integer DEFAULT NULL,
-	dimensions integer DEFAULT NULL, index_name name DEFAULT NULL) RETURNS regclass
+	dimensions integer DEFAULT NULL, index_name name DEFAULT NULL, if_not_exists boolean DEFAULT false)
+	RETURNS regclass
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE;
-COMMENT ON FUNCTION vss_create_index(regclass, name, text, integer, integer, integer, integer, name)
+COMMENT ON FUNCTION vss_create_index(regclass, name, text, integer, integer, integer, integer, name, boolean)
 	IS 'create, fill and import an hnsw index over a column of a foreign table';
+CREATE FUNCTION vss_drop_index(index regclass) RETURNS void
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION vss_drop_index(regclass)
+	IS 'remove an hnsw index with its triggers from SQLite, and its foreign tables';
 
 -- Background merges.  As in pg_stat_activity, the texts of other users' are hidden.
 CREATE VIEW vss_merges AS
@@ -366,5 +371,6 @@ GRANT SELECT ON vss_merges TO PUBLIC;
 REVOKE ALL ON FUNCTION vss_index_info(regclass), vss_check(regclass), vss_merge(regclass),
 	vss_recall(regclass, integer, integer),
 	vss_rebuild(regclass),
-	vss_create_index(regclass, name, text, integer, integer, integer, integer, name)
+	vss_create_index(regclass, name, text, integer, integer, integer, integer, name, boolean),
+	vss_drop_index(regclass)
 	FROM PUBLIC;

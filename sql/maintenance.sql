@@ -80,6 +80,8 @@ SELECT vss_exec('maint', $$
 	WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000)
 	INSERT INTO items SELECT i, vector('[' || i || ',' || (i * 7919 % 1000) || ',1]'), 'item ' || i FROM n;
 	CREATE TABLE bare(x BLOB);
+	INSERT INTO bare VALUES (vector('[9,9,1]'));
+	CREATE TABLE rowless(id TEXT PRIMARY KEY, x BLOB) WITHOUT ROWID;
 	CREATE TABLE empty(id INTEGER PRIMARY KEY, v BLOB);
 	CREATE VIEW seen AS SELECT * FROM items;
 $$);
@@ -87,6 +89,7 @@ CREATE SCHEMA maint;
 SET search_path = maint, public;
 CREATE FOREIGN TABLE items(id bigint, v vss_vector(3) OPTIONS (column_name 'odd "name'), label text) SERVER maint;
 CREATE FOREIGN TABLE bare(x vss_vector(3)) SERVER maint;
+CREATE FOREIGN TABLE rowless(id text, x vss_vector(3)) SERVER maint;
 CREATE FOREIGN TABLE empty(id bigint, v vss_vector) SERVER maint;
 CREATE FOREIGN TABLE seen(id bigint, v vss_vector(3) OPTIONS (column_name 'odd "name')) SERVER maint;
 SELECT vss_create_index('items', 'v', metric => 'l2', m => 8, ef_construction => 60, ef_search => 40, index_name => 'nearby');
@@ -96,9 +99,12 @@ SELECT rowid FROM vss_knn('nearby', '[5,595,1]', 1);
 SELECT id FROM items ORDER BY v <-> '[5,595,1]' LIMIT 1;
 -- names are chosen; the dimensions are found in a row
 SELECT vss_create_index('items', 'v');
+-- not twice for one column and metric
 SELECT vss_create_index('items', 'v');
+SELECT vss_create_index('items', 'v', if_not_exists => true);
+SELECT vss_create_index('items', 'v', metric => 'l2', index_name => 'another', if_not_exists => true);
 ALTER FOREIGN TABLE items ALTER v TYPE vss_vector;
-SELECT vss_create_index('items', 'v', index_name => 'found');
+SELECT vss_create_index('items', 'v', metric => 'ip', index_name => 'found');
 SELECT i->>'metric' AS metric, i->>'dim' AS dim FROM vss_index_info('found') i;
 SELECT vss_create_index('empty', 'v', dimensions => 4, index_name => 'four');
 SELECT i->>'dim' AS dim FROM vss_index_info('empty') i;
@@ -111,10 +117,10 @@ SELECT vss_create_index('items', 'v', m => 0, index_name => 'bad');
 -- (these by the SQLite side, in words of its own)
 \set VERBOSITY sqlstate
 SELECT vss_create_index('items', 'v', metric => 'taxicab', index_name => 'bad');
-SELECT vss_create_index('items', 'v', m => 100000, index_name => 'bad');
-SELECT vss_create_index('items', 'v', dimensions => 2, index_name => 'bad');
+SELECT vss_create_index('bare', 'x', m => 100000, index_name => 'bad');
+SELECT vss_create_index('bare', 'x', dimensions => 2, index_name => 'bad');
 \set VERBOSITY default
-SELECT vss_create_index('bare', 'x', index_name => 'bad');
+SELECT vss_create_index('rowless', 'x', index_name => 'bad');
 SELECT vss_create_index('seen', 'v', index_name => 'bad');
 SELECT vss_create_index(NULL, 'v');
 SELECT vss_create_index('pg_class', 'relname');
@@ -122,6 +128,24 @@ BEGIN;
 SELECT vss_create_index('items', 'v', index_name => 'bad');
 ROLLBACK;
 \! sqlite3 /tmp/vss_fdw_regress/maintenance/m.db "SELECT name FROM sqlite_schema WHERE name LIKE 'bad%'"
+
+-- a table without any key
+SELECT vss_create_index('bare', 'x');
+SELECT vss_exec('maint', $$INSERT INTO bare VALUES (vector('[1,2,3]')), (vector('[3,2,1]'))$$);
+SELECT x FROM bare ORDER BY x <=> '[3,2,2]' LIMIT 1;
+SELECT vss_merge('bare');
+SELECT x FROM bare ORDER BY x <=> '[3,2,2]' LIMIT 1;
+
+-- dropped on both sides, with its triggers; not what something depends on
+CREATE VIEW depends AS SELECT rowid FROM bare_x_vss;
+SELECT vss_drop_index('bare');
+DROP VIEW depends;
+SELECT vss_drop_index('bare_x_vss');
+SELECT vss_drop_index('bare');
+\! sqlite3 /tmp/vss_fdw_regress/maintenance/m.db "SELECT name FROM sqlite_schema WHERE name LIKE 'bare_%'"
+SELECT foreign_table_name FROM information_schema.foreign_tables WHERE foreign_table_name LIKE 'bare_%';
+SELECT vss_drop_index('items');
+SELECT vss_drop_index('found');
 
 -- check, merge, rebuild
 SELECT * FROM vss_check('nearby');
@@ -195,7 +219,7 @@ SELECT vss_create_index('items', 'v');
 SELECT count(*) FROM vss_merges WHERE activity ~ 'nowhere';
 RESET ROLE;
 GRANT EXECUTE ON FUNCTION vss_exec(text, text), vss_merge(regclass),
-	vss_create_index(regclass, name, text, integer, integer, integer, integer, name) TO vss_maint_user;
+	vss_create_index(regclass, name, text, integer, integer, integer, integer, name, boolean) TO vss_maint_user;
 SET ROLE vss_maint_user;
 SELECT vss_exec('maint', 'SELECT 1');
 SELECT vss_create_index('items', 'v');
@@ -208,7 +232,7 @@ ALTER SERVER maint OWNER TO vss_maint_user;
 ALTER FOREIGN TABLE empty OWNER TO vss_maint_user;
 SET ROLE vss_maint_user;
 SELECT vss_exec('maint', 'INSERT INTO empty VALUES (1, vector(''[1,2,3,4]''))');
-SELECT vss_create_index('empty', 'v', index_name => 'owned');
+SELECT vss_create_index('empty', 'v', metric => 'l2', index_name => 'owned');
 SELECT rowid FROM vss_knn('owned', '[1,2,3,4]', 1);
 RESET ROLE;
 ALTER SERVER maint OWNER TO CURRENT_USER;

@@ -29,6 +29,9 @@
  *	SELECT hnsw_save(['index' [, when]]), hnsw_rebuild, hnsw_check, hnsw_info
  *		when: 'due' does nothing (NULL) where no merge is due or another one
  *		is running; 'damaged' likewise, but verifies the graph file first.
+ *	SELECT hnsw_due()
+ *		tells merge_due of indexes that follow a content table: after writing it, since
+ *		its triggers are plain SQL and tell nobody.
  *	SELECT hnsw_recall(k [, samples [, 'index' [, ef]]])
  */
 #ifndef BRIDGE_H
@@ -67,7 +70,7 @@ typedef struct BridgeHost
 	/* Told how far a merge is, from the calling thread.  May be NULL. */
 	void (*progress)(void *arg, const char *phase, uint64_t done, uint64_t total);
 	/*
-	 * Told by every search and commit that a merge of an index in the main
+	 * Told by every search, hnsw_due(), and commit of changes to the virtual table that a merge of an index in the main
 	 * database's file is due, for hosts that see to it themselves (with
 	 * `hnsw_save(index, 'due')` elsewhere).  May be NULL.
 	 */
@@ -106,6 +109,8 @@ typedef struct BridgeStats
 	uint64_t delta_rows;    /* changed rows scanned beside the graph */
 	uint64_t rows_filtered; /* candidates that a prefilter or mask rejected */
 	uint64_t rows_returned;
+	/* Why a graph that is there was not asked: "triggers_missing" and its like, as in hnsw_info; or NULL. */
+	const char *behind;
 	bool pull_limit_hit; /* the scan ended early, more rows exist */
 } BridgeStats;
 

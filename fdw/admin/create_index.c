@@ -8,21 +8,30 @@
  * works in several transactions of SQLite's (vectors are indexed while others
  * read and write) and therefore refuses transaction blocks.  When building
  * fails or is cancelled the virtual table is dropped again.
+ *
+ * vss_drop_index goes the other way, in PostgreSQL and in SQLite.
  */
 #include "fdw/admin/admin.h"
 
+#include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/relation.h"
+#include "access/table.h"
 #include "access/xact.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_foreign_table.h"
 #include "commands/defrem.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
 VSS_SQL_FUNCTION(vss_create_index);
+VSS_SQL_FUNCTION(vss_drop_index);
 
 #define MAX_NAME_TRIES 1000
 
@@ -32,7 +41,6 @@ typedef struct Definition
 	Relation rel; /* foreign table, locked */
 	const char *server;
 	const char *table;
-	const char *rowid; /* its INTEGER PRIMARY KEY */
 	VssColumn column;
 	char *name; /* of the index */
 	char *metric;
@@ -152,12 +160,63 @@ check_table(const Definition *index, const VssTableInfo *table)
 		problem = "It is a view.";
 	else if (table->is_virtual)
 		problem = "It is a virtual table.";
-	else if (table->rowid_alias == NULL)
-		problem = "It has no INTEGER PRIMARY KEY, so its row numbers may change.";
+	else if (!table->has_rowid)
+		problem = "It is a WITHOUT ROWID table.";
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot index table \"%s\" in SQLite", index->table), errdetail("%s", problem)));
+}
+
+/* 0: one that SQLite's side refuses. */
+static BridgeMetric
+metric_of(const char *name)
+{
+	if (pg_strcasecmp(name, "cosine") == 0)
+		return BRIDGE_COSINE;
+	if (pg_strcasecmp(name, "l2") == 0)
+		return BRIDGE_L2;
+	return pg_strcasecmp(name, "ip") == 0 ? BRIDGE_IP : 0;
+}
+
+/*
+ * The index of this column and metric that is there already, or NULL.  A second one would cost
+ * every write, answer nothing better, and make the table's name ambiguous.
+ */
+static const VssIndexInfo *
+find_same(const Definition *index, const VssTableInfo *table)
+{
+	ListCell *cell;
+
+	foreach (cell, table->indexes)
+	{
+		const VssIndexInfo *other = lfirst(cell);
+
+		if (other->metric == metric_of(index->metric) &&
+			pg_strcasecmp(other->content_vector, index->column.name) == 0)
+			return other;
+	}
+	return NULL;
+}
+
+static void
+refuse_second(const Definition *index, const VssIndexInfo *same)
+{
+	ereport(ERROR, (errcode(ERRCODE_DUPLICATE_OBJECT),
+					errmsg("column \"%s\" of table \"%s\" in SQLite has index \"%s\" of metric %s already",
+						   index->column.name, index->table, same->name, index->metric),
+					errhint("Use it, pass if_not_exists => true, or remove it with vss_drop_index.")));
+}
+
+/* The foreign table of the index that is there, 0 where it is not imported beside the table. */
+static Oid
+take_existing(const Definition *index, const VssIndexInfo *same)
+{
+	ereport(NOTICE,
+			(errcode(ERRCODE_DUPLICATE_OBJECT),
+			 errmsg("column \"%s\" of table \"%s\" in SQLite has index \"%s\" of metric %s already, skipping",
+					index->column.name, index->table, same->name, index->metric)));
+	return get_relname_relid(same->name, RelationGetNamespace(index->rel));
 }
 
 /* ---------- making it ---------- */
@@ -180,8 +239,7 @@ create_statement(const Definition *index)
 	append_option(&sql, "m", index->m);
 	append_option(&sql, "ef", index->ef_construction);
 	append_option(&sql, "ef_search", index->ef_search);
-	appendStringInfo(&sql, ", content = %s, content_rowid = %s, content_vector = %s)",
-					 vssfdw_quote_identifier(index->table), vssfdw_quote_identifier(index->rowid),
+	appendStringInfo(&sql, ", content = %s, content_vector = %s)", vssfdw_quote_identifier(index->table),
 					 vssfdw_quote_identifier(index->column.name));
 	return sql.data;
 }
@@ -252,8 +310,8 @@ optional_int(FunctionCallInfo fcinfo, int argument, const char *name)
 
 /*
  * (table regclass, column name, metric text, m int, ef_construction int,
- * ef_search int, dimensions int, index_name name) -> regclass: the imported
- * index.  NULL for any but the first two: the default.
+ * ef_search int, dimensions int, index_name name, if_not_exists bool) -> regclass: the
+ * imported index.  NULL for any but the first two: the default.
  */
 Datum
 vss_create_index(PG_FUNCTION_ARGS)
@@ -261,6 +319,7 @@ vss_create_index(PG_FUNCTION_ARGS)
 	Definition index = {0};
 	VssConnection *conn;
 	const VssTableInfo *table;
+	const VssIndexInfo *same;
 	Oid relid;
 	AttrNumber attnum;
 	Oid result;
@@ -286,9 +345,17 @@ vss_create_index(PG_FUNCTION_ARGS)
 	index.table = vssfdw_table_options(relid)->table;
 	table = vssfdw_table_info(conn, index.table);
 	check_table(&index, table);
-	index.rowid = pstrdup(table->rowid_alias);
 	vssfdw_column_init(&index.column, index.rel, attnum);
 	index.metric = PG_ARGISNULL(2) ? "cosine" : text_to_cstring(PG_GETARG_TEXT_PP(2));
+	same = find_same(&index, table);
+	if (same != NULL && !PG_ARGISNULL(8) && PG_GETARG_BOOL(8))
+	{
+		result = take_existing(&index, same);
+		relation_close(index.rel, NoLock);
+		if (!OidIsValid(result))
+			PG_RETURN_NULL();
+		PG_RETURN_OID(result);
+	}
 	index.m = optional_int(fcinfo, 3, "m");
 	index.ef_construction = optional_int(fcinfo, 4, "ef_construction");
 	index.ef_search = optional_int(fcinfo, 5, "ef_search");
@@ -306,9 +373,70 @@ vss_create_index(PG_FUNCTION_ARGS)
 								   get_namespace_name(RelationGetNamespace(index.rel)))));
 	}
 
+	if (same != NULL)
+		refuse_second(&index, same);
+
 	vssfdw_end_read(conn);
 	create_in_sqlite(conn, &index);
 	result = import(&index);
 	relation_close(index.rel, NoLock);
 	PG_RETURN_OID(result);
+}
+
+/* ---------- dropping it ---------- */
+
+/* The foreign tables of an index, by server and table of SQLite's. */
+static List *
+foreign_tables_of(Oid serverid, const char *index)
+{
+	Relation catalog = table_open(ForeignTableRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(catalog, InvalidOid, false, NULL, 0, NULL);
+	List *relids = NIL;
+	HeapTuple tuple;
+
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Form_pg_foreign_table form = (Form_pg_foreign_table) GETSTRUCT(tuple);
+
+		if (form->ftserver == serverid && strcmp(vssfdw_table_options(form->ftrelid)->table, index) == 0)
+			relids = lappend_oid(relids, form->ftrelid);
+	}
+	systable_endscan(scan);
+	table_close(catalog, AccessShareLock);
+	return relids;
+}
+
+/* (regclass) -> void: an imported index, or a table with exactly one. */
+Datum
+vss_drop_index(PG_FUNCTION_ARGS)
+{
+	Oid relid = PG_GETARG_OID(0);
+	ObjectAddresses *objects = new_object_addresses();
+	VssConnection *conn;
+	VssTarget *target;
+	List *relids;
+	ListCell *cell;
+
+	PreventCommandIfReadOnly("vss_drop_index");
+	PreventInTransactionBlock(true, "vss_drop_index");
+	relation_close(relation_open(relid, ShareUpdateExclusiveLock), NoLock);
+	conn = vssfdw_idle_connection(relid, "vss_drop_index");
+	check_owner(relid);
+	target = vssfdw_relation_target(relid);
+	vssfdw_end_read(conn);
+	relids = foreign_tables_of(target->serverid, target->index);
+	foreach (cell, relids)
+	{
+		ObjectAddress object;
+
+		check_owner(lfirst_oid(cell));
+		LockRelationOid(lfirst_oid(cell), AccessExclusiveLock);
+		ObjectAddressSet(object, RelationRelationId, lfirst_oid(cell));
+		add_exact_object_address(&object, objects);
+	}
+	/* Whatever depends on them refuses before anything is gone in SQLite. */
+	performMultipleDeletions(objects, DROP_RESTRICT, 0);
+	free_object_addresses(objects);
+	run(conn, psprintf("DROP TABLE %s", vssfdw_quote_identifier(target->index)));
+	PG_RETURN_VOID();
 }

@@ -237,7 +237,7 @@ static const struct
 	{"vss0", "index data"},
 	{"vec0", "info chunks rowids auxiliary vector_chunks* metadatachunks* metadatatext* metadata_chunks* "
 			 "metadata_text*"},
-	{"hnsw", "vectors delta config"},
+	{"hnsw", "vectors delta config canary"},
 };
 
 static bool
@@ -642,9 +642,13 @@ check_schema(const ImportState *state)
 List *
 vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 {
+	/* An index's journal is an ordinary table; its mark tells it (sqlite_bridge/content/triggers.c). */
 	static const char sql[] =
-		"SELECT name, type FROM pragma_table_list WHERE schema = 'main' AND "
+		"SELECT name, type FROM pragma_table_list AS l WHERE schema = 'main' AND "
 		"type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
+		"AND NOT EXISTS (SELECT 1 FROM sqlite_schema AS m WHERE m.type = 'trigger' AND m.tbl_name = l.name "
+		"AND l.name = substr(m.name, 1, length(m.name) - 5) || '_changes' "
+		"AND m.name LIKE '%\\_mark' ESCAPE '\\') "
 		"ORDER BY name";
 	ImportState state = {.stmt = stmt};
 	VssHold *hold;

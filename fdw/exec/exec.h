@@ -132,6 +132,7 @@ typedef struct VssKnnReport
 	uint64 distances_computed;
 	uint64 delta_rows;
 	uint64 rows_filtered;
+	const char *behind; /* why the last search did not ask a graph that is there, or NULL */
 } VssKnnReport;
 
 void vssfdw_knn_report(VssScanState *state, VssKnnReport *report);

@@ -103,6 +103,8 @@ explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
 	ExplainPropertyInteger("Distances Computed", NULL, report.distances_computed, es);
 	ExplainPropertyInteger("Delta Rows", NULL, report.delta_rows, es);
 	ExplainPropertyInteger("Rows Filtered", NULL, report.rows_filtered, es);
+	if (report.behind != NULL)
+		ExplainPropertyText("Index Not Used", report.behind, es);
 }
 
 void

@@ -77,6 +77,7 @@ typedef enum Phase
 struct VssKnnScan
 {
 	/* from the plan */
+	const char *index;
 	BridgeMetric metric;
 	int limit;
 	int most; /* rows that are read at the very most, 0: unknown */
@@ -135,6 +136,7 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	VssKnnScan *knn = palloc0(sizeof(VssKnnScan));
 
+	knn->index = strVal(list_nth(private, VSS_KNN_INDEX));
 	knn->metric = intVal(list_nth(private, VSS_KNN_METRIC));
 	knn->limit = intVal(list_nth(private, VSS_KNN_LIMIT));
 	knn->most = intVal(list_nth(private, VSS_KNN_BOUND));
@@ -173,6 +175,25 @@ vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state)
 	}
 }
 
+/*
+ * The table was rebuilt, restored or vacuumed by somebody who knows nothing of the index: for the
+ * log, once a session and reason.
+ */
+static void
+log_behind(const VssKnnScan *knn)
+{
+	static const char *last = NULL;
+	static char index[NAMEDATALEN];
+
+	if (last == knn->stats.behind && strncmp(index, knn->index, sizeof(index) - 1) == 0)
+		return;
+	last = knn->stats.behind;
+	strlcpy(index, knn->index, sizeof(index));
+	ereport(LOG, (errmsg("index \"%s\" in SQLite cannot be used: %s", knn->index, knn->stats.behind),
+				  errdetail("Searches of it are exact until the next merge, which repairs it."),
+				  errhint("vss_merge merges now.")));
+}
+
 /* Take what the statement has told so far into the report, once. */
 static void
 count(VssKnnScan *knn)
@@ -188,6 +209,9 @@ count(VssKnnScan *knn)
 	knn->report.distances_computed += knn->stats.distances_computed;
 	knn->report.delta_rows += knn->stats.delta_rows;
 	knn->report.rows_filtered += knn->stats.rows_filtered;
+	knn->report.behind = knn->stats.behind;
+	if (knn->stats.behind != NULL)
+		log_behind(knn);
 }
 
 /* ---------- statements ---------- */

@@ -307,6 +307,24 @@ commit_one(List *writers, int i)
 	conn->wrote = false;
 }
 
+/* So many changes of SQLite's, several of them a row, make it worth while to look for merges. */
+#define CHANGES_PER_LOOK 1000
+
+/*
+ * Writes to a table that an index follows tell nobody that a merge is due: ask, after
+ * about as many as make one.  What goes wrong is the next search's to find.
+ */
+static void
+look_for_merges(VssConnection *conn)
+{
+	int64 changes = sqlite3_total_changes(conn->db);
+
+	if (changes - conn->looked_changes < CHANGES_PER_LOOK && changes >= conn->looked_changes)
+		return;
+	conn->looked_changes = changes;
+	(void) vssfdw_exec_quiet(conn, "SELECT hnsw_due()", true);
+}
+
 void
 vssfdw_commit(void)
 {
@@ -334,6 +352,8 @@ vssfdw_commit(void)
 		HOLD_INTERRUPTS();
 		interrupts_held = true;
 	}
+	foreach (cell, writers)
+		look_for_merges(lfirst(cell));
 	list_free(writers);
 }
 

@@ -220,6 +220,7 @@ open_connection(VssConnection *conn)
 	}
 	PG_END_TRY();
 	conn->generation++;
+	conn->looked_changes = 0;
 }
 
 /* ---------- the registry ---------- */

@@ -138,9 +138,10 @@ typedef struct VssConnection
 	int in_use;
 	int xact_depth; /* 0: no transaction, 1: BEGIN sent, n: n-1 savepoints */
 	bool wrote;
-	bool poisoned;     /* state unknown: close before the next use */
-	bool invalidated;  /* server altered: reopen when idle */
-	uint64 generation; /* counts the times db was opened */
+	int64 looked_changes; /* SQLite's count of changes when merges were looked for last */
+	bool poisoned;        /* state unknown: close before the next use */
+	bool invalidated;     /* server altered: reopen when idle */
+	uint64 generation;    /* counts the times db was opened */
 	VssGuardMode guard;
 
 	/* The rest is private to connection.c, transaction.c, statement.c, catalog.c. */

@@ -17,6 +17,7 @@ typedef enum ArgKind
 	ARG_INTEGER,
 	ARG_METRIC,
 	ARG_RECALL,
+	ARG_BAD_ROWS,
 	ARG_TEXT
 } ArgKind;
 
@@ -39,6 +40,8 @@ static const ArgRule rules[] = {
 	{"content", ARG_TEXT, offsetof(BridgeParams, content), 0, 0},
 	{"content_rowid", ARG_TEXT, offsetof(BridgeParams, content_rowid), 0, 0},
 	{"content_vector", ARG_TEXT, offsetof(BridgeParams, content_vector), 0, 0},
+	{"strict", ARG_INTEGER, offsetof(BridgeParams, strict), 0, 1},
+	{"bad_rows", ARG_BAD_ROWS, offsetof(BridgeParams, skip_bad), 0, 0},
 };
 
 #define RULE_COUNT (sizeof(rules) / sizeof(rules[0]))
@@ -206,7 +209,7 @@ unknown_argument(BridgeError *err, const char *name)
 	return bridge_error(
 		err, SQLITE_ERROR,
 		"hnsw: unknown argument \"%s\"%s%s%s; known are dim, metric, m, ef, ef_search, recall, path, "
-		"content, content_rowid, content_vector",
+		"content, content_rowid, content_vector, strict, bad_rows",
 		name, closest != NULL ? " (did you mean \"" : "", closest != NULL ? closest : "",
 		closest != NULL ? "\"?)" : "");
 }
@@ -259,6 +262,13 @@ set_field(BridgeParams *out, const ArgRule *rule, char *value, BridgeError *err)
 				*(double *) field = recall;
 			break;
 		}
+		case ARG_BAD_ROWS:
+			if (sqlite3_stricmp(value, "skip") != 0 && sqlite3_stricmp(value, "refuse") != 0)
+				rc = bridge_error(err, SQLITE_ERROR, "hnsw: bad_rows = \"%s\": expected refuse or skip",
+								  value);
+			else
+				*(int *) field = sqlite3_stricmp(value, "skip") == 0;
+			break;
 		case ARG_TEXT:
 			if (value[0] == '\0')
 			{
@@ -341,18 +351,15 @@ bridge_params_parse(int argc, const char *const *argv, BridgeParams *out, Bridge
 			err, SQLITE_ERROR,
 			"hnsw: argument dim is missing; give the number of dimensions, as in hnsw(dim = 384)");
 	if (rc == SQLITE_OK && out->content == NULL &&
-		(out->content_rowid != NULL || out->content_vector != NULL))
+		(out->content_rowid != NULL || out->content_vector != NULL || out->strict || out->skip_bad))
 		rc = bridge_error(err, SQLITE_ERROR, "hnsw: %s needs content = TABLE",
-						  out->content_rowid != NULL ? "content_rowid" : "content_vector");
+						  out->content_rowid != NULL    ? "content_rowid"
+						  : out->content_vector != NULL ? "content_vector"
+						  : out->strict                 ? "strict"
+														: "bad_rows");
 	if (rc == SQLITE_OK && out->content != NULL && out->content_vector == NULL)
 		rc =
 			bridge_error(err, SQLITE_ERROR, "hnsw: content = %s needs content_vector = COLUMN", out->content);
-	if (rc == SQLITE_OK && out->content != NULL && out->content_rowid == NULL)
-	{
-		out->content_rowid = sqlite3_mprintf("rowid");
-		if (out->content_rowid == NULL)
-			rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
-	}
 	if (rc != SQLITE_OK)
 		bridge_params_free(out);
 	return rc;

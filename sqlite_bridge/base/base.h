@@ -116,6 +116,8 @@ typedef struct BridgeParams
 	char *content;        /* table in the index's own schema, or NULL */
 	char *content_rowid;  /* set with content */
 	char *content_vector; /* set with content */
+	int strict;           /* 1: writes of BLOBs of another length fail */
+	int skip_bad;         /* 1: CREATE takes rows that hold no vector */
 } BridgeParams;
 
 /* argv as xCreate gets it, from the first module argument on. */

@@ -8,35 +8,93 @@
 
 #include "sqlite_bridge/store/store.h"
 
-/* ---------- content.c: triggers of content= ---------- */
+/* ---------- content.c: the owner's table ---------- */
 
-#define BRIDGE_CONTENT_TRIGGERS 5
+/* As the schema spells it; all owned. */
+typedef struct BridgeContent
+{
+	char *table;
+	char *key;      /* INTEGER PRIMARY KEY, or a name of the rowid that no column has */
+	bool renumbers; /* the latter: VACUUM may give rows other numbers */
+	char *vector;
+	bool vector_generated;
+	bool replaces;         /* it has unique indexes, through which REPLACE removes rows */
+	bool every_update;     /* what these depend on cannot be told by column */
+	bool unique_generated; /* one of their columns is generated */
+	char *unique;          /* their columns, quotes doubled, a zero byte behind each */
+	int unique_bytes;
+} BridgeContent;
 
 /*
- * Check table and columns (INTEGER PRIMARY KEY, existing vector column, sound
- * rows) and write the triggers, within xCreate.
+ * What params.content, content_rowid and content_vector name, or why it is not fit for an
+ * index.  Free with bridge_content_free, also on failure.
  */
-int bridge_content_create(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
-						  BridgeError *err);
-/* The index is renamed from table to new_name: write its triggers anew. */
-int bridge_content_rename(sqlite3 *db, const char *schema, const char *table, const char *new_name,
-						  const BridgeParams *params, BridgeError *err);
-int bridge_content_drop(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
+int bridge_content_find(sqlite3 *db, const char *schema, const BridgeParams *params, BridgeContent *content,
 						BridgeError *err);
+void bridge_content_free(BridgeContent *content);
+
+/* Every row's vector must be one that the index can take; the first that is not is named. */
+int bridge_content_check_rows(sqlite3 *db, const char *schema, const BridgeContent *content,
+							  const BridgeParams *params, BridgeError *err);
+
+/* Prepare a query on the schema and bind up to two texts. */
+int bridge_schema_query(sqlite3 *db, const char *sql, const char *first, const char *second,
+						sqlite3_stmt **stmt, BridgeError *err);
+
+/* ---------- triggers.c: what follows the table ---------- */
+
+enum
+{
+	BRIDGE_AFTER_INSERT,
+	BRIDGE_BEFORE_DELETE,
+	BRIDGE_BEFORE_UPDATE,
+	BRIDGE_MARK, /* made last, on the journal */
+	BRIDGE_TRIGGERS
+};
+
+/* The text of each, from its name on; sqlite3_free. */
+typedef struct BridgeTriggers
+{
+	char *names[BRIDGE_TRIGGERS];
+	char *texts[BRIDGE_TRIGGERS];
+} BridgeTriggers;
+
+int bridge_triggers_spell(const char *index, const BridgeParams *params, const BridgeContent *content,
+						  BridgeTriggers *out, BridgeError *err);
+void bridge_triggers_free(BridgeTriggers *triggers);
+
+/* Within xCreate: check the table, make journal and triggers. */
+int bridge_content_create(sqlite3 *db, const char *schema, const char *index, const BridgeParams *params,
+						  BridgeError *err);
 
 /*
- * Whether the table that params.content names is fit for an index, and how it
- * and its columns are spelled; the three texts are the caller's, also on failure.
+ * Make them anew, within a write transaction: a journal and triggers as they should
+ * be, and a new last row of the journal.
  */
-int bridge_content_columns(sqlite3 *db, const char *schema, const BridgeParams *params, char **table,
-						   char **rowid, char **vector, BridgeError *err);
+int bridge_content_repair(BridgeStore *store, BridgeError *err);
+
+int bridge_content_rename(BridgeStore *store, const char *new_name, BridgeError *err);
+
+/* Leave nothing of them. */
+int bridge_content_drop(BridgeStore *store, BridgeError *err);
 
 /*
- * The SQL that brings the triggers up to date with the content table and its
- * unique indexes; NULL (with SQLITE_OK) when they are.  sqlite3_free.
+ * An index of format 1, whose triggers write to the virtual table: give it a journal,
+ * within a write transaction.  Its graph stays valid.
  */
-int bridge_content_missing(sqlite3 *db, const char *schema, const char *table, const BridgeParams *params,
-						   char **sql, BridgeError *err);
+int bridge_content_migrate(BridgeStore *store, BridgeError *err);
+
+/* ---------- evidence.c: whether graph and journal are the table ---------- */
+
+/*
+ * Bring store->follow and the names in store->params up to the present schema.  To be called
+ * before anything is read of a content table.
+ */
+int bridge_content_look(BridgeStore *store, BridgeError *err);
+
+/* The same, and bridge_store_state. */
+int bridge_content_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int64_t *tag, bool *found,
+						 BridgeError *err);
 
 /* ---------- trigger_text.c: what a trigger does to an index ---------- */
 
@@ -71,6 +129,9 @@ typedef struct BridgeTrigger
 /* False where the trigger does nothing to an index that is sure to happen for every row. */
 bool bridge_trigger_parse(const char *sql, BridgeTrigger *out);
 void bridge_trigger_free(BridgeTrigger *trigger);
+
+/* Whether it is an AFTER INSERT trigger. */
+bool bridge_trigger_is_after_insert(const char *sql);
 
 /* Whether UPDATE of this column fires it.  The SQL must still be there. */
 bool bridge_trigger_lists(const BridgeTrigger *trigger, const char *column);

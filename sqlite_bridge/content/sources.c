@@ -223,6 +223,7 @@ take_source(sqlite3 *db, const char *schema, const TriggerRow *row, const Bridge
 			BridgeSource *source, bool *fit, BridgeError *err)
 {
 	BridgeParams params = {0};
+	BridgeContent content;
 	BridgeError ignored = {0};
 	int rc;
 
@@ -230,11 +231,16 @@ take_source(sqlite3 *db, const char *schema, const TriggerRow *row, const Bridge
 	params.content_rowid = call->id;
 	params.content_vector = call->vector;
 	memset(source, 0, sizeof(*source));
-	rc = bridge_content_columns(db, schema, &params, &source->table, &source->rowid, &source->vector,
-								&ignored);
-	*fit = rc == SQLITE_OK;
-	if (rc != SQLITE_OK)
-		free_source(source);
+	rc = bridge_content_find(db, schema, &params, &content, &ignored);
+	*fit = rc == SQLITE_OK && !content.renumbers;
+	if (*fit)
+	{
+		source->table = content.table;
+		source->rowid = content.key;
+		source->vector = content.vector;
+		content.table = content.key = content.vector = NULL;
+	}
+	bridge_content_free(&content);
 	if ((rc & 0xff) == SQLITE_NOMEM)
 		return *err = ignored, rc;
 	bridge_error_clear(&ignored);

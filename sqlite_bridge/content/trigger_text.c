@@ -231,6 +231,18 @@ read_head(Scanner *s, BridgeTrigger *out)
 }
 
 bool
+bridge_trigger_is_after_insert(const char *sql)
+{
+	Scanner s = {sql, {0}};
+	BridgeTrigger trigger;
+
+	memset(&trigger, 0, sizeof(trigger));
+	advance(&s);
+	/* One that cannot be read may be anything. */
+	return !read_head(&s, &trigger) || (trigger.after && trigger.event == BRIDGE_INSERT);
+}
+
+bool
 bridge_trigger_lists(const BridgeTrigger *trigger, const char *column)
 {
 	Scanner s = {trigger->columns_start, {0}};

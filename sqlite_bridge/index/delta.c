@@ -7,6 +7,11 @@
  * delta is only ever appended to, so that row's presence means that all before
  * it are unchanged, and what is new comes after it.  If the row is gone, it or
  * a predecessor was rolled back, and everything is read anew.
+ *
+ * Of a journal the vectors come from the content table.  The same last row means that
+ * they are unchanged, too, because a statement that changes one appends a row; but only
+ * between statements.  While one is at work, as around a search in a trigger, a row may be
+ * in the journal before the table has it: then what is read is the query's alone.
  */
 #include "sqlite_bridge/index/index.h"
 
@@ -189,12 +194,15 @@ give_up_cache(BridgeIndex *index, BridgeError *err)
 	return rc;
 }
 
-int
-bridge_delta_refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool same_tag,
-					 BridgeError *err)
+/*
+ * Bring index->delta up to the store's present view.  One that others hold is appended to, but
+ * never emptied: it is replaced by a new one.
+ */
+static int
+refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool same_tag, BridgeError *err)
 {
 	const BridgeDelta *delta = index->delta;
-	int64_t after = state->segments[state->segment_count - 1].seq;
+	int64_t after = state->position;
 	CacheFill fill = {index, store->params.dim, 0};
 	int rc = SQLITE_OK;
 
@@ -208,6 +216,11 @@ bridge_delta_refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *
 	if (rc == SQLITE_OK)
 		rc = bridge_store_delta(store, index->delta->last_seq, state->counter, -1, cache_row, &fill, NULL,
 								err);
+	if (rc == SQLITE_OK && store->journal && state->counter > after)
+	{
+		index->delta->last_seq = state->counter;
+		index->delta->last_tag = state->last_tag;
+	}
 	if (rc == SQLITE_OK && index->delta->too_large)
 		rc = give_up_cache(index, err);
 	if (rc != SQLITE_OK)
@@ -215,6 +228,47 @@ bridge_delta_refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *
 		/* Half an update must not pass for a whole one. */
 		bridge_delta_release(index->delta);
 		index->delta = NULL;
+	}
+	return rc;
+}
+
+/* Whether a statement of the connection is writing, which this search is part of. */
+static bool
+is_writing(sqlite3 *db, const char *schema)
+{
+	sqlite3_stmt *stmt = NULL;
+
+	if (sqlite3_txn_state(db, schema) != SQLITE_TXN_WRITE)
+		return false;
+	while ((stmt = sqlite3_next_stmt(db, stmt)) != NULL)
+		if (sqlite3_stmt_busy(stmt) && !sqlite3_stmt_readonly(stmt))
+			return true;
+	return false;
+}
+
+int
+bridge_delta_get(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool same_tag,
+				 BridgeDelta **out, BridgeError *err)
+{
+	BridgeDelta *cached = index->delta;
+	int rc;
+
+	*out = NULL;
+	if (store->journal && is_writing(store->db, store->schema) &&
+		!(cached != NULL && cached->after == state->position && cached->last_seq == state->counter &&
+		  (cached->last_seq == cached->after || same_tag)))
+	{
+		index->delta = NULL;
+		rc = refresh(index, store, state, false, err);
+		*out = index->delta;
+		index->delta = cached;
+		return rc;
+	}
+	rc = refresh(index, store, state, same_tag, err);
+	if (rc == SQLITE_OK)
+	{
+		*out = index->delta;
+		(*out)->references++;
 	}
 	return rc;
 }
@@ -253,6 +307,5 @@ bridge_delta_measure(BridgeIndex *index, BridgeStore *store, const BridgeState *
 	DistanceFill fill = {index, out, query, store->params.metric, store->params.dim, 0};
 
 	bridge_delta_clear(out);
-	return bridge_store_delta(store, state->segments[state->segment_count - 1].seq, state->counter, -1,
-							  distance_row, &fill, NULL, err);
+	return bridge_store_delta(store, state->position, state->counter, -1, distance_row, &fill, NULL, err);
 }

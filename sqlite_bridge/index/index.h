@@ -96,6 +96,7 @@ typedef struct BridgeIndex
 	 */
 	bool merge_due;
 	int64_t committed;
+	bool ghosts; /* searches came across nodes without a row, which a merge is to take out */
 } BridgeIndex;
 
 struct BridgeConnection
@@ -246,13 +247,12 @@ void bridge_names_forget(BridgeConnection *connection);
 #define BRIDGE_DELTA_CACHE_BYTES (8 * 1024 * 1024)
 
 /*
- * Bring index->delta up to the store's present view: the entries after
- * state's segment.  same_tag: whether row delta->last_seq is there and has
- * delta->last_tag (bridge_store_state looked it up).  A delta that others hold is
- * appended to, but never emptied: it is replaced by a new one.
+ * The delta as of the store's present view, the entries after the state's position; held
+ * for the caller.  same_tag: whether row index->delta->last_seq is there and has
+ * last_tag (bridge_store_state looked it up).
  */
-int bridge_delta_refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool same_tag,
-						 BridgeError *err);
+int bridge_delta_get(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool same_tag,
+					 BridgeDelta **out, BridgeError *err);
 void bridge_delta_release(BridgeDelta *delta);
 
 /* The distances of a delta too large to be cached, into a delta of the query's own. */

@@ -322,7 +322,7 @@ bridge_index_snapshot(BridgeIndex *index, const BridgeState *state, BridgeSnapsh
 	int rc;
 
 	*out = NULL;
-	if (state->segment_count == 0)
+	if (state->segment_count == 0 || state->verdict != BRIDGE_FOLLOWED)
 		return SQLITE_OK;
 	if (!bridge_snapshot_is_of(index->snapshot, state))
 	{

@@ -11,7 +11,13 @@
  *				change and their batch may enter the graph in their newer form or
  *				not at all; each has a later change in the delta, which masks it
  *
- * Of the changes each rowid's last one counts.
+ * Of the changes each rowid's last one counts.  Those of a journal are rowids only, whose
+ * vectors are read from the content table when they are needed.  Such a vector may be newer than
+ * the noted change; then the journal has the row again, after it.
+ *
+ * What no trigger has seen is found by comparing the table with the graph, bit for bit: where the
+ * evidence failed (merge.c), and whenever a base is made.  Nodes whose row REPLACE removed are
+ * found with it.  So a table that was rebuilt or vacuumed costs a reading, and no new graph.
  *
  * Every batch is a read transaction of its own that ends before building goes
  * on, so no lock of SQLite is held while distances are computed, and the WAL
@@ -461,37 +467,234 @@ hide(const BridgeSnapshot *current, const Changes *changes, BridgeBuilt *out, Br
 	return rc;
 }
 
+/* ---------- from a content table with a journal ---------- */
+
+static int
+note_label(Changes *changes, int64_t label, BridgeError *err)
+{
+	return visit_note(changes, 0, 0, label, NULL, err);
+}
+
+/* The rowids that the journal names after < seq <= upto. */
+static int
+note_journal(Changes *changes, int64_t after, int64_t upto, BridgeError *err)
+{
+	Stage *stage = changes->stage;
+	sqlite3_stmt *stmt = NULL;
+	char *sql = bridge_store_expand(
+		stage->store, "SELECT DISTINCT coalesce(key, 0) FROM %1.%2_changes% WHERE seq > ?1 AND seq <= ?2");
+	int rc = sql ? sqlite3_prepare_v2(stage->store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+
+	sqlite3_free(sql);
+	if (rc == SQLITE_OK)
+	{
+		sqlite3_bind_int64(stmt, 1, after);
+		sqlite3_bind_int64(stmt, 2, upto);
+		while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+			if (note_label(changes, sqlite3_column_int64(stmt, 0), err) != SQLITE_OK)
+				break;
+	}
+	if (rc == SQLITE_DONE)
+		rc = SQLITE_OK;
+	else if (err->code == SQLITE_OK)
+		rc = bridge_error_db(err, stage->store->db, "reading the changes");
+	else
+		rc = err->code;
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
+/* A comparison of table and graph. */
+typedef struct Comparison
+{
+	Changes *changes;
+	const BridgeSnapshot *current;
+	float *vector;     /* scratch */
+	uint64_t matching; /* rows that the graph has, too */
+	int segment;       /* whose nodes are visited */
+	uint64_t visited;
+	BridgeError *err;
+	int rc;
+} Comparison;
+
+static int
+compare_row(void *arg, int64_t rowid, const float *vector, BridgeError *err)
+{
+	Comparison *c = arg;
+	Stage *stage = c->changes->stage;
+	HnswStatus status = bridge_snapshot_vector(c->current, rowid, c->vector);
+
+	stage->last = rowid;
+	if (status != HNSW_OK && status != HNSW_NOTFOUND)
+		return damaged(err);
+	c->matching += status == HNSW_OK;
+	if (vector == NULL ? status == HNSW_NOTFOUND
+					   : status == HNSW_OK && memcmp(vector, c->vector, stage->dim * sizeof(float)) == 0)
+		return SQLITE_OK;
+	return note_label(c->changes, rowid, err);
+}
+
+/* A node that the walk of the table did not meet, or met. */
+static bool
+compare_node(void *arg, int64_t label, const float *vector)
+{
+	Comparison *c = arg;
+	Stage *stage = c->changes->stage;
+	bool present = true;
+
+	if (bridge_snapshot_hides(c->current, c->segment, label))
+		return true;
+	if ((++c->visited & 1023) == 0 && bridge_merge_cancelled(stage->task))
+		c->rc = bridge_error(c->err, SQLITE_INTERRUPT, "interrupted");
+	if (c->rc == SQLITE_OK)
+		c->rc = bridge_store_truth_exists(stage->store, label, &present, c->err);
+	if (c->rc == SQLITE_OK && !present)
+		c->rc = note_label(c->changes, label, c->err);
+	return c->rc == SQLITE_OK;
+}
+
+/* Rows of the graph that the table has not. */
+static int
+note_ghosts(Comparison *c, BridgeError *err)
+{
+	HnswStatus status = HNSW_OK;
+
+	c->err = err;
+	for (; c->segment < c->current->count && status == HNSW_OK && c->rc == SQLITE_OK; c->segment++)
+		status = hnsw_snapshot_each(c->current->graphs[c->segment]->map, compare_node, c);
+	return c->rc != SQLITE_OK ? c->rc : status == HNSW_OK ? SQLITE_OK : damaged(err);
+}
+
+/* Every row that the graph has otherwise than the table, added to the changes. */
+static int
+note_differences(Changes *changes, const BridgeSnapshot *current, BridgeError *err)
+{
+	Stage *stage = changes->stage;
+	Comparison c = {.changes = changes, .current = current};
+	int64_t from = INT64_MIN;
+	int64_t batch = batch_rows(stage);
+	int64_t count;
+	int rc = SQLITE_OK;
+
+	c.vector = sqlite3_malloc64(stage->dim * sizeof(float));
+	if (c.vector == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	stage->store->bad_rows = 0;
+	do
+	{
+		if (bridge_merge_cancelled(stage->task))
+			rc = bridge_error(err, SQLITE_INTERRUPT, "interrupted");
+		else
+			rc = bridge_store_truth(stage->store, from, batch, compare_row, &c, &count, err);
+		from = stage->last + 1;
+	} while (rc == SQLITE_OK && count == batch && stage->last < INT64_MAX);
+	if (rc == SQLITE_OK && c.matching != bridge_snapshot_rows(current))
+		rc = note_ghosts(&c, err);
+	sqlite3_free(c.vector);
+	return rc;
+}
+
+/* Nodes without a row, where searches met some: the rows' numbers alone tell. */
+static int
+note_met_ghosts(Changes *changes, const BridgeSnapshot *current, BridgeError *err)
+{
+	Comparison c = {.changes = changes, .current = current};
+
+	return note_ghosts(&c, err);
+}
+
+/* Those that the noted rowids are now, into the builder. */
+static int
+apply_rows(Changes *changes, BridgeError *err)
+{
+	Stage *stage = changes->stage;
+	BridgeStore *store = stage->store;
+	int rc = SQLITE_OK;
+
+	stage->built = stage->read = 0;
+	stage->total = changes->count;
+	for (size_t i = 0; i < changes->count && rc == SQLITE_OK; i++)
+	{
+		int64_t rowid = changes->list[i].rowid;
+		bool present;
+
+		if (i % 256 == 0 && bridge_merge_cancelled(stage->task))
+			return bridge_error(err, SQLITE_INTERRUPT, "interrupted");
+		rc = bridge_store_truth_get(store, rowid, &store->scratch, &present, err);
+		if (rc != SQLITE_OK)
+			break;
+		if (present && bridge_indexable(&store->params, store->scratch.data))
+			rc = stage_push(stage, rowid, store->scratch.data, err);
+		else
+			(void) hnsw_builder_remove(stage->builder, rowid);
+		stage->read = i + 1;
+		if (rc == SQLITE_OK && stage_is_full(stage))
+			rc = stage_flush(stage, err);
+	}
+	return rc == SQLITE_OK ? stage_flush(stage, err) : rc;
+}
+
 /* ---------- any ---------- */
 
 typedef enum Way
 {
+	NOTHING, /* the graph is as it should be */
 	FROM_TRUTH,
 	NEW_BASE,
 	NEW_RECENT
 } Way;
 
+/* The rows that may differ from the graph. */
+static int
+note_changes(const BridgeMergeTask *task, const BridgeSnapshot *current, const BridgeState *state,
+			 Changes *changes, BridgeError *err)
+{
+	int rc;
+
+	if (!changes->stage->store->journal)
+		rc = walk_changes(changes, state->position, state->counter, visit_note, err);
+	else if (task->compares)
+		rc = note_differences(changes, current, err);
+	else
+		rc = note_journal(changes, state->position, state->counter, err);
+	if (rc == SQLITE_OK && changes->stage->store->journal && !task->compares && task->ghosts)
+		rc = note_met_ghosts(changes, current, err);
+	if (rc == SQLITE_OK)
+		keep_last(changes);
+	return rc;
+}
+
 /* *way, and the changes noted where they are needed. */
 static int
-choose(BridgeMergeTask *task, const BridgeSnapshot *current, int64_t after, int64_t upto, Changes *changes,
+choose(BridgeMergeTask *task, const BridgeSnapshot *current, const BridgeState *state, Changes *changes,
 	   Way *way, BridgeError *err)
 {
+	bool journal = changes->stage->store->journal;
 	uint64_t nodes;
 	uint64_t differing;
 	int rc;
 
 	*way = FROM_TRUTH;
-	if (task->rebuild || current == NULL || upto < after)
+	if (task->rebuild || current == NULL || (!task->compares && state->counter < state->position))
 		return SQLITE_OK;
-	rc = walk_changes(changes, after, upto, visit_note, err);
+	rc = note_changes(task, current, state, changes, err);
+	if (rc == SQLITE_OK)
+		rc = count_differing(current, changes, &differing, err);
 	if (rc != SQLITE_OK)
 		return rc;
-	keep_last(changes);
-	rc = count_differing(current, changes, &differing, err);
 	nodes = hnsw_snapshot_info(current->graphs[0]->map)->count;
-	if (rc == SQLITE_OK && nodes > BASE_ALONE && differing <= nodes / RECENT_SHARE)
+	if (journal && changes->count == 0)
+		*way = NOTHING;
+	else if (nodes > BASE_ALONE && differing <= nodes / RECENT_SHARE)
 		*way = NEW_RECENT;
-	else if (rc == SQLITE_OK && differing <= nodes / INCREMENTAL_SHARE)
+	else if (differing <= nodes / INCREMENTAL_SHARE)
 		*way = NEW_BASE;
+	/* What nobody saw, such as writes into an open BLOB, heals here at the latest. */
+	if (*way == NEW_BASE && journal && !task->compares)
+	{
+		rc = note_differences(changes, current, err);
+		keep_last(changes);
+	}
 	return rc;
 }
 
@@ -511,18 +714,26 @@ start(Stage *stage, const HnswSnapshot *from, uint64_t capacity, BridgeError *er
 }
 
 static int
-build_base(Stage *stage, const BridgeSnapshot *current, Changes *changes, int64_t after, int64_t upto,
+apply(Changes *changes, const BridgeState *state, BridgeError *err)
+{
+	if (changes->stage->store->journal)
+		return apply_rows(changes, err);
+	return apply_changes(changes, state->position, state->counter, err);
+}
+
+static int
+build_base(Stage *stage, const BridgeSnapshot *current, Changes *changes, const BridgeState *state,
 		   BridgeError *err)
 {
 	int rc = start(stage, current->graphs[0]->map, 0, err);
 
 	if (rc == SQLITE_OK)
 		rc = fold_recent(stage, current, err);
-	return rc == SQLITE_OK ? apply_changes(changes, after, upto, err) : rc;
+	return rc == SQLITE_OK ? apply(changes, state, err) : rc;
 }
 
 static int
-build_recent(Stage *stage, const BridgeSnapshot *current, Changes *changes, int64_t after, int64_t upto,
+build_recent(Stage *stage, const BridgeSnapshot *current, Changes *changes, const BridgeState *state,
 			 BridgeBuilt *out, BridgeError *err)
 {
 	bool sound = true;
@@ -536,7 +747,7 @@ build_recent(Stage *stage, const BridgeSnapshot *current, Changes *changes, int6
 	if (rc == SQLITE_OK)
 		rc = start(stage, recent_of(current), changes->count, err);
 	if (rc == SQLITE_OK)
-		rc = apply_changes(changes, after, upto, err);
+		rc = apply(changes, state, err);
 	return rc == SQLITE_OK ? hide(current, changes, out, err) : rc;
 }
 
@@ -550,8 +761,8 @@ bridge_built_free(BridgeBuilt *built)
 }
 
 int
-bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *current, int64_t after,
-			 int64_t upto, BridgeBuilt *out, BridgeError *err)
+bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *current,
+			 const BridgeState *state, BridgeBuilt *out, BridgeError *err)
 {
 	Stage stage = {.task = task, .store = store, .dim = (size_t) store->params.dim};
 	Changes changes = {&stage, 0, 0, NULL};
@@ -559,18 +770,19 @@ bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *cu
 	int rc;
 
 	memset(out, 0, sizeof(*out));
-	rc = choose(task, current, after, upto, &changes, &way, err);
+	rc = choose(task, current, state, &changes, &way, err);
 	if (rc == SQLITE_OK && way == NEW_RECENT)
-		rc = build_recent(&stage, current, &changes, after, upto, out, err);
+		rc = build_recent(&stage, current, &changes, state, out, err);
 	else if (rc == SQLITE_OK && way == NEW_BASE)
-		rc = build_base(&stage, current, &changes, after, upto, err);
-	else if (rc == SQLITE_OK)
+		rc = build_base(&stage, current, &changes, state, err);
+	else if (rc == SQLITE_OK && way == FROM_TRUTH)
 	{
+		store->bad_rows = 0;
 		rc = start(&stage, NULL, current != NULL ? bridge_snapshot_rows(current) : 0, err);
 		if (rc == SQLITE_OK)
 			rc = build_from_truth(&stage, err);
 	}
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && way != NOTHING)
 	{
 		HnswTask work = bridge_merge_work(task, BRIDGE_REPAIRING);
 		HnswError hnsw = {0};
@@ -583,6 +795,8 @@ bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *cu
 	sqlite3_free(changes.list);
 	out->builder = stage.builder;
 	out->incremental = way != FROM_TRUTH;
+	out->read_all = store->journal && (way == FROM_TRUTH || way == NEW_BASE || task->compares);
+	out->bad_rows = (int64_t) store->bad_rows;
 	out->recent = way == NEW_RECENT;
 	return rc;
 }

@@ -6,7 +6,13 @@
  * committed change, makes the graph of the truth as of S (build.c), and hands it
  * to publish.c.  Changes up to S stay in the delta meanwhile, because only a
  * merger removes them and there is only one (lock.c).
+ *
+ * Of a content table with a journal, the merge first looks at the evidence that it was followed.
+ * Where that fails it makes triggers and journal anew, in one transaction, and finds the changes by
+ * comparing the table with the graph; the same after each change of the schema.  What happens to
+ * the table while it works shows when it publishes: then it starts over.
  */
+#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/merge/merge.h"
 
 #include <string.h>
@@ -25,6 +31,7 @@
 #define DUE_SHARE 5
 
 #define LAST_PAUSE_MS 100
+#define STARTS 3        /* before a merge gives way to whoever rebuilds the table */
 #define HURRIED_MS 1000 /* the longest wait for locks of one who is in a hurry */
 
 bool
@@ -134,8 +141,8 @@ is_due(BridgeStore *store, const BridgeState *state, const BridgeSnapshot *curre
 
 	if (current != NULL)
 	{
-		*due = bridge_merge_is_due((int64_t) bridge_snapshot_recent(current),
-								   state->counter - state->segments[state->segment_count - 1].seq);
+		*due =
+			bridge_merge_is_due((int64_t) bridge_snapshot_recent(current), state->counter - state->position);
 		return SQLITE_OK;
 	}
 	rc = bridge_store_truth(store, INT64_MIN, DUE_ROWS + 1, visit_count, NULL, &rows, err);
@@ -161,23 +168,22 @@ bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *so
 	return SQLITE_OK;
 }
 
-static int64_t
-last_seq(const BridgeState *state)
-{
-	return state->segment_count > 0 ? state->segments[state->segment_count - 1].seq : 0;
-}
-
 /* Build and publish. */
 static int
 make_graph(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state, const BridgeSnapshot *current,
 		   BridgeMergeResult *result, BridgeError *err)
 {
 	BridgeBuilt built;
-	int rc = bridge_build(task, store, current, last_seq(state), state->counter, &built, err);
+	int rc = bridge_build(task, store, current, state, &built, err);
 
 	if (rc == SQLITE_OK)
-		rc = bridge_publish(store, task, &built, state, state->counter, &result->warning, err);
-	if (rc == SQLITE_OK)
+		rc = bridge_publish(store, task, &built, state, &result->warning, err);
+	if (rc == SQLITE_OK && built.builder == NULL)
+	{
+		result->nodes = bridge_snapshot_rows(current);
+		result->seq = state->counter;
+	}
+	else if (rc == SQLITE_OK)
 	{
 		result->merged = true;
 		result->incremental = built.incremental;
@@ -199,16 +205,18 @@ static int
 is_done(BridgeMergeTask *task, const BridgeState *state, BridgeSnapshot **current, bool due, bool *done,
 		BridgeError *err)
 {
+	bool settled = !due || (state->position == state->counter && !task->compares);
+	bool sound = true;
 	int rc = SQLITE_OK;
 
-	*done = *current != NULL && (!due || last_seq(state) == state->counter);
-	if (*done && (!task->if_due || task->verify))
-		rc = bridge_merge_verify(task, *current, done, err);
-	if (rc == SQLITE_OK && *current != NULL && !*done && (!due || last_seq(state) == state->counter))
+	if (*current != NULL && settled && (!task->if_due || task->verify))
+		rc = bridge_merge_verify(task, *current, &sound, err);
+	if (rc == SQLITE_OK && !sound)
 	{
 		bridge_snapshot_release(*current);
 		*current = NULL;
 	}
+	*done = *current != NULL && settled && !(due && task->ghosts);
 	return rc;
 }
 
@@ -222,7 +230,13 @@ merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state
 	bool done = false;
 	int rc = open_current(task, store, state, &current, err);
 
-	if (rc == SQLITE_OK && task->if_due && !task->rebuild)
+	task->compares =
+		store->journal && (state->verdict != BRIDGE_FOLLOWED ||
+						   (state->position > 0 && state->merged_cookie != store->follow.cookie));
+	/* Who asks for a merge need not know that there are any. */
+	task->ghosts = (task->ghosts || !task->if_due) && store->follow.replaces;
+	if (rc == SQLITE_OK && task->if_due && !task->rebuild &&
+		(current == NULL || state->verdict == BRIDGE_FOLLOWED))
 		rc = is_due(store, state, current, &due, err);
 	if (task->verify && current == NULL && state->segment_count > 0)
 		due = true; /* however few rows: or every process would find the damage anew */
@@ -233,7 +247,7 @@ merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state
 	if (rc == SQLITE_OK && done && current != NULL)
 	{
 		result->nodes = bridge_snapshot_rows(current);
-		result->seq = last_seq(state);
+		result->seq = state->position;
 		bridge_publish_finish(store, task, state, &result->warning);
 	}
 	if (rc == SQLITE_OK && !done)
@@ -360,6 +374,61 @@ bridge_merge_check_path(sqlite3 *db, const char *schema, const char *table, cons
 	return rc;
 }
 
+/* ---------- content tables ---------- */
+
+/* What the merge finds when it begins, in a write transaction: a journal that can be trusted from here on. */
+static int
+settle(BridgeStore *store, const void *arg, BridgeError *err)
+{
+	BridgeState *state = *(BridgeState *const *) arg;
+	int rc = bridge_content_state(store, state, 0, NULL, NULL, err);
+
+	if (rc != SQLITE_OK || (state->verdict == BRIDGE_FOLLOWED && state->counter > 0))
+		return rc;
+	if (state->verdict != BRIDGE_JOURNAL_LOST || state->counter < 1 || state->counter > BRIDGE_LAST_SEQ)
+		rc = bridge_content_repair(store, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_content_state(store, state, 0, NULL, NULL, err);
+	return rc;
+}
+
+static int
+migrate(BridgeStore *store, const void *arg, BridgeError *err)
+{
+	return bridge_content_migrate(store, err);
+}
+
+/* Open the store; an index of format 1 gets its journal. */
+static int
+open_store(BridgeMergeTask *task, sqlite3 *db, BridgeStore **store, BridgeError *err)
+{
+	int rc = bridge_store_open(db, "main", task->table, store, err);
+
+	if (rc == SQLITE_OK && (*store)->id != task->id)
+		rc = bridge_error(err, SQLITE_SCHEMA, "table %s has been made anew", task->table);
+	if (rc == SQLITE_OK && (*store)->params.content != NULL && !(*store)->journal)
+	{
+		rc = bridge_merge_transact(*store, task, migrate, NULL, 0, err);
+		bridge_store_close(*store);
+		*store = NULL;
+		if (rc == SQLITE_OK)
+			rc = bridge_store_open(db, "main", task->table, store, err);
+	}
+	return rc;
+}
+
+/* The state to start from.  Nothing is written where the journal has been good. */
+static int
+begin(BridgeMergeTask *task, BridgeStore *store, BridgeState *state, BridgeError *err)
+{
+	BridgeState *const out = state;
+	int rc = bridge_content_state(store, state, 0, NULL, NULL, err);
+
+	if (rc != SQLITE_OK || !store->journal || (state->verdict == BRIDGE_FOLLOWED && state->counter > 0))
+		return rc;
+	return bridge_merge_transact(store, task, settle, &out, 0, err);
+}
+
 int
 bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *result, BridgeError *err)
 {
@@ -379,18 +448,23 @@ bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *resu
 		result->locked_out = rc == SQLITE_BUSY;
 	}
 	if (rc == SQLITE_OK)
-		rc = bridge_store_open(db, "main", task->table, &store, err);
-	if (rc == SQLITE_OK && store->id != task->id)
-		rc = bridge_error(err, SQLITE_SCHEMA, "table %s has been made anew", task->table);
+		rc = open_store(task, db, &store, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_merge_check_path(db, "main", task->table, task->files->path, err);
-	if (rc == SQLITE_OK)
-		rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
-	if (rc == SQLITE_OK)
+	for (int i = 0; rc == SQLITE_OK; i++)
 	{
-		bridge_publish_sweep(task->files, &state);
-		bridge_orphans_sweep(db, task->files);
-		rc = merge_locked(task, store, &state, result, err);
+		rc = begin(task, store, &state, err);
+		if (rc == SQLITE_OK && i == 0)
+		{
+			bridge_publish_sweep(task->files, &state);
+			bridge_orphans_sweep(db, task->files);
+		}
+		if (rc == SQLITE_OK)
+			rc = merge_locked(task, store, &state, result, err);
+		if (rc != SQLITE_BUSY_SNAPSHOT || i + 1 == STARTS)
+			break;
+		bridge_error_clear(err);
+		rc = SQLITE_OK;
 	}
 	bridge_store_close(store);
 	bridge_lock_drop(&lock);
@@ -399,6 +473,25 @@ bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *resu
 }
 
 /* ---------- databases without a file ---------- */
+
+/* Nobody else writes here, and every row is read anew: what counts is that it is followed from now on. */
+static int
+settle_memory(BridgeStore *store, BridgeState *state, BridgeError *err)
+{
+	BridgeState *const out = state;
+	int rc = bridge_content_state(store, state, 0, NULL, NULL, err);
+
+	if (rc != SQLITE_OK || !store->journal || (state->verdict == BRIDGE_FOLLOWED && state->counter > 0))
+		return rc;
+	rc = bridge_exec(store->db, err, "BEGIN");
+	if (rc == SQLITE_OK)
+		rc = settle(store, &out, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_exec(store->db, err, "COMMIT");
+	if (!sqlite3_get_autocommit(store->db))
+		sqlite3_exec(store->db, "ROLLBACK", NULL, NULL, NULL);
+	return rc;
+}
 
 int
 bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult *result, BridgeError *err)
@@ -418,9 +511,9 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	int rc;
 
 	memset(result, 0, sizeof(*result));
-	rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
+	rc = settle_memory(store, &state, err);
 	if (rc == SQLITE_OK)
-		rc = bridge_build(task, store, NULL, 0, state.counter, &built, err);
+		rc = bridge_build(task, store, NULL, &state, &built, err);
 	if (rc != SQLITE_OK)
 	{
 		bridge_built_free(&built);
@@ -444,6 +537,10 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 		rc = bridge_tune(task, graph, bridge_store_recall(store), &tuned, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_set_current(store, &segment, 1, NULL, 0, err);
+	if (rc == SQLITE_OK && store->journal)
+		rc = bridge_store_set_position(store, state.counter, state.last_tag, err);
+	if (rc == SQLITE_OK && store->journal)
+		rc = bridge_store_set_config(store, "bad_rows", NULL, (int64_t) store->bad_rows, err);
 	if (rc == SQLITE_OK && tuned.margin > 0)
 		rc = bridge_store_set_tuned(store, &tuned, err);
 	if (rc != SQLITE_OK)

@@ -54,6 +54,7 @@ typedef struct BridgeMergeTask
 	bool rebuild;   /* start from the truth whatever there is */
 	bool if_due;    /* end at once where a merge is not worth while */
 	bool verify;    /* with if_due: a graph that is missing or not sound is reason enough */
+	bool ghosts;    /* searches met nodes whose row is gone */
 	bool distrusts; /* the graph of this token proved damaged */
 	uint8_t distrusted[HNSW_TOKEN_BYTES];
 
@@ -67,6 +68,7 @@ typedef struct BridgeMergeTask
 
 	/* Set by the merge. */
 	BridgePhase phase;
+	bool compares; /* the changes are found by comparing the content table with the graph */
 	int file_mode;
 	int64_t file_group;
 	int64_t file_owner;
@@ -132,31 +134,41 @@ HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
 /* What a merge makes, to be published. */
 typedef struct BridgeBuilt
 {
-	HnswBuilder *builder;
-	bool incremental; /* from the graph before and the changes since */
-	bool recent;      /* goes behind the base, which stays; else a new base, which is all */
-	int64_t *hidden;  /* with recent: labels of the base that do not count, sorted */
+	HnswBuilder *builder; /* NULL: the graph stays, it is the image of the state as well */
+	bool incremental;     /* from the graph before and the changes since */
+	bool recent;          /* goes behind the base, which stays; else a new base, which is all */
+	int64_t *hidden;      /* with recent: labels of the base that do not count, sorted */
 	size_t hidden_count;
+	bool read_all;    /* every row of the content table was looked at: */
+	int64_t bad_rows; /* those that hold no vector of the index's kind */
 } BridgeBuilt;
 
 /*
- * The truth as of change upto.  current: the graph as of change after, or NULL; it must outlive
+ * The truth as of state->counter.  current: the graph as of state->position, or NULL; it must outlive
  * what is built.  SQLITE_CORRUPT_VTAB where current cannot be built upon: it is to be done without.
  * Free with bridge_built_free, also after a failure.
  */
-int bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *current, int64_t after,
-				 int64_t upto, BridgeBuilt *out, BridgeError *err);
+int bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *current,
+				 const BridgeState *state, BridgeBuilt *out, BridgeError *err);
 void bridge_built_free(BridgeBuilt *built);
 
 /* ---------- publish.c ---------- */
 
 /*
- * Make what was built current, as of change seq.  before: the state the merge
- * started from; another merge's publishing since then is SQLITE_BUSY_SNAPSHOT.
- * *warning (sqlite3_free) tells of what went wrong without harm.
+ * A write transaction of the merge's own connection, tried again while others keep the database
+ * locked; commit_ms bounds each commit's waiting for readers.
+ */
+typedef int (*BridgeWork)(BridgeStore *store, const void *arg, BridgeError *err);
+int bridge_merge_transact(BridgeStore *store, BridgeMergeTask *task, BridgeWork work, const void *arg,
+						  int commit_ms, BridgeError *err);
+
+/*
+ * Make what was built current, as of change before->counter.  before: the state the merge
+ * started from; another merge's publishing since then, or a content table that is not followed
+ * any more, is SQLITE_BUSY_SNAPSHOT.  *warning (sqlite3_free) tells of what went wrong without harm.
  */
 int bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *built,
-				   const BridgeState *before, int64_t seq, char **warning, BridgeError *err);
+				   const BridgeState *before, char **warning, BridgeError *err);
 
 /* Finish what an interrupted merge left undone after its graph became current. */
 void bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const BridgeState *state,

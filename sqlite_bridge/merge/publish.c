@@ -31,6 +31,7 @@
 #define _GNU_SOURCE
 #endif
 
+#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/merge/merge.h"
 
 #include <dirent.h>
@@ -122,8 +123,6 @@ may_replace(const BridgeFiles *files, const BridgeState *before)
 
 /* ---------- the steps ---------- */
 
-typedef int (*Work)(BridgeStore *store, const void *arg, BridgeError *err);
-
 /*
  * A write transaction.  Its beginning may wait for other writers, in the busy
  * handler, the commit for commit_ms at most, because while it waits for readers
@@ -131,7 +130,7 @@ typedef int (*Work)(BridgeStore *store, const void *arg, BridgeError *err);
  * open.
  */
 static int
-transact(BridgeStore *store, BridgeMergeTask *task, Work work, const void *arg, int commit_ms,
+transact(BridgeStore *store, BridgeMergeTask *task, BridgeWork work, const void *arg, int commit_ms,
 		 BridgeError *err)
 {
 	int rc = bridge_exec(store->db, err, "BEGIN IMMEDIATE");
@@ -153,9 +152,9 @@ transact(BridgeStore *store, BridgeMergeTask *task, Work work, const void *arg, 
  * The same until it is not in others' way.  The tries have the time together
  * that a merge is given to wait, task->busy_ms.
  */
-static int
-transact_patiently(BridgeStore *store, BridgeMergeTask *task, Work work, const void *arg, int commit_ms,
-				   BridgeError *err)
+int
+bridge_merge_transact(BridgeStore *store, BridgeMergeTask *task, BridgeWork work, const void *arg,
+					  int commit_ms, BridgeError *err)
 {
 	int pause = FIRST_PAUSE_MS;
 	int rc;
@@ -191,6 +190,32 @@ typedef struct Change
 	const BridgeBuilt *built;
 } Change;
 
+/*
+ * The graph is the image of the content table as of the journal's row before->counter, if
+ * that row is still there and nothing has been written past the triggers since.
+ */
+static int
+move_position(BridgeStore *store, const Change *change, BridgeError *err)
+{
+	const BridgeState *before = change->before;
+	BridgeState unused;
+	int64_t tag;
+	bool found;
+	int rc = bridge_store_state(store, &unused, before->counter, &tag, &found, err);
+
+	if (rc == SQLITE_OK && (store->follow.verdict != BRIDGE_FOLLOWED || !found || tag != before->last_tag))
+		rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT,
+						  "table %s has been rebuilt, restored or vacuumed during the merge",
+						  store->params.content);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_set_position(store, before->counter, before->last_tag, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_set_config(store, "cookie", NULL, store->follow.cookie, err);
+	if (rc == SQLITE_OK && change->built->read_all)
+		rc = bridge_store_set_config(store, "bad_rows", NULL, change->built->bad_rows, err);
+	return rc;
+}
+
 /* 2. The database names the new graph. */
 static int
 make_current(BridgeStore *store, const void *arg, BridgeError *err)
@@ -199,13 +224,15 @@ make_current(BridgeStore *store, const void *arg, BridgeError *err)
 	const BridgeState *before = change->before;
 	const BridgeState *after = change->after;
 	BridgeState now;
-	int rc = bridge_store_state(store, &now, 0, NULL, NULL, err);
+	int rc = bridge_content_state(store, &now, before->counter, NULL, NULL, err);
 
 	if (rc == SQLITE_OK &&
 		(now.segment_count != before->segment_count ||
 		 memcmp(now.segments, before->segments, sizeof(now.segments[0]) * (size_t) now.segment_count) != 0))
 		rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT, "another merge has published meanwhile");
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && store->journal)
+		rc = move_position(store, change, err);
+	if (rc == SQLITE_OK && change->built->builder != NULL)
 		rc = bridge_store_set_current(store, after->segments, after->segment_count, change->built->hidden,
 									  change->built->hidden_count, err);
 	if (rc == SQLITE_OK && after->tuned.margin > 0)
@@ -268,14 +295,15 @@ trim(BridgeStore *store, BridgeMergeTask *task, int64_t seq)
 	int rc = SQLITE_OK;
 
 	while (rc == SQLITE_OK && removed == TRIM_BATCH && !bridge_merge_cancelled(task))
-		rc = transact_patiently(store, task, trim_batch, &batch, TRIM_COMMIT_MS, &err);
+		rc = bridge_merge_transact(store, task, trim_batch, &batch, TRIM_COMMIT_MS, &err);
 	bridge_error_clear(&err);
 }
 
 int
 bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *built, const BridgeState *before,
-			   int64_t seq, char **warning, BridgeError *err)
+			   char **warning, BridgeError *err)
 {
+	const int64_t seq = before->counter;
 	const BridgeFiles *files = task->files;
 	HnswTask work = bridge_merge_work(task, BRIDGE_WRITING);
 	HnswWriteOptions options = {0};
@@ -288,6 +316,13 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 	char *base_file;
 	int rc;
 
+	if (built->builder == NULL) /* only the position moves */
+	{
+		rc = bridge_merge_transact(store, task, make_current, &change, 0, err);
+		if (rc == SQLITE_OK)
+			trim(store, task, seq);
+		return rc;
+	}
 	if (built->recent)
 		after.segments[after.segment_count++] = before->segments[0];
 	segment = &after.segments[after.segment_count++];
@@ -324,7 +359,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 	if (rc == SQLITE_OK)
 	{
 		at_step(2, false);
-		rc = transact_patiently(store, task, make_current, &change, 0, err);
+		rc = bridge_merge_transact(store, task, make_current, &change, 0, err);
 		at_step(2, true);
 		/* After an error of the disk nobody knows whether the commit came through. */
 		if (rc != SQLITE_OK && (rc & 0xff) != SQLITE_IOERR)
@@ -357,7 +392,7 @@ bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const BridgeSta
 			(void) !link(task->files->path, file);
 		*warning = link_path(task->files, file, state);
 	}
-	trim(store, task, state->segments[state->segment_count - 1].seq);
+	trim(store, task, state->position);
 	sqlite3_free(file);
 }
 

@@ -132,6 +132,7 @@ take_job(BridgeMerger *merger, const BridgeIndex *index)
 	merger->task.threads = connection->host.build_threads;
 	merger->task.busy_ms = BUSY_MS;
 	merger->task.lock_ms = 0;
+	merger->task.ghosts = index->ghosts;
 	merger->task.distrusts = index->rejected;
 	memcpy(merger->task.distrusted, index->rejected_token, HNSW_TOKEN_BYTES);
 	merger->task.if_due = true;

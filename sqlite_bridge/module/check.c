@@ -9,7 +9,7 @@
  *	- each graph file: checksums, structure, reachability
  *	- graph and delta together against the truth, row by row: missing, superfluous,
  *	  differing vectors; and rows of the truth that are no vector of the index's at all
- *	- the triggers of content=, against today's unique indexes
+ *	- the evidence that the table of content= is followed (content/evidence.c)
  *	- a table that feeds the index by triggers written by hand, against the truth, and
  *	  what its triggers lack
  *
@@ -133,7 +133,7 @@ check_graph(Check *check, BridgeError *err)
 		return rc;
 	if (check->snapshot == NULL)
 	{
-		if (check->state.segment_count > 0)
+		if (check->state.segment_count > 0 && check->state.verdict == BRIDGE_FOLLOWED)
 			find(check, "graph: %s; searches are exact until the next merge",
 				 check->index->rejected_reason[0] ? check->index->rejected_reason : "there is no graph file");
 		return SQLITE_OK;
@@ -279,6 +279,8 @@ check_row(Check *check, int64_t rowid, sqlite3_value *value, BridgeVector *vecto
 	{
 		find(check, "row %lld: %s", (long long) rowid, bad.message ? bad.message : "no vector");
 		bridge_error_clear(&bad);
+		if (check->snapshot != NULL && check->store->journal)
+			return compare_row(check, rowid, NULL, err);
 		return check->snapshot != NULL ? indexed_vector(check, rowid, &present, err) : SQLITE_OK;
 	}
 	if (rc != SQLITE_OK)
@@ -352,6 +354,9 @@ visit_node(void *arg, int64_t label, const float *vector)
 	}
 	if (low < check->change_count && check->changes[low].rowid == label)
 		return true; /* masked */
+	/* What REPLACE has removed is passed over by searches and taken out by merges. */
+	if (check->store->journal && check->store->follow.replaces)
+		return true;
 	walk->rc = bridge_store_truth_exists(check->store, label, &present, walk->err);
 	if (walk->rc == SQLITE_OK && !present)
 		find(check, "row %lld: in the index, but not in the table", (long long) label);
@@ -370,8 +375,8 @@ check_rows(Check *check, BridgeError *err)
 	check->vector = sqlite3_malloc64((sqlite3_uint64) check->index->dim * sizeof(float));
 	if (check->vector == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	rc = bridge_store_delta(check->store, check->state.segments[check->state.segment_count - 1].seq,
-							check->state.counter, -1, note_change, check, NULL, err);
+	rc = bridge_store_delta(check->store, check->state.position, check->state.counter, -1, note_change, check,
+							NULL, err);
 	keep_last(check);
 	if (rc == SQLITE_OK)
 		rc = walk_truth(check, err);
@@ -401,18 +406,31 @@ find_sql(Check *check, const char *what, char *sql)
 	find(check, "%s: %s", what, sql);
 }
 
-static int
-check_triggers(Check *check, BridgeError *err)
+/* Only where there is a graph does it matter: without one searches read the table. */
+static void
+check_followed(Check *check)
 {
-	char *sql = NULL;
-	int rc = bridge_content_missing(check->store->db, check->store->schema, check->store->table,
-									&check->store->params, &sql, err);
+	static const char *const findings[BRIDGE_VERDICTS] = {
+		[BRIDGE_TRIGGERS_MISSING] = "the triggers that follow table %s are missing or out of date",
+		[BRIDGE_TRIGGERS_ANEW] =
+			"the triggers that follow table %s were made anew, and writes may lie between",
+		[BRIDGE_OVERTAKEN] = "a newer AFTER INSERT trigger on table %s may hide rows from the index",
+		[BRIDGE_VACUUMED] = "rows of table %s may have other numbers since VACUUM or a restored dump",
+		[BRIDGE_JOURNAL_LOST] = "the journal of changes of table %s does not go back to the graph",
+	};
+	const BridgeStore *store = check->store;
 
-	if (rc == SQLITE_OK && sql != NULL)
-		find_sql(check,
-				 "the triggers of content= are missing or out of date; hnsw_rebuild() writes them anew", sql);
-	sqlite3_free(sql);
-	return rc;
+	if (!store->journal && store->params.content != NULL)
+		find(check, "format 1: writers of table %s must load this extension; hnsw_save() changes that",
+			 store->params.content);
+	else if (check->state.verdict != BRIDGE_FOLLOWED)
+	{
+		char *text = sqlite3_mprintf(findings[check->state.verdict], store->params.content);
+
+		find(check, "%s: %s; searches are exact until the next merge, and hnsw_save() repairs it",
+			 bridge_verdict_name(check->state.verdict), text != NULL ? text : "");
+		sqlite3_free(text);
+	}
 }
 
 /* Compare a source with the truth, both in order of rowid. */
@@ -540,7 +558,7 @@ check_index(Check *check, BridgeError *err)
 	int rc = bridge_hold_view(check->store, &hold, err);
 
 	if (rc == SQLITE_OK)
-		rc = bridge_store_state(check->store, &check->state, 0, NULL, NULL, err);
+		rc = bridge_content_state(check->store, &check->state, 0, NULL, NULL, err);
 	if (rc == SQLITE_OK)
 		rc = check_graph(check, err);
 	give_up_damaged(check);
@@ -552,8 +570,10 @@ check_index(Check *check, BridgeError *err)
 		bridge_error_clear(err);
 		rc = SQLITE_OK;
 	}
-	if (rc == SQLITE_OK)
-		rc = check->store->params.content != NULL ? check_triggers(check, err) : check_sources(check, err);
+	if (rc == SQLITE_OK && check->store->params.content == NULL)
+		rc = check_sources(check, err);
+	else if (rc == SQLITE_OK)
+		check_followed(check);
 	sqlite3_finalize(hold);
 	return rc;
 }

@@ -129,33 +129,32 @@ list_add(IndexList *list, const BridgeStore *store, BridgeSource *source, bool d
 	return SQLITE_OK;
 }
 
+/* Under the names that table and columns have now; a table that is gone feeds nothing. */
 static int
-add_declared(sqlite3 *db, IndexList *list, const BridgeStore *store, BridgeError *err)
+add_declared(sqlite3 *db, IndexList *list, BridgeStore *store, BridgeError *err)
 {
 	BridgeSource source = {0};
+	BridgeContent content;
 	BridgeError ignored = {0};
-	int rc = bridge_content_columns(db, store->schema, &store->params, &source.table, &source.rowid,
-									&source.vector, &ignored);
+	int rc = bridge_content_look(store, &ignored);
 
+	memset(&content, 0, sizeof(content));
 	if (rc == SQLITE_OK)
-		rc = bridge_content_missing(db, store->schema, store->table, &store->params, &source.missing_sql,
-									&ignored);
+		rc = bridge_content_find(db, store->schema, &store->params, &content, &ignored);
 	bridge_error_clear(&ignored);
+	source.table = content.table;
+	source.rowid = content.key;
+	source.vector = content.vector;
+	content.table = content.key = content.vector = NULL;
+	bridge_content_free(&content);
+	if (rc == SQLITE_OK)
+		return list_add(list, store, &source, true, err);
+	sqlite3_free(source.table);
+	sqlite3_free(source.rowid);
+	sqlite3_free(source.vector);
 	if ((rc & 0xff) == SQLITE_NOMEM)
-	{
-		sqlite3_free(source.table);
-		sqlite3_free(source.rowid);
-		sqlite3_free(source.vector);
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	}
-	if (rc != SQLITE_OK) /* the content table is gone: nothing feeds the index */
-	{
-		sqlite3_free(source.table);
-		sqlite3_free(source.rowid);
-		sqlite3_free(source.vector);
-		return list_add(list, store, NULL, true, err);
-	}
-	return list_add(list, store, &source, true, err);
+	return list_add(list, store, NULL, true, err);
 }
 
 static int

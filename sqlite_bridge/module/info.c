@@ -10,7 +10,10 @@
  *	rows			rows of the truth
  *	changes			number of the last change
  *	delta_rows		changes that the graph lacks
- *	delta_stored	rows of the delta table, trimmed or not
+ *	delta_stored	rows of the delta table or of the journal but its last, trimmed or not
+ *	follow			of content= with a journal: `followed`, or why the graph is not used until the
+ *					next merge (content/evidence.c); `format_1` without one; null without content=
+ *	bad_rows		rows that hold no vector of the index's kind, as of the last merge that read all
  *	merge_due		whether a merge is worth while
  *	merge			the connection's automatic merge: running, phase, done (a share), merges, error
  *	graph			state, reason, path, token, seq, nodes, layers, bytes, code, segments, hidden
@@ -21,7 +24,7 @@
  *
  * graph.state is `used`; `none` before the first merge; `missing`; `foreign` for
  * a file of another database; `older` for another image than the database
- * names; `corrupt`; `version`; `unreadable`.  Only `used` lets searches use the graph.
+ * names; `corrupt`; `version`; `unreadable`; `behind` where follow says why.  Only `used` lets searches use the graph.
  *
  * Everything is read in one snapshot of the database.
  */
@@ -157,6 +160,12 @@ find_graph(const BridgeIndex *index, BridgeStore *store, const BridgeState *stat
 	out->state = "none";
 	if (state->segment_count == 0)
 		return SQLITE_OK;
+	if (state->verdict != BRIDGE_FOLLOWED)
+	{
+		out->state = "behind";
+		sqlite3_snprintf(sizeof(out->reason), out->reason, "%s", bridge_verdict_name(state->verdict));
+		return SQLITE_OK;
+	}
 	if (bridge_snapshot_is_of(index->snapshot, state))
 	{
 		for (int i = 0; i < index->snapshot->count; i++)
@@ -284,7 +293,7 @@ put_graph(sqlite3_str *out, const BridgeIndex *index, const BridgeState *state, 
 	{
 		bridge_token_format(state->segments[0].token, token);
 		put_text(out, "token", token);
-		put_number(out, "seq", state->segments[state->segment_count - 1].seq);
+		put_number(out, "seq", state->position);
 	}
 	if (graph->segment_count > 0)
 	{
@@ -329,7 +338,8 @@ static int
 count_delta(const BridgeStore *store, int64_t *count, BridgeError *err)
 {
 	sqlite3_stmt *stmt = NULL;
-	char *sql = sqlite3_mprintf("SELECT count(*) FROM \"%w\".\"%w_delta\"", store->schema, store->table);
+	char *sql = sqlite3_mprintf("SELECT count(*) %s FROM \"%w\".\"%w_%s\"", store->journal ? "- 1" : "",
+								store->schema, store->table, store->journal ? "changes" : "delta");
 	int rc = sql ? sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
 
 	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
@@ -354,15 +364,18 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	GraphState graph;
 	int64_t rows = 0;
 	int64_t stored = 0;
+	int64_t bad = 0;
 	int64_t lacking;
 	int64_t recent;
 	int rc = bridge_hold_view(store, &hold, err);
 
 	if (rc == SQLITE_OK)
-		rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
+		rc = bridge_content_state(store, &state, 0, NULL, NULL, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_truth_count(store, &rows, err);
-	if (rc == SQLITE_OK)
+	if (rc == SQLITE_OK && store->journal)
+		rc = bridge_store_bad_rows(store, &bad, err);
+	if (rc == SQLITE_OK && (!store->journal || store->follow.journal_there))
 		rc = count_delta(store, &stored, err);
 	if (rc == SQLITE_OK)
 		rc = find_graph(index, store, &state, &graph, err);
@@ -373,7 +386,9 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	recent = graph.segment_count > 1 ? (int64_t) graph.infos[1].count : 0;
 	if (strcmp(graph.state, "used") == 0)
 		mention_path(index, &state.segments[0], &graph);
-	lacking = state.counter - (state.segment_count > 0 ? state.segments[state.segment_count - 1].seq : 0);
+	lacking = state.counter - state.position;
+	if (store->journal && state.segment_count == 0)
+		lacking = stored;
 	sqlite3_str_appendall(out, "{");
 	put_text(out, "index", index->table);
 	put_text(out, "schema", index->schema);
@@ -390,13 +405,20 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	}
 	put_number(out, "visits", bridge_store_visits(store, &state.tuned));
 	put_text(out, "content", p->content);
+	put_text(out, "follow",
+			 p->content == NULL ? NULL
+			 : store->journal   ? bridge_verdict_name(state.verdict)
+								: "format_1");
 	put_number(out, "rows", rows);
+	if (store->journal)
+		put_number(out, "bad_rows", bad);
 	put_number(out, "changes", state.counter);
 	put_number(out, "delta_rows", lacking);
 	put_number(out, "delta_stored", stored);
 	put_truth(out, "merge_due",
-			  strcmp(graph.state, "used") == 0 ? bridge_merge_is_due(recent, lacking)
-											   : bridge_merge_is_due(-1, rows));
+			  state.verdict != BRIDGE_FOLLOWED   ? true
+			  : strcmp(graph.state, "used") == 0 ? bridge_merge_is_due(recent, lacking)
+												 : bridge_merge_is_due(-1, rows));
 	put_graph(out, index, &state, &graph);
 	put_merge(out, index->connection);
 	sqlite3_str_appendall(out, "}");
@@ -454,7 +476,7 @@ measured(sqlite3_context *context, int argc, sqlite3_value **argv, bool margin)
 		BridgeTable *held = bridge_table_hold(index->connected);
 		BridgeStore *store = bridge_index_store(index);
 
-		rc = bridge_store_state(store, &state, 0, NULL, NULL, &err);
+		rc = bridge_content_state(store, &state, 0, NULL, NULL, &err);
 		if (rc == SQLITE_OK && !margin)
 			sqlite3_result_int(context, bridge_store_visits(store, &state.tuned));
 		else if (rc == SQLITE_OK && bridge_store_margin(store, &state.tuned) > 0)

@@ -227,7 +227,7 @@ vss_destroy(sqlite3_vtab *vtab)
 	int rc = SQLITE_OK;
 
 	if (store->params.content != NULL)
-		rc = bridge_content_drop(store->db, store->schema, store->table, &store->params, &err);
+		rc = bridge_content_drop(store, &err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_drop(store, &err);
 	if (rc != SQLITE_OK)
@@ -253,7 +253,7 @@ rename_files(BridgeTable *table, const char *new_name)
 	BridgeFiles files;
 	BridgeError err = {0};
 
-	if (store->params.path == NULL && bridge_store_state(store, &state, 0, NULL, NULL, &err) == SQLITE_OK &&
+	if (store->params.path == NULL && bridge_content_state(store, &state, 0, NULL, NULL, &err) == SQLITE_OK &&
 		bridge_files_locate(store->db, store->schema, new_name, NULL, &files, &err) == SQLITE_OK)
 	{
 		for (int i = 0; i < state.segment_count; i++)
@@ -273,8 +273,12 @@ vss_rename(sqlite3_vtab *vtab, const char *new_name)
 	BridgeError err = {0};
 	int rc = SQLITE_OK;
 
-	if (store->params.content != NULL)
-		rc = bridge_content_rename(store->db, store->schema, store->table, new_name, &store->params, &err);
+	if (store->params.content != NULL && !store->journal)
+		rc = bridge_error(&err, SQLITE_ERROR,
+						  "%s was made by an earlier version: SELECT hnsw_save('%s') first, then rename it",
+						  store->table, store->table);
+	if (rc == SQLITE_OK && store->params.content != NULL)
+		rc = bridge_content_rename(store, new_name, &err);
 	if (rc == SQLITE_OK)
 		rename_files(table, new_name);
 	if (rc == SQLITE_OK)
@@ -286,7 +290,7 @@ static int
 vss_shadow_name(const char *suffix)
 {
 	return sqlite3_stricmp(suffix, "config") == 0 || sqlite3_stricmp(suffix, "delta") == 0 ||
-		   sqlite3_stricmp(suffix, "vectors") == 0;
+		   sqlite3_stricmp(suffix, "vectors") == 0 || sqlite3_stricmp(suffix, "canary") == 0;
 }
 
 /* ---------- reading ---------- */
@@ -351,8 +355,9 @@ scan_start(VssCursor *cursor, int plan, sqlite3_value **argv)
 		sqlite3_finalize(cursor->scan);
 		cursor->scan = NULL;
 	}
-	if (cursor->scan == NULL &&
-		bridge_store_truth_select(table->store, by_rowid, &cursor->scan, &err) != SQLITE_OK)
+	if (bridge_content_look(table->store, &err) != SQLITE_OK ||
+		(cursor->scan == NULL &&
+		 bridge_store_truth_select(table->store, by_rowid, &cursor->scan, &err) != SQLITE_OK))
 		return fail(cursor->base.pVtab, &err);
 	sqlite3_reset(cursor->scan);
 	cursor->scan_by_rowid = by_rowid;

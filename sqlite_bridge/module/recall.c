@@ -14,6 +14,7 @@
  *
  * Everything happens in one snapshot of the database.
  */
+#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/module/module.h"
 
 #include <math.h>
@@ -81,8 +82,10 @@ take_samples(Recall *recall, BridgeError *err)
 	int64_t rows;
 	int64_t taken = 0;
 	int step = SQLITE_DONE;
-	int rc = bridge_store_truth_count(recall->store, &rows, err);
+	int rc = bridge_content_look(recall->store, err);
 
+	if (rc == SQLITE_OK)
+		rc = bridge_store_truth_count(recall->store, &rows, err);
 	if (rc == SQLITE_OK && recall->samples > rows)
 		recall->samples = rows;
 	if (rc != SQLITE_OK || rows == 0)
@@ -101,6 +104,13 @@ take_samples(Recall *recall, BridgeError *err)
 		rc = poll_cancel(recall, err);
 		if (rc == SQLITE_OK)
 			rc = bridge_vector_read(sqlite3_column_value(stmt, 1), &vector, err);
+		/* With a journal such rows may be there; no search finds them. */
+		if (rc == SQLITE_MISMATCH && recall->store->journal)
+		{
+			bridge_error_clear(err);
+			rc = SQLITE_OK;
+			continue;
+		}
 		if (rc != SQLITE_OK || vector.data == NULL || (size_t) vector.dim != dim ||
 			taken == recall->samples || !bridge_indexable(&recall->store->params, vector.data))
 			continue;

@@ -1,6 +1,7 @@
 /*
  * save.c
- *		hnsw_save([table [, when]]) and hnsw_rebuild([table]): merges on request.
+ *		hnsw_save([table [, when]]) and hnsw_rebuild([table]): merges on request; hnsw_due():
+ *		whether one is due.
  *
  * Both wait for the merge and return how many vectors the graph holds.
  * hnsw_save(table, 'due') does what the merge thread would do: nothing, and
@@ -85,27 +86,6 @@ check_idle(sqlite3 *db, const char *schema, BridgeError *err)
 	return SQLITE_OK;
 }
 
-/* Triggers as they should be today: unique indexes come and go. */
-static int
-refresh_triggers(BridgeConnection *connection, const BridgeIndex *index, const BridgeStore *store,
-				 BridgeError *err)
-{
-	char *sql = NULL;
-	int rc;
-
-	if (store->params.content == NULL)
-		return SQLITE_OK;
-	rc = bridge_content_missing(connection->db, index->schema, index->table, &store->params, &sql, err);
-	if (rc == SQLITE_OK && sql != NULL)
-	{
-		rc = bridge_exec(connection->db, err, "SAVEPOINT hnsw_rebuild; %s; RELEASE hnsw_rebuild", sql);
-		if (rc != SQLITE_OK)
-			sqlite3_exec(connection->db, "ROLLBACK TO hnsw_rebuild; RELEASE hnsw_rebuild", NULL, NULL, NULL);
-	}
-	sqlite3_free(sql);
-	return rc;
-}
-
 /* What the merge needs of the index, copied: DDL elsewhere may take the index away. */
 static int
 merge_file(BridgeConnection *connection, const BridgeIndex *index, BridgeMergeTask *task,
@@ -150,10 +130,6 @@ merge(BridgeConnection *connection, const char *name, Occasion occasion, BridgeM
 
 	if (rc == SQLITE_OK)
 		rc = check_idle(connection->db, index->schema, err);
-	if (rc == SQLITE_OK && rebuild)
-		rc = refresh_triggers(connection, index, bridge_index_store(index), err);
-	if (rc == SQLITE_OK && rebuild) /* new triggers may have made SQLite connect the table anew */
-		rc = bridge_find_index(connection, name, &index, err);
 	if (rc != SQLITE_OK)
 		return rc;
 
@@ -165,6 +141,7 @@ merge(BridgeConnection *connection, const char *name, Occasion occasion, BridgeM
 	task.verify = occasion == IF_DAMAGED;
 	task.lock_ms = task.if_due ? 0 : LOCK_MS;
 	task.rebuild = rebuild;
+	task.ghosts = index->ghosts || !task.if_due;
 	task.distrusts = index->rejected;
 	memcpy(task.distrusted, index->rejected_token, HNSW_TOKEN_BYTES);
 	task.cancelled = caller_cancelled;
@@ -177,7 +154,7 @@ merge(BridgeConnection *connection, const char *name, Occasion occasion, BridgeM
 	else
 		rc = merge_file(connection, index, &task, result, err);
 	if (rc == SQLITE_OK && bridge_find_index(connection, name, &index, err) == SQLITE_OK)
-		index->merge_due = false;
+		index->merge_due = index->ghosts = false;
 	return rc;
 }
 
@@ -239,6 +216,60 @@ rebuild_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	run(context, "hnsw_rebuild", argc, argv, REBUILD);
 }
 
+/*
+ * hnsw_due(): asks for the merges that are due of indexes of the main database that follow
+ * a content table, as a search of them would, and returns how many there are.  For hosts that
+ * write such tables and search seldom: its triggers tell nobody.
+ */
+static void
+due_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	BridgeConnection *connection = sqlite3_user_data(context);
+	BridgeError err = {0};
+	char **names;
+	int count;
+	int due = 0;
+	int rc = bridge_index_names(connection->db, "main", &names, &count, &err);
+
+	for (int i = 0; i < count && rc == SQLITE_OK; i++)
+	{
+		char *name = sqlite3_mprintf("main.%s", names[i]);
+		BridgeIndex *index;
+		BridgeState state;
+		BridgeTable *held;
+
+		if (name == NULL)
+			rc = bridge_error(&err, SQLITE_NOMEM, "out of memory");
+		else
+			rc = bridge_find_index(connection, name, &index, &err);
+		sqlite3_free(name);
+		if (rc != SQLITE_OK)
+			break;
+		held = bridge_table_hold(index->connected);
+		if (held->store->params.content != NULL)
+		{
+			rc = bridge_content_state(held->store, &state, 0, NULL, NULL, &err);
+			/* The merge itself looks closer. */
+			if (rc == SQLITE_OK && (!held->store->journal || state.verdict != BRIDGE_FOLLOWED ||
+									bridge_merge_is_due(0, state.counter - state.position)))
+			{
+				due++;
+				index->merge_due = true;
+				bridge_merge_request(index);
+			}
+		}
+		bridge_table_release(held);
+	}
+	bridge_index_names_free(names, count);
+	if (rc == SQLITE_OK)
+		sqlite3_result_int(context, due);
+	else
+	{
+		bridge_error_prefix(&err, "hnsw_due");
+		bridge_error_result(context, &err);
+	}
+}
+
 int
 bridge_merge_register(BridgeConnection *connection, BridgeError *err)
 {
@@ -247,11 +278,9 @@ bridge_merge_register(BridgeConnection *connection, BridgeError *err)
 		const char *name;
 		int arguments;
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
-	} functions[] = {{"hnsw_save", 0, save_function},
-					 {"hnsw_save", 1, save_function},
-					 {"hnsw_save", 2, save_function},
-					 {"hnsw_rebuild", 0, rebuild_function},
-					 {"hnsw_rebuild", 1, rebuild_function}};
+	} functions[] = {{"hnsw_save", 0, save_function},       {"hnsw_save", 1, save_function},
+					 {"hnsw_save", 2, save_function},       {"hnsw_rebuild", 0, rebuild_function},
+					 {"hnsw_rebuild", 1, rebuild_function}, {"hnsw_due", 0, due_function}};
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 	{

@@ -7,10 +7,14 @@
  * truth and only the change is recorded, as read from there: whatever
  * triggers did and in whatever order, the delta says what the truth says.
  *
+ * With content= a table's triggers write to its journal and come here no more.  Those of
+ * an index of format 1 do, until a merge gives it a journal: what follows is about them.
+ *
  * REPLACE deletes rows of the content table without firing triggers (unless
  * recursive_triggers is on).  The BEFORE triggers therefore name the rows that
  * may go, and the next change records those that have gone.
  */
+#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/module/module.h"
 
 #include <string.h>
@@ -58,8 +62,11 @@ record_row(BridgeTable *table, int64_t rowid, BridgeError *err)
 {
 	BridgeStore *store = table->store;
 	bool present;
-	int rc = bridge_store_truth_get(store, rowid, &store->scratch, &present, err);
+	int rc;
 
+	if (store->journal)
+		return bridge_store_journal_put(store, rowid, err);
+	rc = bridge_store_truth_get(store, rowid, &store->scratch, &present, err);
 	return rc != SQLITE_OK ? rc : bridge_store_change(store, rowid, store->scratch.data, err);
 }
 
@@ -117,7 +124,7 @@ run_command(BridgeTable *table, sqlite3_value **argv, BridgeError *err)
 	int64_t rowid;
 	int rc;
 
-	if (store->params.content == NULL || command == NULL ||
+	if (store->params.content == NULL || store->journal || command == NULL ||
 		(strcmp(command, "changed") != 0 && strcmp(command, "conflict") != 0))
 		return bridge_error(err, SQLITE_ERROR, "%s: unknown command \"%s\"", store->table,
 							command == NULL ? "" : command);
@@ -137,10 +144,12 @@ static int
 follow_content(BridgeTable *table, int64_t rowid, bool deletes, BridgeError *err)
 {
 	BridgeStore *store = table->store;
+	bool present = false;
+	int rc = bridge_content_look(store, err);
 	const char *content = store->params.content;
-	bool present;
-	int rc = bridge_store_truth_exists(store, rowid, &present, err);
 
+	if (rc == SQLITE_OK)
+		rc = bridge_store_truth_exists(store, rowid, &present, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	if (deletes && present)

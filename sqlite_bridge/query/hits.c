@@ -67,6 +67,16 @@ sift_up(HnswHit *items, size_t i, bool farthest)
 	items[i] = moving;
 }
 
+bool
+bridge_hits_admits(const BridgeHits *hits, int64_t label, double distance)
+{
+	HnswHit hit = {label, distance};
+
+	if (hits->limit == 0)
+		return false;
+	return hits->count < hits->limit || bridge_hit_before(&hit, &hits->items[0]);
+}
+
 int
 bridge_hits_add(BridgeHits *hits, int64_t label, double distance, BridgeError *err)
 {

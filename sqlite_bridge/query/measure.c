@@ -27,12 +27,30 @@ poll_cancel(BridgeQuery *query, BridgeError *err)
 	return SQLITE_OK;
 }
 
+int
+bridge_query_row_exists(BridgeQuery *query, int64_t rowid, bool *exists, BridgeError *err)
+{
+	int rc = bridge_store_truth_exists(bridge_index_store(query->index), rowid, exists, err);
+
+	if (rc == SQLITE_OK && !*exists)
+		query->index->ghosts = true;
+	return rc;
+}
+
 static int
 add_hit(BridgeQuery *query, int64_t rowid, double distance, BridgeError *err)
 {
+	bool exists = true;
+	int rc = SQLITE_OK;
+
 	query->stats->distances_computed++;
 	if (!bridge_query_within(query, distance))
 		return SQLITE_OK;
+	/* Only those that would take another's place. */
+	if (query->checks_rows && bridge_hits_admits(&query->hits, rowid, distance))
+		rc = bridge_query_row_exists(query, rowid, &exists, err);
+	if (rc != SQLITE_OK || !exists)
+		return rc;
 	return bridge_hits_add(&query->hits, rowid, distance, err);
 }
 
@@ -111,6 +129,7 @@ bridge_measure_truth(BridgeQuery *query, BridgeStore *store, BridgeError *err)
 	int rc;
 
 	begin_exact(query);
+	query->checks_rows = false;
 	if (query->has_only)
 		rc = measure_listed(query, store, err);
 	else

@@ -101,11 +101,20 @@ see_state(BridgeStore *store, int64_t tag_seq, BridgeError *err)
 
 	if (seen->known && numbered && seen->version == version && seen->tag_seq == tag_seq)
 		return SQLITE_OK;
-	rc = bridge_store_state(store, &seen->state, tag_seq, &seen->tag, &seen->found, err);
+	rc = bridge_content_state(store, &seen->state, tag_seq, &seen->tag, &seen->found, err);
 	seen->known = numbered && rc == SQLITE_OK;
 	seen->version = version;
 	seen->tag_seq = tag_seq;
 	return rc;
+}
+
+/* Whether only a merge can make the graph fit to be used, or the index of format 1 follow plain writers. */
+static bool
+wants_merge(const BridgeStore *store, const BridgeState *state)
+{
+	if (store->params.content == NULL)
+		return false;
+	return !store->journal || state->verdict != BRIDGE_FOLLOWED;
 }
 
 /* Cached delta and snapshot as of this statement; query->snapshot stays NULL where there is none to use. */
@@ -120,15 +129,15 @@ read_state(BridgeQuery *query, BridgeStore *store, BridgeState *state, BridgeErr
 	*state = store->seen.state;
 	if (rc == SQLITE_OK)
 		rc = bridge_index_snapshot(index, state, &query->snapshot, err);
+	if (rc == SQLITE_OK && wants_merge(store, state))
+		index->merge_due = true;
+	if (rc == SQLITE_OK && state->verdict != BRIDGE_FOLLOWED)
+		query->stats->behind = bridge_verdict_name(state->verdict);
 	if (rc != SQLITE_OK || query->snapshot == NULL)
 		return rc;
-	rc = bridge_delta_refresh(index, store, state, same_tag, err);
-	if (rc == SQLITE_OK)
-	{
-		query->delta = index->delta;
-		query->delta->references++;
-	}
-	return rc;
+	query->pending = state->counter - state->position;
+	query->checks_rows = store->journal && store->follow.replaces;
+	return bridge_delta_get(index, store, state, same_tag, &query->delta, err);
 }
 
 static int
@@ -169,8 +178,11 @@ bridge_query_start(BridgeQuery *query, BridgeIndex *index, int plan, sqlite3_val
 	query->exact = false;
 	query->given_count = 0;
 	rc = bridge_request_read(query, store, plan, argv, &usable, err);
+	if (rc == SQLITE_OK && usable)
+		rc = bridge_content_look(store, err);
 	if (rc != SQLITE_OK || !usable)
 		return rc;
+	query->checks_rows = false;
 	rc = start_sources(query, store, err);
 	if (rc != SQLITE_OK)
 		return rc;
@@ -259,6 +271,28 @@ nearest(BridgeQuery *query, const HnswHit **hit, BridgeStream **stream, BridgeEr
 	return SQLITE_OK;
 }
 
+/*
+ * Pass over hits of the graph whose row REPLACE has removed, which no trigger sees.
+ * Measured ones have been looked for (measure.c).
+ */
+static int
+nearest_there(BridgeQuery *query, const HnswHit **hit, BridgeStream **stream, BridgeError *err)
+{
+	bool there = true;
+	int rc;
+
+	do
+	{
+		rc = nearest(query, hit, stream, err);
+		if (rc != SQLITE_OK || *stream == NULL || !query->checks_rows)
+			return rc;
+		rc = bridge_query_row_exists(query, (*hit)->label, &there, err);
+		if (rc == SQLITE_OK && !there)
+			(*stream)->ready = false;
+	} while (rc == SQLITE_OK && !there);
+	return rc;
+}
+
 int
 bridge_query_next(BridgeQuery *query, BridgeError *err)
 {
@@ -274,7 +308,7 @@ bridge_query_next(BridgeQuery *query, BridgeError *err)
 		query->eof = true;
 		return SQLITE_OK;
 	}
-	rc = nearest(query, &hit, &stream, err);
+	rc = nearest_there(query, &hit, &stream, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	if (hit == NULL || !bridge_query_within(query, hit->distance))
@@ -305,8 +339,7 @@ static void
 look_for_due_merge(BridgeQuery *query)
 {
 	if (query->index != NULL && query->snapshot != NULL && !query->exact &&
-		bridge_merge_is_due((int64_t) bridge_snapshot_recent(query->snapshot),
-							(int64_t) query->stats->delta_rows))
+		bridge_merge_is_due((int64_t) bridge_snapshot_recent(query->snapshot), query->pending))
 		query->index->merge_due = true;
 }
 

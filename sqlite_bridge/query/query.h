@@ -52,6 +52,8 @@ void bridge_hits_reset(BridgeHits *hits, size_t limit);
 int bridge_hits_add(BridgeHits *hits, int64_t label, double distance, BridgeError *err);
 /* No more additions: from here on peek and take give the nearest. */
 void bridge_hits_order(BridgeHits *hits);
+/* Whether one at this distance would be kept. */
+bool bridge_hits_admits(const BridgeHits *hits, int64_t label, double distance);
 const HnswHit *bridge_hits_peek(const BridgeHits *hits);
 void bridge_hits_take(BridgeHits *hits);
 void bridge_hits_free(BridgeHits *hits);
@@ -97,6 +99,8 @@ typedef struct BridgeQuery
 	BridgeDelta own_delta;   /* of this query, where it is too large for the cache */
 	const BridgeDelta *mask; /* one of the two: its entries hide the snapshot's rows */
 	bool exact;              /* hits are all there is */
+	int64_t pending;         /* changes that the graph lacks, several of a row counted each */
+	bool checks_rows;        /* a row of graph or delta may be gone without an entry in the delta */
 
 	/* what was handed out, should the scan have to start over */
 	int64_t *given;
@@ -154,6 +158,9 @@ int bridge_measure_delta(BridgeQuery *query, BridgeStore *store, const BridgeSta
 
 bool bridge_query_within(const BridgeQuery *query, double distance);
 bool bridge_query_wants(const BridgeQuery *query, int64_t rowid);
+
+/* Whether the content table has the row now; one that it has not is remembered as a ghost. */
+int bridge_query_row_exists(BridgeQuery *query, int64_t rowid, bool *exists, BridgeError *err);
 
 /* ---------- graph.c: the graph as a source of rows ---------- */
 

@@ -3,7 +3,9 @@
  *		Reading and writing the rows of truth and delta.
  *
  * storage.c specifies the tables.  Vectors are checked as they are read: of
- * the index's dimension and finite, or the row is an error that is named.
+ * the index's dimension and finite, or the row is an error that is named.  Only where
+ * a content table is followed by plain triggers, which test nothing, a row that is none
+ * counts as one without a vector.
  */
 #include "sqlite_bridge/store/store.h"
 
@@ -42,6 +44,13 @@ decode(BridgeStore *store, sqlite3_stmt *stmt, int column, int64_t rowid, bool d
 			bridge_error(err, SQLITE_MISMATCH, "the vector has %d dimensions, expected %d", out->dim, p->dim);
 	if (rc == SQLITE_OK || (rc & 0xff) == SQLITE_NOMEM)
 		return rc;
+	if (store->journal)
+	{
+		store->bad_rows++;
+		out->data = NULL;
+		bridge_error_clear(err);
+		return SQLITE_OK;
+	}
 	if (!content)
 		err->code = SQLITE_CORRUPT_VTAB;
 	return bridge_error_prefix(err, "%s%s%s, row %lld", content ? p->content : store->table,
@@ -281,22 +290,6 @@ bridge_store_delta(BridgeStore *store, int64_t after, int64_t upto, int64_t limi
 }
 
 int
-bridge_store_delta_has(BridgeStore *store, int64_t rowid, int64_t after, bool *has, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = bridge_store_statement(store, BRIDGE_STMT_DELTA_HAS, &stmt, err);
-
-	*has = false;
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
-	sqlite3_bind_int64(stmt, 2, after);
-	*has = sqlite3_step(stmt) == SQLITE_ROW;
-	rc = sqlite3_reset(stmt);
-	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-}
-
-int
 bridge_store_delta_trim(BridgeStore *store, int64_t upto, int64_t limit, int64_t *removed, BridgeError *err)
 {
 	sqlite3_stmt *stmt;
@@ -311,6 +304,18 @@ bridge_store_delta_trim(BridgeStore *store, int64_t upto, int64_t limit, int64_t
 	if (rc == SQLITE_OK)
 		*removed = sqlite3_changes(store->db);
 	return rc;
+}
+
+int
+bridge_store_journal_put(BridgeStore *store, int64_t rowid, BridgeError *err)
+{
+	sqlite3_stmt *stmt;
+	int rc = bridge_store_statement(store, BRIDGE_STMT_DELTA_PUT, &stmt, err);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_bind_int64(stmt, 1, rowid);
+	return bridge_store_finish(store, stmt, err);
 }
 
 int

@@ -4,11 +4,16 @@
  *		statements, and the config table.  The rows of truth and delta are rows.c's.
  *
  *	<t>_config(key TEXT PRIMARY KEY, value) WITHOUT ROWID
- *		format			BRIDGE_FORMAT
+ *		format			1, or 2 where there is a journal
  *		id				random integer, made with the table
  *		dim, metric, m, ef, ef_search, recall, path, content, content_rowid,
  *		content_vector	the arguments; absent where not given
- *		counter			number of the last change, from 0
+ *		counter			number of the last change, from 0; not with a journal
+ *		position		"<seq> <tag>" of the journal's row that the graph is the image as of; ''
+ *						where that is not known.  Only with a journal
+ *		cookie			the schema's version when the last merge published; likewise
+ *		bad_rows		rows without a vector of the index's kind, as the last merge that read all
+ *						rows found; likewise
  *		current			"<token> <seq>[,<token> <seq>]", base segment first; ''
  *						before the first merge
  *		hidden			labels of the base that no longer count, where there is a
@@ -20,7 +25,15 @@
  *	<t>_vectors(rowid INTEGER PRIMARY KEY, vector)
  *		the truth, unless content= names a table; BLOB of float32, or NULL
  *	<t>_delta(seq INTEGER PRIMARY KEY, tag, label, vector, UNIQUE(label, seq))
- *		every change, in order; vector NULL where the row left the graph
+ *		every change, in order; vector NULL where the row left the graph.  Not with a journal
+ *	<t>_changes(seq INTEGER PRIMARY KEY, tag, key)
+ *		the journal: the key of every row of the content table that may have changed, in order.
+ *		No shadow table, since plain triggers write it (content/triggers.c).  Never empty
+ *	<t>_canary(a)
+ *		one row, rowid 2, until VACUUM numbers the rows anew
+ *
+ * With a journal the changes are its keys, each with the vector that the content table
+ * has for it now.
  *
  * A seq is the counter plus one, in the same transaction, so that it repeats
  * after a rollback: the tag, 64 random bits, tells two rows of one seq apart.
@@ -77,35 +90,34 @@ bridge_store_create(sqlite3 *db, const char *schema, const char *table, const Br
 		bool is_text;
 		int64_t number;
 	} rows[] = {
-		{"format", NULL, false, BRIDGE_FORMAT},
+		{"format", NULL, false, params->content != NULL ? BRIDGE_FORMAT : BRIDGE_FORMAT_SHADOW},
 		{"dim", NULL, false, params->dim},
 		{"metric", hnsw_metric_name(params->metric), true, 0},
 		{"m", NULL, false, params->m},
 		{"ef", NULL, false, params->ef_construction},
 		{"path", params->path, true, 0},
-		{"content", params->content, true, 0},
-		{"content_rowid", params->content_rowid, true, 0},
-		{"content_vector", params->content_vector, true, 0},
-		{"counter", NULL, false, 0},
+		{params->content != NULL ? "position" : "counter", params->content != NULL ? "" : NULL,
+		 params->content != NULL, 0},
 		{"current", "", true, 0},
 	};
 	int64_t id;
 	int rc;
 
-	rc = bridge_exec(db, err,
-					 "CREATE TABLE \"%w\".\"%w_config\"(key TEXT PRIMARY KEY, value) WITHOUT ROWID;"
-					 "CREATE TABLE \"%w\".\"%w_delta\"(seq INTEGER PRIMARY KEY, tag INTEGER NOT NULL, "
-					 "label INTEGER NOT NULL, vector BLOB, UNIQUE(label, seq))",
-					 schema, table, schema, table);
+	rc = bridge_exec(db, err, "CREATE TABLE \"%w\".\"%w_config\"(key TEXT PRIMARY KEY, value) WITHOUT ROWID",
+					 schema, table);
 	if (rc == SQLITE_OK && params->content == NULL)
-		rc =
-			bridge_exec(db, err, "CREATE TABLE \"%w\".\"%w_vectors\"(rowid INTEGER PRIMARY KEY, vector BLOB)",
-						schema, table);
+		rc = bridge_exec(db, err,
+						 "CREATE TABLE \"%w\".\"%w_delta\"(seq INTEGER PRIMARY KEY, tag INTEGER NOT NULL, "
+						 "label INTEGER NOT NULL, vector BLOB, UNIQUE(label, seq));"
+						 "CREATE TABLE \"%w\".\"%w_vectors\"(rowid INTEGER PRIMARY KEY, vector BLOB)",
+						 schema, table, schema, table);
 	if (rc == SQLITE_OK && params->ef_search > 0)
 		rc = put_config(db, schema, table, "ef_search", NULL, params->ef_search, err);
 	if (rc == SQLITE_OK && params->recall > 0)
 		rc = bridge_exec(db, err, "INSERT INTO \"%w\".\"%w_config\" VALUES('recall', %!.15g)", schema, table,
 						 params->recall);
+	if (rc == SQLITE_OK && params->strict)
+		rc = put_config(db, schema, table, "strict", NULL, 1, err);
 	sqlite3_randomness(sizeof(id), &id);
 	if (rc == SQLITE_OK)
 		rc = put_config(db, schema, table, "id", NULL, id, err);
@@ -120,7 +132,7 @@ int
 bridge_store_rename(BridgeStore *store, const char *new_name, BridgeError *err)
 {
 	static const char *const suffixes[] = {"config", "delta", "vectors"};
-	int count = store->params.content == NULL ? 3 : 2;
+	int count = store->params.content == NULL ? 3 : store->journal ? 1 : 2;
 	int rc = SQLITE_OK;
 
 	bridge_store_release(store);
@@ -208,6 +220,8 @@ read_config_row(BridgeStore *store, sqlite3_stmt *stmt, int *format, BridgeError
 		return read_integer(store, stmt, HNSW_MIN_M, HNSW_MAX_M, &p->m, err);
 	else if (strcmp(key, "ef") == 0)
 		return read_integer(store, stmt, 1, HNSW_MAX_EF, &p->ef_construction, err);
+	else if (strcmp(key, "strict") == 0)
+		return read_integer(store, stmt, 0, 1, &p->strict, err);
 	else if (strcmp(key, "ef_search") == 0)
 		return read_integer(store, stmt, 1, HNSW_MAX_EF, &p->ef_search, err);
 	else if (strcmp(key, "recall") == 0)
@@ -276,6 +290,7 @@ read_config(BridgeStore *store, BridgeError *err)
 		(store->params.content != NULL &&
 		 (store->params.content_rowid == NULL || store->params.content_vector == NULL)))
 		return bridge_error(err, SQLITE_CORRUPT_VTAB, "hnsw: %s_config lacks parameters", store->table);
+	store->journal = format == BRIDGE_FORMAT && store->params.content != NULL;
 	return SQLITE_OK;
 }
 
@@ -383,6 +398,8 @@ bridge_store_close(BridgeStore *store)
  * through the alias t: alone, "no such column" would be taken for a string.
  */
 static const char *const statement_texts[BRIDGE_STMT_COUNT] = {
+	[BRIDGE_STMT_COOKIE] = "PRAGMA %1.schema_version",
+	[BRIDGE_STMT_CONFIG_PUT] = "INSERT OR REPLACE INTO %1.%2_config% VALUES(?1, ?2)",
 	[BRIDGE_STMT_STATE] = "SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), "
 						  "(SELECT value FROM %1.%2_config% WHERE key = 'counter'), "
 						  "(SELECT value FROM %1.%2_config% WHERE key = 'current'), "
@@ -402,10 +419,40 @@ static const char *const statement_texts[BRIDGE_STMT_COUNT] = {
 	[BRIDGE_STMT_DELTA_PUT] = "INSERT INTO %1.%2_delta%(seq, tag, label, vector) VALUES(?1, ?2, ?3, ?4)",
 	[BRIDGE_STMT_DELTA_RANGE] = "SELECT seq, tag, label, vector FROM %1.%2_delta% "
 								"WHERE seq > ?1 AND seq <= ?2 ORDER BY seq LIMIT ?3",
-	[BRIDGE_STMT_DELTA_HAS] = "SELECT 1 FROM %1.%2_delta% WHERE label = ?1 AND seq > ?2 LIMIT 1",
 	[BRIDGE_STMT_DELTA_TRIM] = "DELETE FROM %1.%2_delta% WHERE seq IN (SELECT seq FROM "
 							   "%1.%2_delta% WHERE seq <= ?1 ORDER BY seq LIMIT ?2)",
 };
+
+/*
+ * Those that are others with a journal.  A row without a key stands for row 0: it
+ * changes nothing, whatever that is.
+ */
+static const char *const journal_texts[BRIDGE_STMT_COUNT] = {
+	[BRIDGE_STMT_STATE] = "SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), "
+						  "(SELECT max(seq) FROM %1.%2_changes%), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'current'), "
+						  "(SELECT tag FROM %1.%2_changes% WHERE seq = ?1), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'tuned'), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'position'), "
+						  "(SELECT tag FROM %1.%2_changes% WHERE seq = CAST((SELECT value FROM "
+						  "%1.%2_config% WHERE key = 'position') AS INTEGER)), "
+						  "(SELECT tag FROM %1.%2_changes% ORDER BY seq DESC LIMIT 1), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'cookie')",
+	[BRIDGE_STMT_DELTA_PUT] = "INSERT INTO %1.%2_changes%(tag, key) VALUES(random(), ?1)",
+	[BRIDGE_STMT_DELTA_RANGE] =
+		"SELECT c.seq, c.tag, coalesce(c.key, 0), t.%5 FROM %1.%2_changes% AS c "
+		"LEFT JOIN %3 AS t ON t.%4 = coalesce(c.key, 0) WHERE c.seq > ?1 AND c.seq <= ?2 "
+		"ORDER BY c.seq LIMIT ?3",
+	[BRIDGE_STMT_DELTA_TRIM] = "DELETE FROM %1.%2_changes% WHERE seq IN (SELECT seq FROM "
+							   "%1.%2_changes% WHERE seq < ?1 ORDER BY seq LIMIT ?2)",
+};
+
+/* The state without a journal to look at. */
+static const char lost_journal_text[] =
+	"SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), NULL, "
+	"(SELECT value FROM %1.%2_config% WHERE key = 'current'), NULL, "
+	"(SELECT value FROM %1.%2_config% WHERE key = 'tuned'), '', NULL, NULL, "
+	"(SELECT value FROM %1.%2_config% WHERE key = 'cookie')";
 
 char *
 bridge_store_expand(const BridgeStore *store, const char *text)
@@ -451,13 +498,17 @@ bridge_store_expand(const BridgeStore *store, const char *text)
 int
 bridge_store_statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err)
 {
+	const char *text;
 	char *sql;
 	int rc;
 
 	*out = store->statements[which];
 	if (*out != NULL)
 		return SQLITE_OK;
-	sql = bridge_store_expand(store, statement_texts[which]);
+	text = store->journal && journal_texts[which] != NULL ? journal_texts[which] : statement_texts[which];
+	if (which == BRIDGE_STMT_STATE && store->journal && !store->follow.journal_there)
+		text = lost_journal_text;
+	sql = bridge_store_expand(store, text);
 	if (sql == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	rc = sqlite3_prepare_v3(store->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &store->statements[which], NULL);
@@ -500,6 +551,15 @@ bridge_store_put_back(BridgeStore *store, int which, sqlite3_stmt *stmt)
 
 /* ---------- state ---------- */
 
+const char *
+bridge_verdict_name(BridgeVerdict verdict)
+{
+	static const char *const names[BRIDGE_VERDICTS] = {"followed",  "triggers_missing", "triggers_made_anew",
+													   "overtaken", "vacuumed",         "journal_lost"};
+
+	return names[verdict];
+}
+
 static bool
 parse_segments(const char *text, BridgeState *state)
 {
@@ -529,6 +589,67 @@ bridge_state_names(const BridgeState *state, const uint8_t token[HNSW_TOKEN_BYTE
 		if (memcmp(state->segments[i].token, token, HNSW_TOKEN_BYTES) == 0)
 			return true;
 	return false;
+}
+
+/* "<seq> <tag>" of the row that the graph is the image as of, and the tag that this row has now. */
+static void
+read_position(BridgeStore *store, sqlite3_stmt *stmt, BridgeState *state)
+{
+	const char *text = (const char *) sqlite3_column_text(stmt, 5);
+	char *end;
+
+	state->verdict = store->follow.verdict;
+	state->position = text != NULL ? strtoll(text, &end, 10) : 0;
+	state->merged_cookie = sqlite3_column_int64(stmt, 8);
+	state->last_tag = sqlite3_column_int64(stmt, 7);
+	if (state->verdict != BRIDGE_FOLLOWED || state->segment_count == 0)
+		return;
+	if (state->position < 1 || *end != ' ' || sqlite3_column_type(stmt, 6) != SQLITE_INTEGER ||
+		strtoll(end + 1, NULL, 10) != sqlite3_column_int64(stmt, 6) || state->counter < state->position ||
+		state->counter > BRIDGE_LAST_SEQ)
+		state->verdict = BRIDGE_JOURNAL_LOST;
+}
+
+int
+bridge_store_set_config(BridgeStore *store, const char *key, const char *text, int64_t number,
+						BridgeError *err)
+{
+	sqlite3_stmt *stmt;
+	int rc = bridge_store_statement(store, BRIDGE_STMT_CONFIG_PUT, &stmt, err);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_bind_text(stmt, 1, key, -1, SQLITE_STATIC);
+	if (text != NULL)
+		sqlite3_bind_text(stmt, 2, text, -1, SQLITE_STATIC);
+	else
+		sqlite3_bind_int64(stmt, 2, number);
+	return bridge_store_finish(store, stmt, err);
+}
+
+int
+bridge_store_bad_rows(BridgeStore *store, int64_t *count, BridgeError *err)
+{
+	char *sql = bridge_store_expand(store, "SELECT value FROM %1.%2_config% WHERE key = 'bad_rows'");
+	sqlite3_stmt *stmt = NULL;
+	int rc = sql ? sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+
+	*count = 0;
+	if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
+		*count = sqlite3_column_int64(stmt, 0);
+	sqlite3_free(sql);
+	rc = rc == SQLITE_OK ? sqlite3_finalize(stmt) : rc;
+	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+}
+
+int
+bridge_store_set_position(BridgeStore *store, int64_t seq, int64_t tag, BridgeError *err)
+{
+	char text[48] = "";
+
+	if (seq > 0)
+		sqlite3_snprintf(sizeof(text), text, "%lld %lld", (sqlite3_int64) seq, (sqlite3_int64) tag);
+	return bridge_store_set_config(store, "position", text, 0, err);
 }
 
 int
@@ -579,6 +700,7 @@ bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int6
 
 	if (rc != SQLITE_OK)
 		return rc;
+	memset(state, 0, sizeof(*state));
 	sqlite3_bind_int64(stmt, 1, tag_seq);
 	rc = sqlite3_step(stmt);
 	if (rc != SQLITE_ROW)
@@ -592,10 +714,14 @@ bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int6
 		rc = SQLITE_OK;
 		state->counter = sqlite3_column_int64(stmt, 1);
 		parse_tuned((const char *) sqlite3_column_text(stmt, 4), &state->tuned);
-		if (sqlite3_column_type(stmt, 1) != SQLITE_INTEGER || current == NULL ||
+		if ((sqlite3_column_type(stmt, 1) != SQLITE_INTEGER && !store->journal) || current == NULL ||
 			!parse_segments(current, state))
 			rc = bridge_error(err, SQLITE_CORRUPT_VTAB, "hnsw: %s_config holds an impossible state",
 							  store->table);
+		else if (store->journal)
+			read_position(store, stmt, state);
+		else
+			state->position = state->segment_count > 0 ? state->segments[state->segment_count - 1].seq : 0;
 		if (tag != NULL)
 			*tag = sqlite3_column_int64(stmt, 3);
 		if (found != NULL)

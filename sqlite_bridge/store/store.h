@@ -8,8 +8,12 @@
 
 #include "sqlite_bridge/base/base.h"
 
-#define BRIDGE_FORMAT 1       /* of the shadow tables */
-#define BRIDGE_MAX_SEGMENTS 2 /* base, and a small one of recent changes */
+#define BRIDGE_FORMAT 2        /* the newest layout of the tables: content= with a journal */
+#define BRIDGE_FORMAT_SHADOW 1 /* vectors, or only changes, in shadow tables */
+#define BRIDGE_MAX_SEGMENTS 2  /* base, and a small one of recent changes */
+
+/* Where a journal's numbers end: beyond it SQLite would choose them at random. */
+#define BRIDGE_LAST_SEQ (INT64_C(1) << 62)
 
 /* ---------- storage.c ---------- */
 
@@ -28,14 +32,43 @@ typedef struct BridgeTuned
 	int64_t nodes; /* of the graph that was measured */
 } BridgeTuned;
 
+/* Whether graph and journal together are the content table; evidence.c finds out. */
+typedef enum BridgeVerdict
+{
+	BRIDGE_FOLLOWED,         /* they are; also where there is no journal */
+	BRIDGE_TRIGGERS_MISSING, /* or other than they should be */
+	BRIDGE_TRIGGERS_ANEW,    /* made anew: nobody knows what was written meanwhile */
+	BRIDGE_OVERTAKEN,        /* an AFTER INSERT trigger made later may end a statement before ours fires */
+	BRIDGE_VACUUMED,         /* rows may have other numbers */
+	BRIDGE_JOURNAL_LOST,     /* it does not go back to the graph any more */
+	BRIDGE_VERDICTS
+} BridgeVerdict;
+
+/* "triggers_missing" and its like: static text. */
+const char *bridge_verdict_name(BridgeVerdict verdict);
+
 /* What changes while an index lives, read in one snapshot of the database. */
 typedef struct BridgeState
 {
 	BridgeTuned tuned;
 	int64_t counter;   /* number of the last change */
+	int64_t last_tag;  /* its tag; of a journal only */
 	int segment_count; /* 0: never merged */
 	BridgeSegment segments[BRIDGE_MAX_SEGMENTS];
+	int64_t position;      /* the change that the graph is the image of; 0 before the first merge */
+	BridgeVerdict verdict; /* other than FOLLOWED: the graph is not to be used */
+	int64_t merged_cookie; /* schema version when the last merge published; of a journal only */
 } BridgeState;
+
+/* How a content= table is followed by a journal, at one version of the schema. */
+typedef struct BridgeFollow
+{
+	bool judged; /* cookie and what follows are known */
+	int64_t cookie;
+	BridgeVerdict verdict; /* on triggers and tables; the journal's position is BridgeState's */
+	bool journal_there;
+	bool replaces; /* REPLACE can remove rows that no trigger sees: a hit must be checked to exist */
+} BridgeFollow;
 
 enum
 {
@@ -52,8 +85,9 @@ enum
 	BRIDGE_STMT_TRUTH_BATCH,
 	BRIDGE_STMT_DELTA_PUT,
 	BRIDGE_STMT_DELTA_RANGE,
-	BRIDGE_STMT_DELTA_HAS,
 	BRIDGE_STMT_DELTA_TRIM,
+	BRIDGE_STMT_COOKIE,
+	BRIDGE_STMT_CONFIG_PUT,
 	BRIDGE_STMT_COUNT
 };
 
@@ -73,8 +107,11 @@ typedef struct BridgeStore
 	sqlite3 *db;
 	char *schema;
 	char *table;
-	uint64_t id; /* random, made with the table: tells a new one of the same name */
-	BridgeParams params;
+	uint64_t id;              /* random, made with the table: tells a new one of the same name */
+	bool journal;             /* format 2: a content table, followed by plain triggers and a journal */
+	BridgeParams params;      /* content, content_rowid and content_vector as they are called now */
+	BridgeFollow follow;      /* evidence.c's; with journal */
+	uint64_t bad_rows;        /* content rows met so far that hold no vector of the index's kind */
 	BridgeTuned opened_tuned; /* as it was when the store was opened; searches go by BridgeState */
 	sqlite3_stmt *statements[BRIDGE_STMT_COUNT]; /* prepared at first use */
 	BridgeVector scratch;
@@ -101,7 +138,8 @@ void bridge_store_release(BridgeStore *store);
 /*
  * Counter and current segments.  SQLITE_SCHEMA when the table is another one
  * of the same name by now.  *tag (if not NULL) is the tag of delta row tag_seq, *found
- * whether there is such a row.
+ * whether there is such a row.  Where there is a journal, bridge_content_state() is to
+ * be called instead, which looks at the evidence first.
  */
 int bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int64_t *tag, bool *found,
 					   BridgeError *err);
@@ -115,6 +153,13 @@ bool bridge_state_names(const BridgeState *state, const uint8_t token[HNSW_TOKEN
  */
 int bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int count,
 							 const int64_t *hidden, size_t hidden_count, BridgeError *err);
+
+/* Of a journal: the graph is the image of the table as of this row; seq 0: of nothing known. */
+int bridge_store_set_position(BridgeStore *store, int64_t seq, int64_t tag, BridgeError *err);
+
+/* Write one value of the config table; text NULL: the number. */
+int bridge_store_set_config(BridgeStore *store, const char *key, const char *text, int64_t number,
+							BridgeError *err);
 
 /* The same of what a measurement found. */
 int bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError *err);
@@ -130,6 +175,9 @@ double bridge_store_recall(const BridgeStore *store);
 
 /* That list, the caller's to sqlite3_free.  *sound is false where there is none or it is damaged. */
 int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *sound, BridgeError *err);
+
+/* Rows without a vector of the index's kind, as the last merge that read all rows found; 0: not known. */
+int bridge_store_bad_rows(BridgeStore *store, int64_t *count, BridgeError *err);
 
 /* Run one SQL text in sqlite3_mprintf's format, to its end. */
 int bridge_exec(sqlite3 *db, BridgeError *err, const char *format, ...);
@@ -190,10 +238,10 @@ typedef int (*BridgeDeltaVisit)(void *arg, int64_t seq, int64_t tag, int64_t row
 int bridge_store_delta(BridgeStore *store, int64_t after, int64_t upto, int64_t limit, BridgeDeltaVisit visit,
 					   void *arg, int64_t *count, BridgeError *err);
 
-/* Whether rowid has a change after seq. */
-int bridge_store_delta_has(BridgeStore *store, int64_t rowid, int64_t after, bool *has, BridgeError *err);
+/* A content row may have changed: a row for the journal, in the user's transaction. */
+int bridge_store_journal_put(BridgeStore *store, int64_t rowid, BridgeError *err);
 
-/* Remove at most limit changes with seq <= upto. */
+/* Remove at most limit changes with seq <= upto; of a journal, whose last row stays, < upto. */
 int bridge_store_delta_trim(BridgeStore *store, int64_t upto, int64_t limit, int64_t *removed,
 							BridgeError *err);
 

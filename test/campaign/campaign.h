@@ -97,8 +97,8 @@ uint64_t mix(uint64_t x);
 
 typedef struct Report
 {
-	char text[900]; /* the first thing that went wrong */
-	int code;       /* SQLite's, where a statement failed; 0 where an answer is wrong */
+	char text[1800]; /* the first thing that went wrong */
+	int code;        /* SQLite's, where a statement failed; 0 where an answer is wrong */
 } Report;
 
 /* Keeps the first; returns false. */
@@ -179,5 +179,6 @@ void campaign_faults(void);
 void campaign_readonly(void);
 void campaign_concurrency(void);
 void campaign_backups(void);
+void campaign_follow(void);
 
 #endif

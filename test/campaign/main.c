@@ -122,7 +122,8 @@ main(int argc, char **argv)
 					 {"faults", campaign_faults},
 					 {"readonly", campaign_readonly},
 					 {"concurrency", campaign_concurrency},
-					 {"backups", campaign_backups}};
+					 {"backups", campaign_backups},
+					 {"follow", campaign_follow}};
 
 	if (argc < 5)
 	{

@@ -55,6 +55,21 @@ open_database(const char *folder, const char *name, const BridgeHost *host)
 	return db;
 }
 
+/* As a program opens it that knows nothing of the index. */
+static inline sqlite3 *
+open_plain(const char *folder, const char *name)
+{
+	sqlite3 *db;
+	char *path = sqlite3_mprintf("%s/%s", folder, name);
+
+	if (sqlite3_open(path, &db) != SQLITE_OK)
+		fail_msg("%s: %s", path, sqlite3_errmsg(db));
+	sqlite3_extended_result_codes(db, 1);
+	sqlite3_busy_timeout(db, 10000);
+	sqlite3_free(path);
+	return db;
+}
+
 static inline void
 close_database(sqlite3 *db)
 {

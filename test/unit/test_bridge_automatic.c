@@ -49,10 +49,11 @@ merges_by_itself(void **unused)
 	assert_string_equal(get_info(db, "$.merge.error"), "");
 	close_database(db);
 
-	/* A load without a search is merged, too. */
+	/* A load without a search is merged, too, where its host asks. */
 	db = open_database(folder, "a.db", &host);
 	run_sql(db, "PRAGMA synchronous = OFF");
 	add_rows(db, 10001, 10001 + ROWS);
+	assert_int_equal(get_number(db, "SELECT hnsw_due()"), 1);
 	for (int i = 0;
 		 i < 15000 && get_number(db, "SELECT json_extract(hnsw_info('vss'), '$.merge.merges')") == 0; i++)
 		usleep(20000);

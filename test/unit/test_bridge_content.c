@@ -4,9 +4,10 @@
  *
  * The values come from small ranges, so that statements conflict all the time:
  * by key, through a NOCASE column, a composite index whose one column has a
- * default, a partial index and a generated column.  After each step the index,
- * read as a stream to its end, must give the rows and distances that the table
- * gives.
+ * default, a partial index, one on an expression and a generated column.  After each step
+ * the index, read as a stream to its end, must give the rows and distances that the table
+ * gives.  A part of the steps is done by a connection that has not loaded the module.
+ * test/campaign/follow.c does the same with migrations, restored copies and other keys.
  */
 #define _GNU_SOURCE
 #include "bridge_support.h"
@@ -14,7 +15,7 @@
 typedef struct Run
 {
 	sqlite3 *db;
-	sqlite3 *other; /* a second connection to the file, or NULL */
+	sqlite3 *other; /* a second connection to the file, without the module, or NULL */
 	Random random;
 	const char *function;
 	int savepoints;
@@ -38,6 +39,19 @@ pick_text(Run *run, const char *const *texts, int n)
 
 /* ---------- statements ---------- */
 
+/* vector() is the module's; the bytes of three floats, each a small whole number. */
+static void
+add_bytes(sqlite3_str *sql, int x, int y)
+{
+	const float vector[3] = {(float) x, (float) y, 1.5f};
+	const unsigned char *bytes = (const unsigned char *) vector;
+
+	sqlite3_str_appendall(sql, "x'");
+	for (size_t i = 0; i < sizeof(vector); i++)
+		sqlite3_str_appendf(sql, "%02x", bytes[i]);
+	sqlite3_str_appendall(sql, "'");
+}
+
 static void
 add_vector(Run *run, sqlite3_str *sql)
 {
@@ -53,15 +67,8 @@ add_vector(Run *run, sqlite3_str *sql)
 			sqlite3_str_appendall(sql, "'[0,0,0]'");
 			break;
 		case 2:
-			sqlite3_str_appendf(sql, "vector('[%d,%d,1.5]')", x, y);
+			add_bytes(sql, x, y);
 			break;
-		case 3:
-			if (pick(run, 8) == 0) /* refused whatever the conflict clause says */
-			{
-				sqlite3_str_appendall(sql, pick(run, 2) ? "'[1,2]'" : "'nonsense'");
-				break;
-			}
-			/* fall through */
 		default:
 			sqlite3_str_appendf(sql, "'[%d, %d, %d.25]'", x, y, pick(run, 3));
 	}
@@ -295,7 +302,7 @@ step(Run *run)
 	if (run->other != NULL && sqlite3_get_autocommit(run->db) && pick(run, 3) == 0)
 		db = run->other;
 	sql = make_statement(run);
-	if (db == run->other && strcmp(sql, "BEGIN") == 0)
+	if (db == run->other && (strcmp(sql, "BEGIN") == 0 || strstr(sql, "hnsw_") != NULL))
 		db = run->db;
 	more = sqlite3_mprintf("%s%s%s;\n", run->last ? run->last : "", db == run->other ? "(other) " : "", sql);
 	sqlite3_free(run->last);
@@ -310,16 +317,11 @@ step(Run *run)
 		fputs(run->last, stderr);
 		fail_msg("step %d: %s", run->step, sqlite3_errmsg(db));
 	}
-	/* A bad vector is never stored, whatever the conflict clause. */
-	if (rc == SQLITE_OK && strstr(sql, "nonsense") != NULL)
-		assert_int_equal(get_number(db, "SELECT count(*) FROM documents WHERE embedding = 'nonsense'"), 0);
 	sqlite3_free(sql);
 	if (sqlite3_get_autocommit(run->db))
 		run->savepoints = 0;
 	run->step++;
 	check(run, run->db);
-	if (run->other != NULL && sqlite3_get_autocommit(run->db))
-		check(run, run->other);
 	if (run->step % 50 == 0)
 		check_whole(run);
 }
@@ -337,6 +339,8 @@ static const char schema[] = "CREATE TABLE documents(\n"
 							 "CREATE UNIQUE INDEX some_tags ON documents(tag, a) WHERE tag > 5;\n"
 							 "CREATE UNIQUE INDEX halves ON documents(half, b, email COLLATE BINARY);\n";
 
+static const char expression[] = "CREATE UNIQUE INDEX expressed ON documents(lower(email) || a);\n";
+
 static void
 run_random(const char *metric, const char *function, bool file, bool foreign_keys, bool wal, uint64_t seed,
 		   int steps)
@@ -347,7 +351,8 @@ run_random(const char *metric, const char *function, bool file, bool foreign_key
 	run.db = open_database(file ? folder : NULL, file ? "t.db" : ":memory:", NULL);
 	if (wal)
 		run_sql(run.db, "PRAGMA journal_mode = WAL");
-	run_sql(run.db, "PRAGMA synchronous = OFF; PRAGMA foreign_keys = %d; %s", foreign_keys, schema);
+	run_sql(run.db, "PRAGMA synchronous = OFF; PRAGMA foreign_keys = %d; %s%s", foreign_keys, schema,
+			seed % 2 ? expression : "");
 	run_sql(
 		run.db,
 		"INSERT INTO documents(id, email, a, b, tag, embedding) VALUES"
@@ -358,7 +363,7 @@ run_random(const char *metric, const char *function, bool file, bool foreign_key
 			metric);
 	if (file && !foreign_keys)
 	{
-		run.other = open_database(folder, "t.db", NULL);
+		run.other = open_plain(folder, "t.db");
 		run_sql(run.other, "PRAGMA synchronous = OFF");
 	}
 	for (int i = 0; i < steps; i++)
@@ -426,25 +431,27 @@ odd_names(void **unused)
 	close_database(db);
 }
 
-/* A unique index made later is noticed, and hnsw_rebuild() follows it. */
+/* A unique index made later is noticed, and the next merge follows it. */
 static void
 later_unique_index(void **unused)
 {
 	char *folder = make_folder();
 	sqlite3 *db = open_database(folder, "t.db", NULL);
+	sqlite3 *plain = open_plain(folder, "t.db");
 
 	run_sql(db, "CREATE TABLE d(id INTEGER PRIMARY KEY, u INT, v TEXT);"
 				"CREATE VIRTUAL TABLE x USING hnsw(dim=2, content=d, content_vector=v);"
-				"INSERT INTO d VALUES(1, 10, '[1,2]'), (2, 20, '[2,2]');"
-				"CREATE UNIQUE INDEX late ON d(u)");
-	assert_non_null(strstr(get_text(db, "SELECT hnsw_check()"), "x_content_bi"));
-	assert_non_null(strstr(get_text(db, "SELECT missing_sql FROM hnsw_indexes"), "CREATE TRIGGER"));
-	run_sql(db, "SELECT hnsw_rebuild()");
+				"INSERT INTO d VALUES(1, 10, '[1,2]'), (2, 20, '[2,2]'); SELECT hnsw_save();");
+	run_sql(plain, "CREATE UNIQUE INDEX late ON d(u); INSERT OR REPLACE INTO d VALUES(3, 10, '[3,2]');"
+				   "UPDATE OR REPLACE d SET u = 10 WHERE id = 2");
+	assert_true(index_equals(db, "x", "cosine_distance", "[1,1]", "d", "id", "v"));
+	assert_non_null(strstr(get_text(db, "SELECT hnsw_check()"), "triggers_missing"));
+	run_sql(db, "SELECT hnsw_save()");
 	assert_string_equal(get_text(db, "SELECT hnsw_check()"), "ok");
-	assert_string_equal(get_text(db, "SELECT missing_sql FROM hnsw_indexes"), "");
-	run_sql(db, "INSERT OR REPLACE INTO d VALUES(3, 10, '[3,2]')");
+	run_sql(plain, "INSERT OR REPLACE INTO d VALUES(4, 10, '[4,2]')");
 	assert_true(index_equals(db, "x", "cosine_distance", "[1,1]", "d", "id", "v"));
 	assert_string_equal(get_text(db, "SELECT hnsw_check()"), "ok");
+	close_database(plain);
 	close_database(db);
 	remove_folder(folder);
 }
@@ -528,6 +535,356 @@ kinds_of_tables(void **unused)
 	close_database(db);
 }
 
+static const char *
+follow(sqlite3 *db)
+{
+	return get_text(db, "SELECT hnsw_info() ->> 'follow'");
+}
+
+static const char *
+graph_token(sqlite3 *db)
+{
+	return get_text(db, "SELECT hnsw_info() ->> '$.graph.token'");
+}
+
+/* What the evidence finds, in a session that goes on with its prepared statement. */
+static void
+evidence(void **unused)
+{
+	static const struct
+	{
+		const char *what, *verdict;
+		bool same_graph; /* the next merge needs no new one */
+	} cases[] = {
+		{"CREATE TABLE n(id INTEGER PRIMARY KEY, u INT, v TEXT); INSERT INTO n SELECT * FROM d;"
+		 "DROP TABLE d; ALTER TABLE n RENAME TO d",
+		 "triggers_missing", true},
+		{"CREATE TABLE n(id INTEGER PRIMARY KEY, u INT, v TEXT);"
+		 "INSERT INTO n SELECT id, u, CASE id WHEN 2 THEN '[7,7]' ELSE v END FROM d WHERE id <> 3;"
+		 "DROP TABLE d; ALTER TABLE n RENAME TO d; INSERT INTO d VALUES (9, 9, '[9,1]')",
+		 "triggers_missing", false},
+		{"ALTER TABLE d RENAME TO old; CREATE TABLE d(id INTEGER PRIMARY KEY, u INT, v TEXT);"
+		 "INSERT INTO d SELECT * FROM old WHERE id > 1",
+		 "triggers_missing", false},
+		{"DROP TRIGGER x_changes_au; UPDATE d SET v = '[5,4]' WHERE id = 1", "triggers_missing", false},
+		{"VACUUM", "followed", true},
+		{"CREATE INDEX di ON d(u)", "followed", true},
+		{"DELETE FROM x_changes", "journal_lost", true},
+		{"DELETE FROM x_changes; INSERT INTO x_changes VALUES (1, 1, NULL)", "journal_lost", true},
+		{"UPDATE d SET v = '[5,4]' WHERE id = 1; DELETE FROM x_changes WHERE seq = (SELECT max(seq) FROM "
+		 "x_changes);"
+		 "INSERT INTO x_changes(seq, tag) VALUES (9223372036854775807, 1)",
+		 "journal_lost", false},
+		{"CREATE TRIGGER later AFTER INSERT ON d WHEN NEW.u > 100 BEGIN SELECT RAISE(IGNORE); END;"
+		 "INSERT INTO d VALUES (11, 101, '[3,8]')",
+		 "overtaken", false},
+		{"CREATE TABLE few(a UNIQUE); CREATE TRIGGER later AFTER INSERT ON d BEGIN INSERT INTO few VALUES "
+		 "(NEW.u / 100);"
+		 " END; INSERT INTO d VALUES (11, 12, '[3,8]'); INSERT OR FAIL INTO d VALUES (12, 13, '[3,9]')",
+		 "overtaken", false},
+		{"DROP TRIGGER x_mark", "triggers_missing", true},
+		{"CREATE TABLE other(a); DROP TABLE other", "followed", true},
+	};
+
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+	{
+		char *folder = make_folder();
+		sqlite3 *db = open_database(folder, "t.db", NULL);
+		sqlite3 *plain = open_plain(folder, "t.db");
+		sqlite3_stmt *stmt;
+		char token[20];
+
+		run_sql(
+			db,
+			"CREATE TABLE d(id INTEGER PRIMARY KEY, u INT, v TEXT);"
+			"CREATE VIRTUAL TABLE x USING hnsw(dim=2, metric=l2, content=d, content_vector=v);"
+			"INSERT INTO d VALUES(1, 10, '[1,2]'), (2, 20, '[2,2]'), (3, 30, '[3,2]'); SELECT hnsw_save();");
+		assert_int_equal(sqlite3_prepare_v2(db, "SELECT count(*) FROM x('[1,1]')", -1, &stmt, NULL),
+						 SQLITE_OK);
+		assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+		sqlite3_reset(stmt);
+		snprintf(token, sizeof(token), "%s", graph_token(db));
+		/* what OR FAIL refuses is meant to be */
+		if (try_sql(plain, "%s", cases[i].what) != SQLITE_OK)
+			assert_non_null(strstr(cases[i].what, "OR FAIL"));
+		assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+		assert_int_equal(sqlite3_column_int64(stmt, 0), get_number(db, "SELECT count(*) FROM d"));
+		sqlite3_finalize(stmt);
+		assert_string_equal(follow(db), cases[i].verdict);
+		assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+		if (strcmp(cases[i].verdict, "followed") != 0)
+			assert_non_null(strstr(get_text(db, "SELECT hnsw_check()"), cases[i].verdict));
+		run_sql(db, "SELECT hnsw_save()");
+		assert_string_equal(follow(db), "followed");
+		assert_string_equal(get_text(db, "SELECT hnsw_check()"), "ok");
+		assert_int_equal(strcmp(graph_token(db), token) == 0, cases[i].same_graph);
+		assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+		/* and it is followed from here on */
+		run_sql(plain, "UPDATE d SET v = '[8,1]' WHERE id = 2; INSERT INTO d VALUES (50, 550, '[1,6]');"
+					   "INSERT INTO d VALUES (51, 251, '[1,7]')");
+		assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+		assert_string_equal(follow(db), "followed");
+		close_database(plain);
+		close_database(db);
+		remove_folder(folder);
+	}
+}
+
+/* Triggers that were dropped and made again, word for word. */
+static void
+made_again(void **unused)
+{
+	char *folder = make_folder();
+	sqlite3 *db = open_database(folder, "t.db", NULL);
+	sqlite3 *plain = open_plain(folder, "t.db");
+	char *triggers;
+
+	run_sql(db, "CREATE TABLE d(id INTEGER PRIMARY KEY, v TEXT);"
+				"CREATE VIRTUAL TABLE x USING hnsw(dim=2, metric=l2, content=d, content_vector=v);"
+				"INSERT INTO d VALUES(1, '[1,2]'), (2, '[2,2]'); SELECT hnsw_save();");
+	triggers =
+		sqlite3_mprintf("%s", get_text(plain, "SELECT group_concat(sql, ';') FROM sqlite_schema WHERE type ="
+											  " 'trigger' AND tbl_name = 'd'"));
+	run_sql(plain,
+			"DROP TRIGGER x_changes_ai; DROP TRIGGER x_changes_ad; DROP TRIGGER x_changes_au;"
+			"UPDATE d SET v = '[0,9]'; %s",
+			triggers);
+	sqlite3_free(triggers);
+	assert_string_equal(follow(db), "triggers_made_anew");
+	assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+	run_sql(db, "SELECT hnsw_save()");
+	assert_string_equal(follow(db), "followed");
+	assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+	close_database(plain);
+	close_database(db);
+	remove_folder(folder);
+}
+
+/* The table, its columns and the index under other names. */
+static void
+renamed(void **unused)
+{
+	char *folder = make_folder();
+	sqlite3 *db = open_database(folder, "t.db", NULL);
+	sqlite3 *plain = open_plain(folder, "t.db");
+
+	run_sql(db, "CREATE TABLE d(id INTEGER PRIMARY KEY, v TEXT);"
+				"CREATE VIRTUAL TABLE x USING hnsw(dim=2, metric=l2, content=d, content_vector=v);"
+				"INSERT INTO d VALUES(1, '[1,2]'), (2, '[2,2]'); SELECT hnsw_save();");
+	run_sql(
+		plain,
+		"ALTER TABLE d RENAME TO \"the documents\"; ALTER TABLE \"the documents\" RENAME v TO \"a \"\"b\";"
+		"ALTER TABLE \"the documents\" RENAME id TO key; UPDATE \"the documents\" SET \"a \"\"b\" = '[0,1]'"
+		" WHERE key = 1");
+	assert_string_equal(follow(db), "followed");
+	assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "the documents", "key", "a \"b"));
+	assert_string_equal(get_text(db, "SELECT content || content_rowid || content_vector FROM hnsw_indexes"),
+						"the documentskeya \"b");
+	run_sql(db, "ALTER TABLE x RENAME TO y");
+	run_sql(plain, "INSERT INTO \"the documents\" VALUES (7, '[4,4]')");
+	assert_string_equal(follow(db), "followed");
+	assert_true(index_equals(db, "y", "l2_distance", "[1,1]", "the documents", "key", "a \"b"));
+	run_sql(db, "SELECT hnsw_save()");
+	assert_string_equal(get_text(db, "SELECT hnsw_check()"), "ok");
+	run_sql(db, "DROP TABLE y");
+	assert_int_equal(get_number(db, "SELECT count(*) FROM sqlite_schema WHERE name NOT LIKE 'the%'"), 0);
+	close_database(plain);
+	close_database(db);
+	remove_folder(folder);
+}
+
+/* Tables without an integer key: rows are known by their rowid, until VACUUM. */
+static void
+other_keys(void **unused)
+{
+	static const char *const tables[] = {
+		"d(name TEXT PRIMARY KEY COLLATE NOCASE, v TEXT)", "d(name TEXT, v TEXT)",
+		"d(name INT, rowid TEXT, v TEXT, _rowid_ INT)", "d(name INTEGER PRIMARY KEY DESC, v TEXT)"};
+	static const char *const rows[] = {"rowid", "rowid", "oid", "rowid"};
+
+	for (int i = 0; i < 4; i++)
+	{
+		char *folder = make_folder();
+		sqlite3 *db = open_database(folder, "t.db", NULL);
+		sqlite3 *plain = open_plain(folder, "t.db");
+
+		run_sql(db,
+				"CREATE TABLE %s; CREATE VIRTUAL TABLE x USING hnsw(dim=2, metric=l2, content=d, "
+				"content_vector=v);",
+				tables[i]);
+		run_sql(plain, "INSERT INTO d(name, v) VALUES (1, '[1,1]'), (2, '[2,2]'), (3, '[3,3]'), (4, NULL), "
+					   "(5, '[5,5]')");
+		run_sql(db, "SELECT hnsw_save()");
+		run_sql(plain,
+				"DELETE FROM d WHERE name = 2; INSERT OR REPLACE INTO d(name, v) VALUES (3, '[9,3]');"
+				"UPDATE d SET v = '[0,3]' WHERE name = 4; UPDATE d SET %s = 40 WHERE name = 5",
+				rows[i]);
+		assert_string_equal(follow(db), "followed");
+		assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", rows[i], "v"));
+		run_sql(plain, "VACUUM");
+		assert_string_equal(follow(db), "vacuumed");
+		assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", rows[i], "v"));
+		run_sql(db, "SELECT hnsw_save()");
+		assert_string_equal(follow(db), "followed");
+		assert_string_equal(get_text(db, "SELECT hnsw_check()"), "ok");
+		assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", rows[i], "v"));
+		close_database(plain);
+		close_database(db);
+		remove_folder(folder);
+	}
+}
+
+/* Rows that hold no vector of the index's kind. */
+static void
+bad_rows(void **unused)
+{
+	char *folder = make_folder();
+	sqlite3 *db = open_database(folder, "t.db", NULL);
+	sqlite3 *plain = open_plain(folder, "t.db");
+
+	run_sql(db, "CREATE TABLE d(id INTEGER PRIMARY KEY, v); INSERT INTO d VALUES (1, '[1,2]'), (2, 'what'), "
+				"(3, x'00')");
+	assert_int_equal(try_sql(db, "CREATE VIRTUAL TABLE x USING hnsw(dim=2, content=d, content_vector=v)"),
+					 SQLITE_MISMATCH);
+	run_sql(db,
+			"CREATE VIRTUAL TABLE x USING hnsw(dim=2, metric=l2, content=d, content_vector=v, bad_rows=skip);"
+			"SELECT hnsw_save()");
+	assert_string_equal(get_text(db, "SELECT hnsw_info() ->> 'bad_rows'"), "2");
+	run_sql(plain, "INSERT INTO d VALUES (4, '[1,2,3]'), (5, '[0,1]'); UPDATE d SET v = 3.5 WHERE id = 1");
+	assert_string_equal(get_text(db, "SELECT group_concat(rowid) FROM x('[0,0]')"), "5");
+	assert_string_equal(get_text(db, "SELECT group_concat(rowid) FROM x('[0,0]', 9, NULL, 'exact')"), "5");
+	run_sql(db, "SELECT hnsw_save()");
+	assert_string_equal(get_text(db, "SELECT group_concat(rowid) FROM x('[0,0]')"), "5");
+	assert_non_null(strstr(get_text(db, "SELECT hnsw_check()"), "row 4: the vector has 3 dimensions"));
+	run_sql(db, "DROP TABLE x; DELETE FROM d");
+	run_sql(db, "CREATE VIRTUAL TABLE x USING hnsw(dim=2, content=d, content_vector=v, strict=1)");
+	assert_int_equal(try_sql(plain, "INSERT INTO d VALUES (1, x'0011')"), SQLITE_CONSTRAINT_TRIGGER);
+	run_sql(plain, "INSERT INTO d VALUES (1, x'0000803f0000803f'), (2, '[1,1]')");
+	assert_int_equal(try_sql(plain, "UPDATE d SET v = x'00'"), SQLITE_CONSTRAINT_TRIGGER);
+	close_database(plain);
+	close_database(db);
+	remove_folder(folder);
+}
+
+/* A trigger of the user's searches while the row is being written. */
+static void
+search_in_trigger(void **unused)
+{
+	sqlite3 *db = open_database(NULL, ":memory:", NULL);
+
+	run_sql(db,
+			"CREATE TABLE d(id INTEGER PRIMARY KEY, u INT UNIQUE, v TEXT); CREATE TABLE seen(n, at);"
+			"CREATE VIRTUAL TABLE x USING hnsw(dim=2, metric=l2, content=d, content_vector=v);"
+			"INSERT INTO d VALUES (1, 1, '[1,1]'), (2, 2, '[2,2]'), (3, 3, '[3,3]'); SELECT hnsw_save();"
+			"CREATE TRIGGER b BEFORE UPDATE ON d BEGIN INSERT INTO seen SELECT count(*), min(distance) FROM"
+			" vss_knn('[0,0]', 10); END;"
+			"CREATE TRIGGER a AFTER UPDATE ON d BEGIN INSERT INTO seen SELECT count(*), min(distance) FROM"
+			" vss_knn('[0,0]', 10); END");
+	run_sql(db, "UPDATE d SET v = '[0,' || id || ']'");
+	assert_string_equal(get_text(db, "SELECT group_concat(round(at, 2), ' ') FROM seen"),
+						"1.41 1.0 1.0 1.0 1.0 1.0");
+	assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+	run_sql(db, "UPDATE OR REPLACE d SET u = 3 WHERE id = 1");
+	assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+	assert_string_equal(get_text(db, "SELECT count(*) FROM x('[0,0]', 10)"), "2");
+	close_database(db);
+}
+
+/* What a former version left: triggers that write to the virtual table, and a delta. */
+static void
+make_format_1(sqlite3 *plain)
+{
+	run_sql(
+		plain,
+		"DROP TRIGGER x_changes_ai; DROP TRIGGER x_changes_ad; DROP TRIGGER x_changes_au; DROP TABLE "
+		"x_changes;"
+		"CREATE TABLE x_delta(seq INTEGER PRIMARY KEY, tag INTEGER NOT NULL, label INTEGER NOT NULL, vector "
+		"BLOB,"
+		" UNIQUE(label, seq));"
+		"UPDATE x_config SET value = 1 WHERE key = 'format';"
+		"INSERT INTO x_config SELECT 'counter', CAST(substr(value, 18) AS INTEGER) FROM x_config WHERE key ="
+		" 'current';"
+		"UPDATE x_config SET value = 'rowid' WHERE key = 'content_rowid';"
+		"DELETE FROM x_config WHERE key IN ('position', 'cookie', 'bad_rows');"
+		"CREATE TRIGGER x_content_ai AFTER INSERT ON d BEGIN INSERT INTO x(command, rowid) VALUES ('changed',"
+		" NEW.id); END;"
+		"CREATE TRIGGER x_content_ad AFTER DELETE ON d BEGIN INSERT INTO x(command, rowid) VALUES ('changed',"
+		" OLD.id); END;"
+		"CREATE TRIGGER x_content_au AFTER UPDATE ON d BEGIN INSERT INTO x(command, rowid) SELECT 'changed', "
+		"OLD.id"
+		" WHERE OLD.id IS NOT NEW.id; INSERT INTO x(command, rowid) VALUES ('changed', NEW.id); END;"
+		"CREATE TRIGGER x_content_bi BEFORE INSERT ON d BEGIN INSERT INTO x(command, rowid) SELECT "
+		"'conflict', c.id"
+		" FROM d AS c WHERE c.u = NEW.u; END");
+}
+
+/* An index of format 1 works as it did, and its first merge gives it a journal. */
+static void
+format_1(void **unused)
+{
+	for (int changed = 0; changed < 3; changed++)
+	{
+		static const BridgeHost quiet = {.file_mode = -1};
+		char *folder = make_folder();
+		sqlite3 *db = open_database(folder, "t.db", &quiet);
+		sqlite3 *plain = open_plain(folder, "t.db");
+		sqlite3 *reader;
+		char path[300];
+		char token[20];
+		char *error;
+
+		run_sql(
+			db,
+			"CREATE TABLE d(id INTEGER PRIMARY KEY, u INT UNIQUE, v TEXT);"
+			"CREATE VIRTUAL TABLE x USING hnsw(dim=2, metric=l2, content=d, content_vector=v);"
+			"INSERT INTO d VALUES(1, 10, '[1,2]'), (2, 20, '[2,2]'), (3, 30, '[3,2]'); SELECT hnsw_save();");
+		snprintf(token, sizeof(token), "%s", graph_token(db));
+		close_database(db);
+		make_format_1(plain);
+		db = open_database(folder, "t.db", &quiet);
+		if (changed)
+			run_sql(db,
+					"UPDATE d SET v = '[0,7]' WHERE id = 2; INSERT OR REPLACE INTO d VALUES (4, 10, '[4,4]');"
+					"DELETE FROM d WHERE id = 3");
+		assert_true(index_equals(db, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+		assert_string_equal(get_text(db, "SELECT hnsw_info() ->> '$.graph.state'"), "used");
+		assert_string_equal(follow(db), "format_1");
+		assert_non_null(strstr(get_text(db, "SELECT hnsw_check()"), "format 1"));
+		assert_int_equal(try_sql(plain, "UPDATE d SET v = '[0,8]'"), SQLITE_ERROR);
+
+		/* where nobody may write */
+		snprintf(path, sizeof(path), "%s/t.db", folder);
+		assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+		assert_int_equal(bridge_attach(reader, &quiet, &error), SQLITE_OK);
+		assert_true(index_equals(reader, "x", "l2_distance", "[1,1]", "d", "id", "v"));
+		sqlite3_close(reader);
+
+		if (changed == 2)
+			assert_int_equal(try_sql(db, "ALTER TABLE x RENAME TO y"), SQLITE_ERROR);
+		run_sql(db, "SELECT hnsw_save()");
+		assert_string_equal(follow(db), "followed");
+		if (changed == 0)
+			assert_string_equal(graph_token(db), token);
+		if (changed == 2)
+			run_sql(db, "ALTER TABLE x RENAME TO y");
+		/* SQLite keeps to the schema it knows where a module is missing, until it reads */
+		assert_true(get_number(plain, "SELECT count(*) FROM d") > 0);
+		run_sql(plain,
+				"UPDATE d SET v = '[0,9]' WHERE id = 1; INSERT OR REPLACE INTO d VALUES (7, 20, '[7,7]')");
+		assert_true(index_equals(db, changed == 2 ? "y" : "x", "l2_distance", "[1,1]", "d", "id", "v"));
+		run_sql(db, "SELECT hnsw_save()");
+		assert_string_equal(get_text(db, "SELECT hnsw_check()"), "ok");
+		assert_int_equal(
+			get_number(db, "SELECT count(*) FROM sqlite_schema WHERE name LIKE '%content%' OR name LIKE"
+						   " '%delta%'"),
+			0);
+		assert_true(index_equals(db, changed == 2 ? "y" : "x", "l2_distance", "[1,1]", "d", "id", "v"));
+		close_database(plain);
+		close_database(db);
+		remove_folder(folder);
+	}
+}
+
 int
 main(void)
 {
@@ -536,6 +893,13 @@ main(void)
 		cmocka_unit_test(later_unique_index),
 		cmocka_unit_test(no_view_is_expanded),
 		cmocka_unit_test(kinds_of_tables),
+		cmocka_unit_test(evidence),
+		cmocka_unit_test(made_again),
+		cmocka_unit_test(renamed),
+		cmocka_unit_test(other_keys),
+		cmocka_unit_test(bad_rows),
+		cmocka_unit_test(search_in_trigger),
+		cmocka_unit_test(format_1),
 		cmocka_unit_test(random_dml_in_memory),
 		cmocka_unit_test(random_dml_with_foreign_keys),
 		cmocka_unit_test(random_dml_in_two_connections),

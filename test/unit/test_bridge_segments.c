@@ -69,7 +69,7 @@ check_merged(sqlite3 *db)
 	check_graph_used(db);
 	assert_string_equal(get_info(db, "$.delta_rows"), "0");
 	assert_string_equal(get_info(db, "$.delta_stored"), "0");
-	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_delta"), 0);
+	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_changes"), 1);
 	assert_int_equal(get_number(db, "SELECT hnsw_info() ->> '$.graph.nodes'"),
 					 get_number(db, "SELECT count(*) FROM documents"));
 	assert_int_equal(get_number(db, "SELECT hnsw_info() ->> '$.graph.nodes'"),

@@ -1,0 +1,78 @@
+-- An index follows programs that know nothing of it: plain sqlite3 writes, rebuilds and vacuums its table.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS vss_fdw;
+RESET client_min_messages;
+\! rm -rf /tmp/vss_fdw_regress/follow && mkdir -p /tmp/vss_fdw_regress/follow && chmod 0777 /tmp/vss_fdw_regress /tmp/vss_fdw_regress/follow 2>/dev/null
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db 'PRAGMA user_version = 1' && chmod 0666 /tmp/vss_fdw_regress/follow/f.db
+CREATE SERVER follow FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '/tmp/vss_fdw_regress/follow/f.db');
+CREATE SCHEMA follow;
+SET search_path = follow, public;
+SET vss_fdw.auto_merge = off;
+SELECT vss_exec('follow', $$
+	CREATE TABLE docs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, embedding TEXT);
+	INSERT INTO docs VALUES (1, 'a', '[1,0]'), (2, 'b', '[0,1]'), (3, 'c', '[1,1]');
+	CREATE VIRTUAL TABLE docs_vss USING hnsw(dim = 2, metric = l2, content = docs, content_vector = embedding);
+	CREATE TABLE keyed(name TEXT PRIMARY KEY, embedding TEXT);
+	INSERT INTO keyed VALUES ('a', '[1,0]'), ('b', '[0,1]'), ('c', '[1,1]');
+	CREATE VIRTUAL TABLE keyed_vss USING hnsw(dim = 2, metric = l2, content = keyed, content_vector = embedding);
+$$);
+-- the journal is no table of anybody's
+IMPORT FOREIGN SCHEMA main FROM SERVER follow INTO follow;
+SELECT foreign_table_name FROM information_schema.foreign_tables WHERE foreign_table_schema = 'follow' ORDER BY 1;
+SELECT vss_merge('docs'), vss_merge('keyed');
+CREATE FUNCTION not_used(query text) RETURNS text LANGUAGE plpgsql SET enable_sort = off AS $$
+DECLARE j json;
+BEGIN
+	EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON) ' || query INTO j;
+	j := j->0->'Plan'->'Plans'->0;
+	RETURN (j->>'Strategy') || coalesce(': ' || (j->>'Index Not Used'), '');
+END $$;
+\set knn 'SELECT id, name FROM docs ORDER BY embedding <-> \'[1,0]\' LIMIT 9'
+\set knn_keyed 'SELECT name FROM keyed ORDER BY embedding <-> \'[1,0]\' LIMIT 9'
+PREPARE nearest AS :knn;
+EXECUTE nearest;
+SELECT not_used(:'knn'), not_used(:'knn_keyed');
+
+-- writes of a program without the extension
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "INSERT INTO docs VALUES (4, 'd', '[1,0.1]'); UPDATE docs SET embedding = '[9,9]' WHERE id = 1; DELETE FROM docs WHERE id = 2; INSERT OR REPLACE INTO docs VALUES (5, 'c', '[0.9,0]')"
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "INSERT OR REPLACE INTO keyed VALUES ('a', '[0,5]'); UPDATE keyed SET name = 'B' WHERE name = 'b'; INSERT INTO keyed VALUES ('d', '[1,0.1]')"
+EXECUTE nearest;
+:knn_keyed;
+SELECT not_used(:'knn'), not_used(:'knn_keyed');
+
+-- a migration: create, copy, drop, rename.  Noticed, answered exactly, healed
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "CREATE TABLE new_docs(id INTEGER PRIMARY KEY, name TEXT UNIQUE, embedding TEXT, more INT); INSERT INTO new_docs SELECT *, 0 FROM docs; DROP TABLE docs; ALTER TABLE new_docs RENAME TO docs; UPDATE docs SET embedding = '[1,0.05]' WHERE id = 1; DELETE FROM docs WHERE id = 4"
+EXECUTE nearest;
+SELECT not_used(:'knn');
+SELECT * FROM vss_check('docs');
+SELECT vss_index_info('docs')->>'follow' AS follow, vss_index_info('docs')->>'merge_due' AS merge_due;
+SELECT vss_merge('docs');
+SELECT not_used(:'knn'), vss_index_info('docs')->>'follow' AS follow;
+EXECUTE nearest;
+SELECT * FROM vss_check('docs');
+
+-- VACUUM may give the rows of a table without an integer key other numbers
+SELECT vss_index_info('keyed')->'graph'->>'token' AS token \gset
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "VACUUM"
+SELECT not_used(:'knn'), not_used(:'knn_keyed');
+:knn_keyed;
+SELECT vss_merge('keyed'), vss_merge('docs');
+SELECT not_used(:'knn_keyed');
+:knn_keyed;
+SELECT * FROM vss_check('keyed');
+
+-- both sides write
+UPDATE docs SET embedding = '[5,5]' WHERE id = 1;
+INSERT INTO docs(id, name, embedding) VALUES (8, 'h', '[1,0]') RETURNING id;
+EXECUTE nearest;
+
+-- what can be removed without the extension: the triggers
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "DROP TRIGGER docs_vss_changes_ai; DROP TRIGGER docs_vss_changes_ad; DROP TRIGGER docs_vss_changes_au; DROP TABLE docs_vss_changes; INSERT INTO docs VALUES (9, 'i', '[1,0.01]', 1)"
+EXECUTE nearest;
+SELECT not_used(:'knn');
+SELECT vss_drop_index('docs');
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "SELECT name FROM sqlite_schema WHERE name LIKE 'docs%' ORDER BY name"
+RESET vss_fdw.auto_merge;
+\set VERBOSITY terse
+DROP SCHEMA follow CASCADE;
+DROP SERVER follow;
