@@ -12,7 +12,6 @@
  * comparing the table with the graph; the same after each change of the schema.  What happens to
  * the table while it works shows when it publishes: then it starts over.
  */
-#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/merge/merge.h"
 
 #include <string.h>

@@ -5,6 +5,7 @@
 #ifndef BRIDGE_MERGE_H
 #define BRIDGE_MERGE_H
 
+#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/index/index.h"
 
 /* ---------- lock.c: one merger an index ---------- */

@@ -31,7 +31,6 @@
 #define _GNU_SOURCE
 #endif
 
-#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/merge/merge.h"
 
 #include <dirent.h>

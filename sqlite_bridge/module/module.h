@@ -5,7 +5,6 @@
 #ifndef BRIDGE_MODULE_H
 #define BRIDGE_MODULE_H
 
-#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/embed/embed.h"
 #include "sqlite_bridge/query/query.h"
 

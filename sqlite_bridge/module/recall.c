@@ -14,7 +14,6 @@
  *
  * Everything happens in one snapshot of the database.
  */
-#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/module/module.h"
 
 #include <math.h>

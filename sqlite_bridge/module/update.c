@@ -14,7 +14,6 @@
  * recursive_triggers is on).  The BEFORE triggers therefore name the rows that
  * may go, and the next change records those that have gone.
  */
-#include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/module/module.h"
 
 #include <string.h>
