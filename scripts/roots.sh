@@ -10,13 +10,15 @@
 # an overlay.  $ROOT_SHARED, a folder, is at /shared in it.
 
 ROOTS=${ROOTS:-/var/cache/vss_fdw-roots}
-MIRROR=${MIRROR:-http://deb.debian.org/debian}
+# Where this machine's own packages come from.
+MIRROR=${MIRROR:-$(apt-get indextargets --format '$(SITE)' 2>/dev/null | head -n 1)}
 
 root_base() {
 	local suite=$1
 	[ ! -e "$ROOTS/$suite/etc/debian_version" ] || return 0
 	[ "$(id -u)" -eq 0 ] || die "making systems needs root"
 	command -v mmdebstrap >/dev/null || die "making systems needs mmdebstrap; please install it"
+	[ -n "$MIRROR" ] || die "apt names no mirror here; please set MIRROR"
 	mkdir -p "$ROOTS/archives/$suite/partial"
 	rm -rf "$ROOTS/$suite.new"
 	env -u TMPDIR mmdebstrap --quiet --variant=minbase "$suite" "$ROOTS/$suite.new" "$MIRROR" >"$ROOTS/$suite.log" 2>&1 ||
