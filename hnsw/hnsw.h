@@ -21,11 +21,13 @@
  *   the cache lines that it touches, and nearly all it meets is far away.  The
  *   best are compared by codes of eight bits, and the best of these by the
  *   vectors.  Distances that a caller sees are exact (sketch.c, code.c, cursor.c).
+ * - A search stops when it is sure: when all that is left to expand is farther
+ *   than the results by a margin.  The margin is measured, on the graph itself,
+ *   since none suits all data.  Who names an ef gets the paper's rule (stages.c,
+ *   tune.c, rounds.c).
  * - A search is resumable.  It yields results one by one, in order, and goes on
- *   until all nodes have been given: rounds with more candidates, then a scan of
- *   what no walk has met.  So a filter never has too few rows (search.h).
- * - ef is measured, on the graph itself, where the owner names none: no single
- *   number suits all data (tune.c).
+ *   until all nodes have been given, at last by a scan of what no walk has met.
+ *   So a filter never has too few rows (search.h).
  * - Of equal vectors only the first is chosen as a neighbour; the others fill
  *   places that stay free.  Otherwise a crowd of copies would have no link out
  *   of it (select.c).
