@@ -45,6 +45,8 @@ roll_back(VssConnection *conn)
 	conn->undo_level = 0;
 	conn->wrote = false;
 	conn->lost = false;
+	/* what failed may have been the file: look at it before it is used again */
+	conn->looked_at = 0;
 }
 
 /* The last hold is gone under READ COMMITTED: let other processes write. */
