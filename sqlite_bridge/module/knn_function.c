@@ -189,7 +189,8 @@ knn_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
 {
 	KnnCursor *cursor = (KnnCursor *) base;
 	BridgeConnection *connection = ((KnnTable *) base->pVtab)->connection;
-	sqlite3_value *name_value = bridge_plan_value(plan, PLAN_TABLE, argv);
+	BridgeArguments asked = bridge_plan_arguments(plan, argv);
+	sqlite3_value *name_value = asked.value[ARG_TABLE];
 	const char *name = name_value == NULL ? NULL : (const char *) sqlite3_value_text(name_value);
 	BridgeIndex *index;
 	BridgeError err = {0};
@@ -201,7 +202,7 @@ knn_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
 		return fail(base->pVtab, &err);
 	rc = enter_table(cursor, name, &index, &err);
 	if (rc == SQLITE_OK)
-		rc = bridge_query_start(&cursor->query, index, plan, argv, &err);
+		rc = bridge_query_start(&cursor->query, index, &asked, &err);
 	bridge_leave(connection);
 	return rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
 }

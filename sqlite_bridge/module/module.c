@@ -344,10 +344,10 @@ scan_step(VssCursor *cursor)
 }
 
 static int
-scan_start(VssCursor *cursor, int plan, sqlite3_value **argv)
+scan_start(VssCursor *cursor, sqlite3_value *rowid)
 {
 	BridgeTable *table = (BridgeTable *) cursor->base.pVtab;
-	bool by_rowid = (plan & PLAN_ROWID) != 0;
+	bool by_rowid = rowid != NULL;
 	BridgeError err = {0};
 
 	if (cursor->scan != NULL && cursor->scan_by_rowid != by_rowid)
@@ -362,7 +362,7 @@ scan_start(VssCursor *cursor, int plan, sqlite3_value **argv)
 	sqlite3_reset(cursor->scan);
 	cursor->scan_by_rowid = by_rowid;
 	if (by_rowid)
-		sqlite3_bind_value(cursor->scan, 1, argv[0]);
+		sqlite3_bind_value(cursor->scan, 1, rowid);
 	return scan_step(cursor);
 }
 
@@ -371,14 +371,15 @@ vss_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
 {
 	VssCursor *cursor = (VssCursor *) base;
 	BridgeTable *table = (BridgeTable *) base->pVtab;
+	BridgeArguments asked = bridge_plan_arguments(plan, argv);
 	BridgeError err = {0};
 
-	cursor->knn = (plan & PLAN_QUERY) != 0;
+	cursor->knn = asked.value[ARG_QUERY] != NULL;
 	if (!cursor->knn)
-		return scan_start(cursor, plan, argv);
+		return scan_start(cursor, asked.value[ARG_ROWID]);
 	if (bridge_enter(table->connection, &err) == SQLITE_OK)
 	{
-		bridge_query_start(&cursor->query, table->index, plan, argv, &err);
+		bridge_query_start(&cursor->query, table->index, &asked, &err);
 		bridge_leave(table->connection);
 	}
 	return err.code == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);

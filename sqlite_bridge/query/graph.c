@@ -95,7 +95,7 @@ make_searcher(BridgeQuery *query, int segment, bool masked, GraphSearcher **out,
 	searcher->segment = segment;
 	searcher->kept.graph = query->snapshot->graphs[segment];
 	bridge_graph_hold(searcher->kept.graph);
-	status = hnsw_search_begin(searcher->kept.graph->map, query->vector, rows_wanted(query), &options,
+	status = hnsw_search_begin(searcher->kept.graph->map, query->vector.data, rows_wanted(query), &options,
 							   &searcher->kept.cursor, &error);
 	if (status != HNSW_OK)
 	{
@@ -131,7 +131,7 @@ begin_one(BridgeQuery *query, int segment, BridgeError *err)
 		searcher->ef == query->ef && searcher->margin == query->margin && searcher->masked == masked)
 	{
 		searcher->query = query;
-		status = hnsw_search_again(searcher->kept.cursor, query->vector, rows_wanted(query), &error);
+		status = hnsw_search_again(searcher->kept.cursor, query->vector.data, rows_wanted(query), &error);
 		if (status != HNSW_OK)
 		{
 			bridge_searcher_free(&searcher->kept);

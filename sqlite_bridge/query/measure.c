@@ -57,9 +57,9 @@ add_hit(BridgeQuery *query, int64_t rowid, double distance, BridgeError *err)
 static int
 measure(BridgeQuery *query, int64_t rowid, const float *vector, BridgeError *err)
 {
-	return add_hit(query, rowid,
-				   hnsw_distance(query->index->metric, query->vector, vector, (uint32_t) query->index->dim),
-				   err);
+	return add_hit(
+		query, rowid,
+		hnsw_distance(query->index->metric, query->vector.data, vector, (uint32_t) query->index->dim), err);
 }
 
 static bool
@@ -162,7 +162,7 @@ bridge_measure_delta(BridgeQuery *query, BridgeStore *store, const BridgeState *
 
 	if (delta->too_large)
 	{
-		rc = bridge_delta_measure(query->index, store, state, query->vector, &query->own_delta, err);
+		rc = bridge_delta_measure(query->index, store, state, query->vector.data, &query->own_delta, err);
 		delta = &query->own_delta;
 	}
 	query->mask = delta;

@@ -23,79 +23,66 @@
 #define COST_SCAN 1000000.0
 #define ROWS_STREAM 25
 #define ROWS_SCAN 1000000
-#define PLAN_BITS 12
 
-/* The constraint that feeds each PLAN_ bit, or -1. */
+/* The constraint that feeds each argument, or -1. */
 typedef struct Choice
 {
-	int constraint[PLAN_BITS];
+	int constraint[ARG_COUNT];
 	bool rest; /* something is left for SQLite to check */
 } Choice;
 
-static int
-bit_number(int bit)
-{
-	int n = 0;
-
-	while ((bit >>= 1) != 0)
-		n++;
-	return n;
-}
-
-/* Take constraint i for bit; a second one for the same bit is left over. */
+/* Take constraint i for an argument; a second one for the same is left over. */
 static void
-take(Choice *choice, int bit, int i)
+take(Choice *choice, BridgeArgument argument, int i)
 {
-	int n = bit_number(bit);
-
-	if (choice->constraint[n] < 0)
-		choice->constraint[n] = i;
+	if (choice->constraint[argument] < 0)
+		choice->constraint[argument] = i;
 	else
 		choice->rest = true;
 }
 
 static bool
-has(const Choice *choice, int bit)
+has(const Choice *choice, BridgeArgument argument)
 {
-	return choice->constraint[bit_number(bit)] >= 0;
+	return choice->constraint[argument] >= 0;
 }
 
 static void
-leave(Choice *choice, int bit)
+leave(Choice *choice, BridgeArgument argument)
 {
-	if (has(choice, bit))
+	if (has(choice, argument))
 	{
-		choice->constraint[bit_number(bit)] = -1;
+		choice->constraint[argument] = -1;
 		choice->rest = true;
 	}
 }
 
-/* The bit of a parameter's column, or 0. */
-static int
-parameter_bit(const BridgeColumns *columns, int column)
+/* The argument that a column stands for; ARG_COUNT: none. */
+static BridgeArgument
+column_argument(const BridgeColumns *columns, int column)
 {
 	if (column < 0)
-		return 0;
+		return ARG_COUNT;
 	if (column == columns->query)
-		return PLAN_QUERY;
+		return ARG_QUERY;
 	if (column == columns->k)
-		return PLAN_K;
+		return ARG_K;
 	if (column == columns->ef)
-		return PLAN_EF;
+		return ARG_EF;
 	if (column == columns->table)
-		return PLAN_TABLE;
+		return ARG_TABLE;
 	if (column == columns->strategy)
-		return PLAN_STRATEGY;
+		return ARG_STRATEGY;
 	if (column == columns->stats)
-		return PLAN_STATS;
-	return 0;
+		return ARG_STATS;
+	return ARG_COUNT;
 }
 
 /* SQLITE_CONSTRAINT: this plan lacks a parameter. */
 static int
 choose(const BridgeColumns *columns, sqlite3_index_info *info, Choice *choice)
 {
-	for (int i = 0; i < PLAN_BITS; i++)
+	for (int i = 0; i < ARG_COUNT; i++)
 		choice->constraint[i] = -1;
 	choice->rest = false;
 
@@ -104,26 +91,27 @@ choose(const BridgeColumns *columns, sqlite3_index_info *info, Choice *choice)
 		int column = info->aConstraint[i].iColumn;
 		int op = info->aConstraint[i].op;
 		bool usable = info->aConstraint[i].usable;
+		BridgeArgument parameter = column_argument(columns, column);
 
 		if (op == SQLITE_INDEX_CONSTRAINT_LIMIT || op == SQLITE_INDEX_CONSTRAINT_OFFSET)
 		{
 			if (usable)
-				take(choice, op == SQLITE_INDEX_CONSTRAINT_LIMIT ? PLAN_LIMIT : PLAN_OFFSET, i);
+				take(choice, op == SQLITE_INDEX_CONSTRAINT_LIMIT ? ARG_LIMIT : ARG_OFFSET, i);
 			else
 				choice->rest = true;
 		}
-		else if (op == SQLITE_INDEX_CONSTRAINT_EQ && parameter_bit(columns, column) != 0)
+		else if (op == SQLITE_INDEX_CONSTRAINT_EQ && parameter != ARG_COUNT)
 		{
 			if (!usable)
 				return SQLITE_CONSTRAINT;
-			take(choice, parameter_bit(columns, column), i);
+			take(choice, parameter, i);
 		}
 		else if (usable && column < 0 && op == SQLITE_INDEX_CONSTRAINT_EQ)
-			take(choice, sqlite3_vtab_in(info, i, -1) ? PLAN_ROWID_IN : PLAN_ROWID, i);
+			take(choice, sqlite3_vtab_in(info, i, -1) ? ARG_ROWID_IN : ARG_ROWID, i);
 		else if (usable && column == columns->distance && op == SQLITE_INDEX_CONSTRAINT_LT)
-			take(choice, PLAN_BELOW, i);
+			take(choice, ARG_BELOW, i);
 		else if (usable && column == columns->distance && op == SQLITE_INDEX_CONSTRAINT_LE)
-			take(choice, PLAN_UPTO, i);
+			take(choice, ARG_UPTO, i);
 		else
 			choice->rest = true;
 	}
@@ -136,13 +124,13 @@ expected_rows(sqlite3_index_info *info, const Choice *choice)
 {
 	double rows = ROWS_STREAM;
 
-	if (has(choice, PLAN_K))
+	if (has(choice, ARG_K))
 	{
 		sqlite3_value *value = NULL;
 		int64_t k;
 
 		rows = 10;
-		if (sqlite3_vtab_rhs_value(info, choice->constraint[bit_number(PLAN_K)], &value) == SQLITE_OK &&
+		if (sqlite3_vtab_rhs_value(info, choice->constraint[ARG_K], &value) == SQLITE_OK &&
 			bridge_whole_number(value, &k) && k > 0)
 			rows = (double) k;
 	}
@@ -152,18 +140,18 @@ expected_rows(sqlite3_index_info *info, const Choice *choice)
 static void
 hand_out(sqlite3_index_info *info, const Choice *choice)
 {
-	int argument = 0;
+	int given = 0;
 
 	info->idxNum = 0;
-	for (int bit = 0; bit < PLAN_BITS; bit++)
+	for (int argument = 0; argument < ARG_COUNT; argument++)
 	{
-		int i = choice->constraint[bit];
+		int i = choice->constraint[argument];
 
 		if (i < 0)
 			continue;
-		info->aConstraintUsage[i].argvIndex = ++argument;
-		info->aConstraintUsage[i].omit = (1 << bit) != PLAN_LIMIT && (1 << bit) != PLAN_OFFSET;
-		info->idxNum |= 1 << bit;
+		info->aConstraintUsage[i].argvIndex = ++given;
+		info->aConstraintUsage[i].omit = argument != ARG_LIMIT && argument != ARG_OFFSET;
+		info->idxNum |= 1 << argument;
 	}
 }
 
@@ -172,19 +160,19 @@ static int
 plan_scan(sqlite3_index_info *info, Choice *choice)
 {
 	/* "k = 5" alone means nothing, but must not be ignored either. */
-	for (int bit = 0; bit < PLAN_BITS; bit++)
-		if ((1 << bit) != PLAN_ROWID && (1 << bit) != PLAN_ROWID_IN)
-			leave(choice, 1 << bit);
-	if (has(choice, PLAN_ROWID))
-		leave(choice, PLAN_ROWID_IN);
-	else if (has(choice, PLAN_ROWID_IN))
+	for (int argument = 0; argument < ARG_COUNT; argument++)
+		if (argument != ARG_ROWID && argument != ARG_ROWID_IN)
+			leave(choice, argument);
+	if (has(choice, ARG_ROWID))
+		leave(choice, ARG_ROWID_IN);
+	else if (has(choice, ARG_ROWID_IN))
 	{
 		/* Without sqlite3_vtab_in(), xFilter is called for each value. */
-		choice->constraint[bit_number(PLAN_ROWID)] = choice->constraint[bit_number(PLAN_ROWID_IN)];
-		choice->constraint[bit_number(PLAN_ROWID_IN)] = -1;
+		choice->constraint[ARG_ROWID] = choice->constraint[ARG_ROWID_IN];
+		choice->constraint[ARG_ROWID_IN] = -1;
 	}
 	hand_out(info, choice);
-	if (has(choice, PLAN_ROWID))
+	if (has(choice, ARG_ROWID))
 	{
 		info->estimatedCost = 10;
 		info->estimatedRows = 1;
@@ -208,50 +196,49 @@ bridge_plan(const BridgeColumns *columns, sqlite3_index_info *info)
 
 	if (rc != SQLITE_OK)
 		return rc;
-	if (!has(&choice, PLAN_QUERY))
+	if (!has(&choice, ARG_QUERY))
 		return columns->table >= 0 ? SQLITE_CONSTRAINT : plan_scan(info, &choice);
 
-	if (has(&choice, PLAN_K))
-		leave(&choice, PLAN_ROWID);
-	if (has(&choice, PLAN_ROWID))
-		leave(&choice, PLAN_ROWID_IN);
-	if (has(&choice, PLAN_ROWID_IN))
-		sqlite3_vtab_in(info, choice.constraint[bit_number(PLAN_ROWID_IN)], 1);
-	if (has(&choice, PLAN_BELOW))
-		leave(&choice, PLAN_UPTO);
+	if (has(&choice, ARG_K))
+		leave(&choice, ARG_ROWID);
+	if (has(&choice, ARG_ROWID))
+		leave(&choice, ARG_ROWID_IN);
+	if (has(&choice, ARG_ROWID_IN))
+		sqlite3_vtab_in(info, choice.constraint[ARG_ROWID_IN], 1);
+	if (has(&choice, ARG_BELOW))
+		leave(&choice, ARG_UPTO);
 
 	info->orderByConsumed =
 		info->nOrderBy == 1 && info->aOrderBy[0].iColumn == columns->distance && !info->aOrderBy[0].desc;
 	if (choice.rest || (info->nOrderBy > 0 && !info->orderByConsumed))
 	{
-		leave(&choice, PLAN_LIMIT);
-		leave(&choice, PLAN_OFFSET);
+		leave(&choice, ARG_LIMIT);
+		leave(&choice, ARG_OFFSET);
 	}
 	hand_out(info, &choice);
 
-	if (has(&choice, PLAN_ROWID))
+	if (has(&choice, ARG_ROWID))
 	{
 		info->estimatedCost = COST_ROW;
 		info->estimatedRows = 1;
 	}
 	else
 	{
-		info->estimatedCost = has(&choice, PLAN_ROWID_IN) ? COST_AMONG
-							  : has(&choice, PLAN_K)      ? COST_KNN
-														  : COST_STREAM;
+		info->estimatedCost = has(&choice, ARG_ROWID_IN) ? COST_AMONG
+							  : has(&choice, ARG_K)      ? COST_KNN
+														 : COST_STREAM;
 		info->estimatedRows = (sqlite3_int64) expected_rows(info, &choice);
 	}
 	return SQLITE_OK;
 }
 
-sqlite3_value *
-bridge_plan_value(int plan, int bit, sqlite3_value **argv)
+BridgeArguments
+bridge_plan_arguments(int plan, sqlite3_value **argv)
 {
-	int argument = 0;
+	BridgeArguments asked = {0};
 
-	if ((plan & bit) == 0)
-		return NULL;
-	for (int lower = 1; lower < bit; lower <<= 1)
-		argument += (plan & lower) != 0;
-	return argv[argument];
+	for (int argument = 0; argument < ARG_COUNT; argument++)
+		if (plan & (1 << argument))
+			asked.value[argument] = *argv++;
+	return asked;
 }

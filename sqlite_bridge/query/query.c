@@ -167,7 +167,7 @@ start_sources(BridgeQuery *query, BridgeStore *store, BridgeError *err)
 }
 
 int
-bridge_query_start(BridgeQuery *query, BridgeIndex *index, int plan, sqlite3_value **argv, BridgeError *err)
+bridge_query_start(BridgeQuery *query, BridgeIndex *index, const BridgeArguments *asked, BridgeError *err)
 {
 	BridgeStore *store = bridge_index_store(index);
 	bool usable;
@@ -177,7 +177,7 @@ bridge_query_start(BridgeQuery *query, BridgeIndex *index, int plan, sqlite3_val
 	query->index = index;
 	query->exact = false;
 	query->given_count = 0;
-	rc = bridge_request_read(query, store, plan, argv, &usable, err);
+	rc = bridge_request_read(query, store, asked, &usable, err);
 	if (rc == SQLITE_OK && usable)
 		rc = bridge_content_look(store, err);
 	if (rc != SQLITE_OK || !usable)
@@ -366,7 +366,7 @@ bridge_query_free(BridgeQuery *query)
 {
 	bridge_query_finish(query);
 	bridge_hits_free(&query->hits);
-	sqlite3_free(query->vector);
+	bridge_vector_free(&query->vector);
 	sqlite3_free(query->only);
 	sqlite3_free(query->given);
 	memset(query, 0, sizeof(*query));

@@ -9,22 +9,29 @@
 
 /* ---------- plan.c: xBestIndex of vss and of vss_knn ---------- */
 
-/* What idxNum says is in argv, in this order. */
-enum
+/* What a scan may be asked.  Bit i of idxNum says that argument i is in argv, in this order. */
+typedef enum BridgeArgument
 {
-	PLAN_QUERY = 1 << 0,
-	PLAN_K = 1 << 1,
-	PLAN_EF = 1 << 2,
-	PLAN_TABLE = 1 << 3,
-	PLAN_STRATEGY = 1 << 4,
-	PLAN_STATS = 1 << 5,
-	PLAN_ROWID = 1 << 6,    /* rowid = value */
-	PLAN_ROWID_IN = 1 << 7, /* rowid IN (list), whole */
-	PLAN_BELOW = 1 << 8,    /* distance < value */
-	PLAN_UPTO = 1 << 9,     /* distance <= value */
-	PLAN_LIMIT = 1 << 10,
-	PLAN_OFFSET = 1 << 11
-};
+	ARG_QUERY,
+	ARG_K,
+	ARG_EF,
+	ARG_TABLE,
+	ARG_STRATEGY,
+	ARG_STATS,
+	ARG_ROWID,    /* rowid = value */
+	ARG_ROWID_IN, /* rowid IN (list), whole */
+	ARG_BELOW,    /* distance < value */
+	ARG_UPTO,     /* distance <= value */
+	ARG_LIMIT,
+	ARG_OFFSET,
+	ARG_COUNT
+} BridgeArgument;
+
+/* Each argument, NULL where it is not asked. */
+typedef struct BridgeArguments
+{
+	sqlite3_value *value[ARG_COUNT];
+} BridgeArguments;
 
 /* Column numbers; -1 where the table has no such column. */
 typedef struct BridgeColumns
@@ -34,8 +41,8 @@ typedef struct BridgeColumns
 
 int bridge_plan(const BridgeColumns *columns, sqlite3_index_info *info);
 
-/* The argument of one PLAN_ bit, or NULL. */
-sqlite3_value *bridge_plan_value(int plan, int bit, sqlite3_value **argv);
+/* What xFilter was given, by the plan that idxNum stands for. */
+BridgeArguments bridge_plan_arguments(int plan, sqlite3_value **argv);
 
 /* ---------- hits.c: results in order of distance, then rowid ---------- */
 
@@ -72,8 +79,7 @@ typedef struct BridgeStream
 typedef struct BridgeQuery
 {
 	/* asked (request.c) */
-	float *vector; /* owned, dim floats */
-	int vector_capacity;
+	BridgeVector vector;
 	int64_t k;    /* as asked, -1: stream */
 	int64_t need; /* rows to give at most, -1: until exhausted */
 	bool bounded, bound_inclusive;
@@ -112,7 +118,7 @@ typedef struct BridgeQuery
 } BridgeQuery;
 
 /* Begin (again); a query that cannot have rows is at its end at once. */
-int bridge_query_start(BridgeQuery *query, BridgeIndex *index, int plan, sqlite3_value **argv,
+int bridge_query_start(BridgeQuery *query, BridgeIndex *index, const BridgeArguments *asked,
 					   BridgeError *err);
 int bridge_query_next(BridgeQuery *query, BridgeError *err);
 /* Let go of snapshot and cursor; the memory is kept for the next start. */
@@ -136,7 +142,7 @@ const char *bridge_strategy_name(int strategy);
  * Read everything asked.  *usable is false where no row can match: a query of
  * NULL or without direction, a comparison with NULL.
  */
-int bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_value **argv, bool *usable,
+int bridge_request_read(BridgeQuery *query, BridgeStore *store, const BridgeArguments *asked, bool *usable,
 						BridgeError *err);
 
 /* How far its search goes, by what the state says was found: query->ef, margin, visits. */

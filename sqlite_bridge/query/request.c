@@ -32,9 +32,9 @@ query_error(BridgeError *err)
 static int
 take_vector(BridgeQuery *query, BridgeStore *store, sqlite3_value *value, bool *usable, BridgeError *err)
 {
-	BridgeVector *scratch = &store->scratch;
 	const BridgeParams *p = &store->params;
-	int rc = bridge_vector_read(value, scratch, err);
+	const BridgeVector *vector = &query->vector;
+	int rc = bridge_vector_read(value, &query->vector, err);
 
 	*usable = false;
 	if (rc != SQLITE_OK)
@@ -42,25 +42,15 @@ take_vector(BridgeQuery *query, BridgeStore *store, sqlite3_value *value, bool *
 		bridge_error_prefix(err, "%s: the query vector", store->table);
 		return query_error(err);
 	}
-	if (scratch->data == NULL)
+	if (vector->data == NULL)
 		return SQLITE_OK;
-	if (scratch->dim != p->dim)
+	if (vector->dim != p->dim)
 		return bridge_error(err, SQLITE_ERROR, "%s: the query vector has %d dimensions, the index has %d",
-							store->table, scratch->dim, p->dim);
-	rc = bridge_index_check_model(store, scratch->data, "the query vector", err);
+							store->table, vector->dim, p->dim);
+	rc = bridge_index_check_model(store, vector->data, "the query vector", err);
 	if (rc != SQLITE_OK)
 		return query_error(err);
-	if (query->vector_capacity < p->dim)
-	{
-		float *vector = sqlite3_realloc64(query->vector, sizeof(float) * (uint64_t) p->dim);
-
-		if (vector == NULL)
-			return bridge_error(err, SQLITE_NOMEM, "out of memory");
-		query->vector = vector;
-		query->vector_capacity = p->dim;
-	}
-	memcpy(query->vector, scratch->data, sizeof(float) * (size_t) p->dim);
-	*usable = bridge_indexable(p, query->vector);
+	*usable = bridge_indexable(p, vector->data);
 	return SQLITE_OK;
 }
 
@@ -181,16 +171,15 @@ bridge_request_settle_ef(BridgeQuery *query, const BridgeStore *store, const Bri
 
 /* k and LIMIT + OFFSET, whichever is less. */
 static int
-take_limits(BridgeQuery *query, const BridgeStore *store, int plan, sqlite3_value **argv, BridgeError *err)
+take_limits(BridgeQuery *query, const BridgeStore *store, const BridgeArguments *asked, BridgeError *err)
 {
-	sqlite3_value *limit_value = bridge_plan_value(plan, PLAN_LIMIT, argv);
-	sqlite3_value *offset_value = bridge_plan_value(plan, PLAN_OFFSET, argv);
+	sqlite3_value *limit_value = asked->value[ARG_LIMIT];
+	sqlite3_value *offset_value = asked->value[ARG_OFFSET];
 	int64_t ef;
-	int rc =
-		take_integer(store, bridge_plan_value(plan, PLAN_K, argv), "k", 1, INT64_MAX, -1, &query->k, err);
+	int rc = take_integer(store, asked->value[ARG_K], "k", 1, INT64_MAX, -1, &query->k, err);
 
 	if (rc == SQLITE_OK)
-		rc = take_integer(store, bridge_plan_value(plan, PLAN_EF, argv), "ef", 1, HNSW_MAX_EF, 0, &ef, err);
+		rc = take_integer(store, asked->value[ARG_EF], "ef", 1, HNSW_MAX_EF, 0, &ef, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	query->need = query->k;
@@ -210,13 +199,13 @@ take_limits(BridgeQuery *query, const BridgeStore *store, int plan, sqlite3_valu
 }
 
 int
-bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_value **argv, bool *usable,
+bridge_request_read(BridgeQuery *query, BridgeStore *store, const BridgeArguments *asked, bool *usable,
 					BridgeError *err)
 {
-	sqlite3_value *stats = bridge_plan_value(plan, PLAN_STATS, argv);
-	sqlite3_value *below = bridge_plan_value(plan, PLAN_BELOW, argv);
-	sqlite3_value *upto = bridge_plan_value(plan, PLAN_UPTO, argv);
-	BridgeStats asked = {0};
+	sqlite3_value *stats = asked->value[ARG_STATS];
+	sqlite3_value *below = asked->value[ARG_BELOW];
+	sqlite3_value *upto = asked->value[ARG_UPTO];
+	BridgeStats fresh = {0};
 	int rc;
 
 	query->stats = stats == NULL ? NULL : sqlite3_value_pointer(stats, BRIDGE_STATS_POINTER);
@@ -224,24 +213,23 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, int plan, sqlite3_va
 		query->stats = &query->own_stats;
 	else
 	{
-		asked.pull_limit = query->stats->pull_limit;
-		asked.least_ef = query->stats->least_ef;
-		asked.expected = query->stats->expected;
+		fresh.pull_limit = query->stats->pull_limit;
+		fresh.least_ef = query->stats->least_ef;
+		fresh.expected = query->stats->expected;
 	}
-	*query->stats = asked;
+	*query->stats = fresh;
 	query->stats->strategy = strategy_names[BRIDGE_EXACT];
 
-	rc = take_vector(query, store, bridge_plan_value(plan, PLAN_QUERY, argv), usable, err);
+	rc = take_vector(query, store, asked->value[ARG_QUERY], usable, err);
 	if (rc == SQLITE_OK)
 		rc = take_limits(query, store, plan, argv, err);
 	if (rc == SQLITE_OK)
-		rc = take_strategy(query, store, bridge_plan_value(plan, PLAN_STRATEGY, argv), err);
+		rc = take_strategy(query, store, asked->value[ARG_STRATEGY], err);
 	if (rc == SQLITE_OK)
-		rc = take_rowids(query, bridge_plan_value(plan, PLAN_ROWID, argv),
-						 bridge_plan_value(plan, PLAN_ROWID_IN, argv), err);
+		rc = take_rowids(query, asked->value[ARG_ROWID], asked->value[ARG_ROWID_IN], err);
 	if (rc != SQLITE_OK)
 		return rc;
-	query->one_row = (plan & PLAN_ROWID) != 0;
+	query->one_row = asked->value[ARG_ROWID] != NULL;
 	take_bound(query, below != NULL ? below : upto, below == NULL, usable);
 	query->stats->k = query->k;
 	if (query->need == 0 || (query->has_only && query->only_count == 0))
