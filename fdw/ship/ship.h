@@ -3,8 +3,9 @@
  *		What means the same in SQLite, and how it is spelled.
  *
  * Which columns compare alike (column_class.c), which expressions, aggregates
- * and orders go down (shippable.c and shippable_upper.c; pushdown_functions.c
- * and time_map.c know the functions), and their SQL (deparse*.c, literals.c,
+ * and orders go down (shippable.c and shippable_upper.c; the terms of single
+ * nodes are made in term.c and *_terms.c; pushdown_functions.c and time_map.c
+ * know the functions), and their SQL (deparse*.c, literals.c,
  * bounds.c, assign.c).
  */
 #ifndef VSS_SHIP_H
@@ -144,7 +145,7 @@ int vssfdw_bind_compared(sqlite3_stmt *stmt, int number, Oid type, Datum value, 
 const char *vssfdw_param_reader(Oid type);
 const char *vssfdw_element_reader(Oid type);
 
-/* ---------- shippable.c: what an expression is in SQLite ---------- */
+/* ---------- term.c: what an expression is in SQLite ---------- */
 
 /*
  * An expression of PostgreSQL's is looked at once, from its leaves up, and
@@ -199,30 +200,21 @@ typedef struct VssTerm
 	int scale;                   /* digits after the point that its numerics show, -1: not known */
 } VssTerm;
 
-/*
- * Larger expressions stay in PostgreSQL: some of SQLite's work over a statement
- * grows with the square of its terms, and cannot be cancelled.
- */
-#define VSS_MAX_SIZE 25000
-
-/* The expression in the rows of rel, which may be grouped ones; never NULL. */
-VssTerm *vssfdw_term(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
-
-/* The column that the term is, or NULL. */
-const VssPlanColumn *vssfdw_term_column(PlannerInfo *root, const VssTerm *term);
-
 /* Fill in a term from its arguments; class and what else it is are the caller's. */
 VssTerm *vssfdw_make_term(VssTermKind kind, const char *word, List *args, Expr *expr);
 
-/* How many elements the constant array of x IN (...) has, 0 where it is none; the elements, as terms of constants. */
-int vssfdw_list_length(const VssTerm *list);
-List *vssfdw_list_elements(const VssTerm *list);
+/* What SQLite cannot evaluate. */
+VssTerm *vssfdw_no_term(Expr *expr);
 
-/* The term of a constant. */
+/* What has one value during a scan; of a constant. */
+VssTerm *vssfdw_value_term(Expr *expr);
 VssTerm *vssfdw_constant_term(Const *constant);
 
-/* Whether text compares by bytes for this purpose. */
-bool vssfdw_collation_agrees(RelOptInfo *rel, Oid collation, bool equality);
+/* A column, or the value that one of another relation has for this one. */
+VssTerm *vssfdw_column_term(PlannerInfo *root, RelOptInfo *rel, Var *var);
+
+/* The column that the term is, or NULL. */
+const VssPlanColumn *vssfdw_term_column(PlannerInfo *root, const VssTerm *term);
 
 /*
  * Whether the expression is free of the relation's columns and of anything
@@ -231,20 +223,10 @@ bool vssfdw_collation_agrees(RelOptInfo *rel, Oid collation, bool equality);
  */
 bool vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 
-/* Whether SQLite's answer to this condition is PostgreSQL's. */
-bool vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
-
-/* The same of its term. */
-bool vssfdw_may_ship(const VssTerm *condition);
-
-/*
- * Whether SQLite can leave out rows for which the condition is false: it has
- * arithmetic that may fail, and is NULL then, or else would be shippable.
- */
-bool vssfdw_may_try(const VssTerm *condition);
-
 /* The expression without casts that change nothing. */
 Expr *vssfdw_strip_relabel(Expr *expr);
+
+/* ---------- operator_terms.c: terms of operators and functions, of those of their arguments ---------- */
 
 /* B-tree family float_ops, which PostgreSQL's headers give no symbol. */
 #define VSS_FLOAT_BTREE_FAM 1970
@@ -258,6 +240,56 @@ int vssfdw_comparison(Oid opno, VssClass class);
  * they are not: dates, timestamps and those with time zone compare with each other.
  */
 VssClass vssfdw_common_class(VssClass a, VssClass b);
+
+/* Whether text compares by bytes for this purpose. */
+bool vssfdw_collation_agrees(RelOptInfo *rel, Oid collation, bool equality);
+
+/* A comparison, NULL where it is none; only_equality: = and <> alone. */
+VssTerm *vssfdw_comparison_term(RelOptInfo *rel, OpExpr *op, List *args, bool only_equality);
+
+/* A function or operator that pushdown_functions.c has a row for; a comparison or such an operator. */
+VssTerm *vssfdw_function_term(Oid function, Oid collation, List *args, Expr *expr);
+VssTerm *vssfdw_operator_term(RelOptInfo *rel, OpExpr *op, List *args);
+
+/* ---------- list_terms.c ---------- */
+
+/* x = ANY (array) and x <> ALL (array). */
+VssTerm *vssfdw_array_term(RelOptInfo *rel, ScalarArrayOpExpr *op, List *args);
+
+/* x = 1 OR x = 2 OR ... as x = ANY (one array), NULL where it cannot be written so. */
+VssTerm *vssfdw_alternatives_term(BoolExpr *expr, List *args);
+
+/* How many elements the constant array of x IN (...) has, 0 where it is none; the elements, as terms of constants. */
+int vssfdw_list_length(const VssTerm *list);
+List *vssfdw_list_elements(const VssTerm *list);
+
+/* ---------- node_terms.c ---------- */
+
+/* The term of a node that is no value, from those of its operands, each of which SQLite has. */
+VssTerm *vssfdw_node_term(RelOptInfo *rel, Expr *expr, List *args);
+
+/* ---------- shippable.c: what may be done with an expression ---------- */
+
+/*
+ * Larger expressions stay in PostgreSQL: some of SQLite's work over a statement
+ * grows with the square of its terms, and cannot be cancelled.
+ */
+#define VSS_MAX_SIZE 25000
+
+/* The expression in the rows of rel, which may be grouped ones; never NULL. */
+VssTerm *vssfdw_term(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+
+/* Whether SQLite's answer to this condition is PostgreSQL's. */
+bool vssfdw_is_shippable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
+
+/* The same of its term. */
+bool vssfdw_may_ship(const VssTerm *condition);
+
+/*
+ * Whether SQLite can leave out rows for which the condition is false: it has
+ * arithmetic that may fail, and is NULL then, or else would be shippable.
+ */
+bool vssfdw_may_try(const VssTerm *condition);
 
 /* ---------- shippable_upper.c ---------- */
 
