@@ -21,16 +21,16 @@
 /* xUpdate's argv: old rowid, new rowid, then the columns as module.c declares them. */
 enum
 {
-	ARG_OLD_ROWID,
-	ARG_NEW_ROWID,
-	ARG_EMBEDDING,
-	ARG_DISTANCE,
-	ARG_QUERY,
-	ARG_K,
-	ARG_EF,
-	ARG_STRATEGY,
-	ARG_STATS,
-	ARG_COMMAND
+	UPDATE_OLD_ROWID,
+	UPDATE_NEW_ROWID,
+	UPDATE_EMBEDDING,
+	UPDATE_DISTANCE,
+	UPDATE_QUERY,
+	UPDATE_K,
+	UPDATE_EF,
+	UPDATE_STRATEGY,
+	UPDATE_STATS,
+	UPDATE_COMMAND
 };
 
 /*
@@ -119,7 +119,7 @@ static int
 run_command(BridgeTable *table, sqlite3_value **argv, BridgeError *err)
 {
 	BridgeStore *store = table->store;
-	const char *command = (const char *) sqlite3_value_text(argv[ARG_COMMAND]);
+	const char *command = (const char *) sqlite3_value_text(argv[UPDATE_COMMAND]);
 	int64_t rowid;
 	int rc;
 
@@ -127,9 +127,9 @@ run_command(BridgeTable *table, sqlite3_value **argv, BridgeError *err)
 		(strcmp(command, "changed") != 0 && strcmp(command, "conflict") != 0))
 		return bridge_error(err, SQLITE_ERROR, "%s: unknown command \"%s\"", store->table,
 							command == NULL ? "" : command);
-	if (sqlite3_value_type(argv[ARG_NEW_ROWID]) == SQLITE_NULL)
+	if (sqlite3_value_type(argv[UPDATE_NEW_ROWID]) == SQLITE_NULL)
 		return SQLITE_OK;
-	rc = take_rowid(store, argv[ARG_NEW_ROWID], &rowid, err);
+	rc = take_rowid(store, argv[UPDATE_NEW_ROWID], &rowid, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	if (strcmp(command, "conflict") == 0)
@@ -224,23 +224,23 @@ static int
 insert(BridgeTable *table, sqlite3_value **argv, int64_t *rowid, BridgeError *err)
 {
 	BridgeStore *store = table->store;
-	bool has_rowid = sqlite3_value_type(argv[ARG_NEW_ROWID]) != SQLITE_NULL;
+	bool has_rowid = sqlite3_value_type(argv[UPDATE_NEW_ROWID]) != SQLITE_NULL;
 	int rc = SQLITE_OK;
 
-	if (sqlite3_value_type(argv[ARG_COMMAND]) != SQLITE_NULL)
+	if (sqlite3_value_type(argv[UPDATE_COMMAND]) != SQLITE_NULL)
 		return run_command(table, argv, err);
-	for (int i = ARG_DISTANCE; i < ARG_COMMAND; i++)
+	for (int i = UPDATE_DISTANCE; i < UPDATE_COMMAND; i++)
 		if (sqlite3_value_type(argv[i]) != SQLITE_NULL)
 			return bridge_error(
 				err, SQLITE_ERROR,
 				"%s: only rowid and embedding can be written, the other columns are for queries",
 				store->table);
 	if (has_rowid)
-		rc = take_rowid(store, argv[ARG_NEW_ROWID], rowid, err);
+		rc = take_rowid(store, argv[UPDATE_NEW_ROWID], rowid, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	if (store->params.content == NULL)
-		return write_row(table, argv[ARG_EMBEDDING], has_rowid, rowid, false, err);
+		return write_row(table, argv[UPDATE_EMBEDDING], has_rowid, rowid, false, err);
 	if (!has_rowid)
 		return bridge_error(err, SQLITE_CONSTRAINT_VTAB,
 							"%s follows table %s (content=): insert the row there", store->table,
@@ -252,9 +252,9 @@ static int
 update(BridgeTable *table, sqlite3_value **argv, BridgeError *err)
 {
 	BridgeStore *store = table->store;
-	int64_t old_rowid = sqlite3_value_int64(argv[ARG_OLD_ROWID]);
+	int64_t old_rowid = sqlite3_value_int64(argv[UPDATE_OLD_ROWID]);
 	int64_t new_rowid;
-	int rc = take_rowid(store, argv[ARG_NEW_ROWID], &new_rowid, err);
+	int rc = take_rowid(store, argv[UPDATE_NEW_ROWID], &new_rowid, err);
 
 	if (rc != SQLITE_OK)
 		return rc;
@@ -264,7 +264,7 @@ update(BridgeTable *table, sqlite3_value **argv, BridgeError *err)
 			rc = follow_content(table, old_rowid, true, err);
 		return rc == SQLITE_OK ? follow_content(table, new_rowid, false, err) : rc;
 	}
-	rc = write_row(table, argv[ARG_EMBEDDING], true, &new_rowid, new_rowid == old_rowid, err);
+	rc = write_row(table, argv[UPDATE_EMBEDDING], true, &new_rowid, new_rowid == old_rowid, err);
 	if (rc == SQLITE_OK && new_rowid != old_rowid)
 		rc = remove_row(table, old_rowid, err);
 	return rc;
@@ -288,12 +288,12 @@ bridge_update(sqlite3_vtab *vtab, int argc, sqlite3_value **argv, sqlite3_int64 
 	}
 	if (argc == 1)
 	{
-		int64_t old_rowid = sqlite3_value_int64(argv[ARG_OLD_ROWID]);
+		int64_t old_rowid = sqlite3_value_int64(argv[UPDATE_OLD_ROWID]);
 
 		rc = store->params.content != NULL ? follow_content(table, old_rowid, true, &err)
 										   : remove_row(table, old_rowid, &err);
 	}
-	else if (sqlite3_value_type(argv[ARG_OLD_ROWID]) == SQLITE_NULL)
+	else if (sqlite3_value_type(argv[UPDATE_OLD_ROWID]) == SQLITE_NULL)
 	{
 		rc = insert(table, argv, &new_rowid, &err);
 		*rowid = new_rowid;

@@ -222,7 +222,7 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, const BridgeArgument
 
 	rc = take_vector(query, store, asked->value[ARG_QUERY], usable, err);
 	if (rc == SQLITE_OK)
-		rc = take_limits(query, store, plan, argv, err);
+		rc = take_limits(query, store, asked, err);
 	if (rc == SQLITE_OK)
 		rc = take_strategy(query, store, asked->value[ARG_STRATEGY], err);
 	if (rc == SQLITE_OK)
