@@ -18,7 +18,7 @@
  * 3. COMMIT, by rising OID of server.
  *
  * From the first COMMIT until PostgreSQL has committed no interrupt is served.
- * What remains is told in docs/postgresql.md: crashes, and failures of the disk
+ * What remains is told in docs/reference.md: crashes, and failures of the disk
  * or of memory between the first COMMIT and the record of PostgreSQL's.
  */
 #include "postgres.h"
