@@ -130,11 +130,87 @@ int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool
 /* The task as the graph library takes it, in this phase.  It refers to task. */
 HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
 
+/* ---------- stage.c: what a merge reads, on its way to the builder ---------- */
+
+/* The last change that a state of the database has. */
+typedef struct BridgeMark
+{
+	int64_t seq, tag;
+} BridgeMark;
+
+typedef struct BridgeStage
+{
+	BridgeMergeTask *task;
+	BridgeStore *store;
+	HnswBuilder *builder;
+	const BridgeState *before; /* the state that the merge started from */
+	BridgeMark seen;           /* by the last batch */
+	bool began;                /* a transaction of this batch */
+	size_t dim;
+	size_t count, capacity;
+	int64_t *labels;
+	float *vectors;
+	int64_t last; /* rowid (truth) or seq (delta) of the last row read */
+
+	/* How far the merge is, in rowids or changes: built, and read, of total; 0: not known. */
+	uint64_t built, read, total;
+} BridgeStage;
+
+/*
+ * Whether the database, in the present transaction, is what has become of the one that had seen's
+ * change last, with the graph of before; else SQLITE_BUSY_SNAPSHOT.  Then *seen is its own last change.
+ */
+int bridge_merge_same_history(BridgeStore *store, const BridgeState *before, BridgeMark *seen,
+							  BridgeError *err);
+
+/* Around what is read as one batch.  Nothing is open after a begin that failed. */
+int bridge_stage_begin(BridgeStage *stage, BridgeError *err);
+void bridge_stage_end(BridgeStage *stage);
+
+/* How many rows a batch has. */
+int64_t bridge_stage_rows(const BridgeStage *stage);
+
+int bridge_stage_push(BridgeStage *stage, int64_t label, const float *vector, BridgeError *err);
+bool bridge_stage_is_full(const BridgeStage *stage);
+
+/* Between batches: let the builder have what was read. */
+int bridge_stage_flush(BridgeStage *stage, BridgeError *err);
+void bridge_stage_free(BridgeStage *stage);
+
+/* ---------- changes.c: the rows that may differ from the graph ---------- */
+
+typedef struct BridgeChange
+{
+	int64_t rowid;
+	int64_t seq;
+} BridgeChange;
+
+typedef struct BridgeChanges
+{
+	BridgeStage *stage;
+	size_t count, capacity;
+	BridgeChange *list; /* one entry a rowid, the last one; sqlite3_free */
+} BridgeChanges;
+
+/* Fill the list, from delta or journal, or by comparing where the task says so. */
+int bridge_changes_note(BridgeChanges *changes, const BridgeSnapshot *current, const BridgeState *state,
+						BridgeError *err);
+
+/* Add every row of a content table that the graph has otherwise. */
+int bridge_changes_compare(BridgeChanges *changes, const BridgeSnapshot *current, BridgeError *err);
+
+/* What those rows are now, into the stage's builder. */
+int bridge_changes_apply(BridgeChanges *changes, const BridgeState *state, BridgeError *err);
+
 /* ---------- build.c ---------- */
+
+/* The error of a graph that cannot be built upon. */
+int bridge_graph_is_damaged(BridgeError *err);
 
 /* What a merge makes, to be published. */
 typedef struct BridgeBuilt
 {
+	BridgeMark seen;      /* what publishing must find */
 	HnswBuilder *builder; /* NULL: the graph stays, it is the image of the state as well */
 	bool incremental;     /* from the graph before and the changes since */
 	bool recent;          /* goes behind the base, which stays; else a new base, which is all */

@@ -189,10 +189,7 @@ typedef struct Change
 	const BridgeBuilt *built;
 } Change;
 
-/*
- * The graph is the image of the content table as of the journal's row before->counter, if
- * that row is still there and nothing has been written past the triggers since.
- */
+/* The graph is the image of the content table as of the journal's row before->counter, which must be there. */
 static int
 move_position(BridgeStore *store, const Change *change, BridgeError *err)
 {
@@ -202,10 +199,9 @@ move_position(BridgeStore *store, const Change *change, BridgeError *err)
 	bool found;
 	int rc = bridge_store_state(store, &unused, before->counter, &tag, &found, err);
 
-	if (rc == SQLITE_OK && (store->follow.verdict != BRIDGE_FOLLOWED || !found || tag != before->last_tag))
-		rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT,
-						  "table %s has been rebuilt, restored or vacuumed during the merge",
-						  store->params.content);
+	if (rc == SQLITE_OK && (!found || tag != before->last_tag))
+		rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT, "%s_changes has been emptied during the merge",
+						  store->table);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_set_position(store, before->counter, before->last_tag, err);
 	if (rc == SQLITE_OK)
@@ -222,13 +218,12 @@ make_current(BridgeStore *store, const void *arg, BridgeError *err)
 	const Change *change = arg;
 	const BridgeState *before = change->before;
 	const BridgeState *after = change->after;
-	BridgeState now;
-	int rc = bridge_content_state(store, &now, before->counter, NULL, NULL, err);
+	BridgeMark seen = change->built->seen;
+	int rc;
 
-	if (rc == SQLITE_OK &&
-		(now.segment_count != before->segment_count ||
-		 memcmp(now.segments, before->segments, sizeof(now.segments[0]) * (size_t) now.segment_count) != 0))
-		rc = bridge_error(err, SQLITE_BUSY_SNAPSHOT, "another merge has published meanwhile");
+	/* A copy that was restored may have the number of a schema that was looked at. */
+	store->follow.judged = false;
+	rc = bridge_merge_same_history(store, before, &seen, err);
 	if (rc == SQLITE_OK && store->journal)
 		rc = move_position(store, change, err);
 	if (rc == SQLITE_OK && change->built->builder != NULL)
@@ -266,35 +261,34 @@ link_path(const BridgeFiles *files, const char *base_file, const BridgeState *be
 	return warning;
 }
 
-/* A batch of changes to be removed, and how many were. */
-typedef struct Batch
-{
-	int64_t upto;
-	int64_t *removed;
-} Batch;
-
+/* What the graph holds that is current now: an older copy of the database may have come back. */
 static int
 trim_batch(BridgeStore *store, const void *arg, BridgeError *err)
 {
-	const Batch *batch = arg;
+	int64_t *removed = *(int64_t *const *) arg;
+	BridgeState now;
+	int rc = bridge_content_state(store, &now, 0, NULL, NULL, err);
 
-	return bridge_store_delta_trim(store, batch->upto, TRIM_BATCH, batch->removed, err);
+	*removed = 0;
+	if (rc != SQLITE_OK || now.verdict != BRIDGE_FOLLOWED)
+		return rc;
+	return bridge_store_delta_trim(store, now.position, TRIM_BATCH, removed, err);
 }
 
 /*
- * 4. Empty the delta up to seq.  Stopping early is no failure: what remains is
+ * 4. Remove the changes that the graph holds.  Stopping early is no failure: what remains is
  * ignored by readers and removed by the next merge.
  */
 static void
-trim(BridgeStore *store, BridgeMergeTask *task, int64_t seq)
+trim(BridgeStore *store, BridgeMergeTask *task)
 {
 	int64_t removed = TRIM_BATCH;
-	Batch batch = {seq, &removed};
+	int64_t *const out = &removed;
 	BridgeError err = {0};
 	int rc = SQLITE_OK;
 
 	while (rc == SQLITE_OK && removed == TRIM_BATCH && !bridge_merge_cancelled(task))
-		rc = bridge_merge_transact(store, task, trim_batch, &batch, TRIM_COMMIT_MS, &err);
+		rc = bridge_merge_transact(store, task, trim_batch, &out, TRIM_COMMIT_MS, &err);
 	bridge_error_clear(&err);
 }
 
@@ -319,7 +313,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 	{
 		rc = bridge_merge_transact(store, task, make_current, &change, 0, err);
 		if (rc == SQLITE_OK)
-			trim(store, task, seq);
+			trim(store, task);
 		return rc;
 	}
 	if (built->recent)
@@ -371,7 +365,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 		at_step(3, true);
 
 		at_step(4, false);
-		trim(store, task, seq);
+		trim(store, task);
 		at_step(4, true);
 	}
 	sqlite3_free(new_file);
@@ -391,7 +385,7 @@ bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const BridgeSta
 			(void) !link(task->files->path, file);
 		*warning = link_path(task->files, file, state);
 	}
-	trim(store, task, state->position);
+	trim(store, task);
 	sqlite3_free(file);
 }
 

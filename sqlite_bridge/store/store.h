@@ -44,15 +44,12 @@ typedef enum BridgeVerdict
 	BRIDGE_VERDICTS
 } BridgeVerdict;
 
-/* "triggers_missing" and its like: static text. */
-const char *bridge_verdict_name(BridgeVerdict verdict);
-
 /* What changes while an index lives, read in one snapshot of the database. */
 typedef struct BridgeState
 {
 	BridgeTuned tuned;
 	int64_t counter;   /* number of the last change */
-	int64_t last_tag;  /* its tag; of a journal only */
+	int64_t last_tag;  /* its tag, where delta or journal has that row */
 	int segment_count; /* 0: never merged */
 	BridgeSegment segments[BRIDGE_MAX_SEGMENTS];
 	int64_t position;      /* the change that the graph is the image of; 0 before the first merge */
@@ -135,6 +132,27 @@ void bridge_store_close(BridgeStore *store);
 /* Give up all prepared statements; they come back when needed. */
 void bridge_store_release(BridgeStore *store);
 
+/* Run one SQL text in sqlite3_mprintf's format, to its end. */
+int bridge_exec(sqlite3 *db, BridgeError *err, const char *format, ...);
+
+/*
+ * For state.c and rows.c: a prepared statement of the store, kept by it; running one to
+ * its end; putting back one that a walk took out of statements[], so that a
+ * visitor could start another; and a text with the names filled in.
+ */
+int bridge_store_statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err);
+int bridge_store_finish(BridgeStore *store, sqlite3_stmt *stmt, BridgeError *err);
+void bridge_store_put_back(BridgeStore *store, int which, sqlite3_stmt *stmt);
+char *bridge_store_expand(const BridgeStore *store, const char *text);
+
+/* ---------- state.c: what changes while an index lives ---------- */
+
+/* What bridge_store_set_tuned() writes; anything else counts as nothing found. */
+void bridge_tuned_parse(const char *text, BridgeTuned *tuned);
+
+/* "triggers_missing" and its like: static text. */
+const char *bridge_verdict_name(BridgeVerdict verdict);
+
 /*
  * Counter and current segments.  SQLITE_SCHEMA when the table is another one
  * of the same name by now.  *tag (if not NULL) is the tag of delta row tag_seq, *found
@@ -178,19 +196,6 @@ int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *
 
 /* Rows without a vector of the index's kind, as the last merge that read all rows found; 0: not known. */
 int bridge_store_bad_rows(BridgeStore *store, int64_t *count, BridgeError *err);
-
-/* Run one SQL text in sqlite3_mprintf's format, to its end. */
-int bridge_exec(sqlite3 *db, BridgeError *err, const char *format, ...);
-
-/*
- * For rows.c: a prepared statement of the store, kept by it; running one to
- * its end; putting back one that a walk took out of statements[], so that a
- * visitor could start another; and a text with the names filled in.
- */
-int bridge_store_statement(BridgeStore *store, int which, sqlite3_stmt **out, BridgeError *err);
-int bridge_store_finish(BridgeStore *store, sqlite3_stmt *stmt, BridgeError *err);
-void bridge_store_put_back(BridgeStore *store, int which, sqlite3_stmt *stmt);
-char *bridge_store_expand(const BridgeStore *store, const char *text);
 
 /* ---------- rows.c: truth and delta ---------- */
 

@@ -734,6 +734,27 @@ other_keys(void **unused)
 	}
 }
 
+/* A table of several batches that a merge compares with the graph: every row differs, the last of a batch, too. */
+static void
+compared_in_batches(void **unused)
+{
+	char *folder = make_folder();
+	sqlite3 *db = open_database(folder, "t.db", NULL);
+
+	run_sql(db,
+			"CREATE TABLE d(id INTEGER PRIMARY KEY, v BLOB);"
+			"CREATE VIRTUAL TABLE x USING hnsw(dim=4096, metric=l2, m=4, ef=8, content=d, content_vector=v);"
+			"WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200)"
+			" INSERT INTO d SELECT i, zeroblob(4 * i) || x'0000803f' || zeroblob(4 * (4095 - i)) FROM n;"
+			"SELECT hnsw_save();"
+			"CREATE TABLE other(a); DROP TRIGGER x_changes_au; UPDATE d SET v = zeroblob(4 * 4096)");
+	run_sql(db, "SELECT hnsw_save()");
+	assert_string_equal(get_text(db, "SELECT hnsw_check()"), "ok");
+	assert_string_equal(get_text(db, "SELECT hnsw_info() ->> '$.graph.state'"), "used");
+	close_database(db);
+	remove_folder(folder);
+}
+
 /* Rows that hold no vector of the index's kind. */
 static void
 bad_rows(void **unused)
@@ -897,6 +918,7 @@ main(void)
 		cmocka_unit_test(made_again),
 		cmocka_unit_test(renamed),
 		cmocka_unit_test(other_keys),
+		cmocka_unit_test(compared_in_batches),
 		cmocka_unit_test(bad_rows),
 		cmocka_unit_test(search_in_trigger),
 		cmocka_unit_test(format_1),
