@@ -73,7 +73,7 @@ hnsw_builder_create(const HnswParams *params, uint64_t capacity, HnswBuilder **o
 
 	/* only a hint: what cannot be had now may be had when it is needed */
 	if (capacity > 0 && capacity < HNSW_MAX_NODES)
-		hnsw_labels_reserve(&b->labels, capacity);
+		(void) (hnsw_table_reserve(&b->labels, capacity) && hnsw_table_reserve(&b->equals, capacity));
 	*out = b;
 	return HNSW_OK;
 }
@@ -120,7 +120,8 @@ hnsw_builder_free(HnswBuilder *b)
 	hnsw_grow_free(&b->vectors);
 	hnsw_grow_free(&b->codes);
 	hnsw_grow_free(&b->sketches);
-	hnsw_labels_free(&b->labels);
+	hnsw_table_free(&b->labels);
+	hnsw_table_free(&b->equals);
 	free(b->learnt);
 	free(b->free_slots);
 	pthread_mutex_destroy(&b->entry_lock);
@@ -244,35 +245,81 @@ reserve_free_list(HnswBuilder *b)
 	return true;
 }
 
+/* What others may ask of a node that is linked to nothing yet.  alloc_lock is held. */
 static void
-fill_in(HnswBuilder *b, uint32_t id, int64_t label, uint32_t level, HnswList *upper, const float *vector)
+begin_node(HnswBuilder *b, uint32_t id, uint32_t level, HnswList *upper, const float *vector)
 {
 	HnswNode *node = hnsw_node(b, id);
 	HnswNodeRest *rest = hnsw_node_rest(b, id);
 
 	memcpy(hnsw_grow_at(&b->vectors, id - b->base_count), vector, b->vectors.size);
+	node->level = (uint8_t) level;
+	atomic_store_explicit(node->list, 0, memory_order_relaxed);
+	rest->labels = 0;
+	rest->upper = upper;
+	atomic_store_explicit(&node->dead, 0, memory_order_relaxed);
+}
+
+/* The rest of what a walk compares by, which takes time. */
+static void
+encode_node(HnswBuilder *b, uint32_t id, const float *vector)
+{
 	hnsw_code_encode(b->code, b->params.metric, vector, b->params.dim,
 					 hnsw_grow_at(&b->codes, id - b->base_count));
 	if (b->sketches.size > 0)
 		hnsw_sketch_encode(b->params.metric, &b->basis, vector,
 						   hnsw_grow_at(&b->sketches, id - b->base_count));
-	node->level = (uint8_t) level;
-	atomic_store_explicit(node->list, 0, memory_order_relaxed);
-	rest->label = label;
-	rest->upper = upper;
-	atomic_store_explicit(&node->dead, 0, memory_order_relaxed);
 }
 
 /*
- * The first half of an insertion: a filled-in node that bears label, linked to
- * nothing.  *old is the node that bore it before, or HNSW_NO_NODE.
+ * The node that shall bear a label: *id, which is new unless *upper stays.  It takes
+ * upper, room for the links of so many levels, over.  alloc_lock is held.
  */
 static HnswStatus
-prepare(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint32_t *id, uint32_t *old,
-		HnswError *err)
+place_label(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint32_t level,
+			HnswList **upper, uint32_t *id, bool *fresh, HnswError *err)
+{
+	uint64_t hash = hnsw_vector_hash(vector, b->params.dim);
+
+	*fresh = false;
+	if (b->labels.count >= HNSW_MAX_NODES || !reserve_free_list(b) ||
+		!hnsw_table_reserve(&b->labels, b->labels.count + 1) ||
+		!hnsw_table_reserve(&b->equals, b->equals.count + 1))
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %" PRIu64 " vectors",
+						 hnsw_builder_count(b) + 1);
+	*id = hnsw_equal_node(b, hash, vector);
+	if (*id == HNSW_NO_NODE)
+	{
+		*id = take_slot(b);
+		if (*id == HNSW_NO_NODE)
+			return hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %" PRIu64 " vectors",
+							 hnsw_builder_count(b) + 1);
+		if (!hnsw_scratch_fit(b, s))
+		{
+			b->free_slots[b->free_count++] = *id;
+			return hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu64 " vectors",
+							 hnsw_builder_count(b) + 1);
+		}
+		begin_node(b, *id, level, *upper, vector);
+		*upper = NULL;
+		*fresh = true;
+		hnsw_equal_note(b, hash, *id);
+	}
+	hnsw_give_label(b, label, *id);
+	return HNSW_OK;
+}
+
+/*
+ * The first half of an insertion.  *id is a filled-in node that bears label, linked
+ * to nothing; or HNSW_NO_NODE where one that is there already has the vector.
+ */
+static HnswStatus
+prepare(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint32_t *id, HnswError *err)
 {
 	uint32_t level = hnsw_level(b->params.seed, label, b->params.m);
 	HnswList *upper = NULL;
+	HnswStatus status;
+	bool fresh;
 
 	if (level > 0)
 	{
@@ -281,30 +328,15 @@ prepare(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector, uint
 			return hnsw_fail(err, HNSW_NOMEM, "out of memory for the links of a node");
 	}
 	pthread_mutex_lock(&b->alloc_lock);
-	if (!reserve_free_list(b) || !hnsw_labels_reserve(&b->labels, b->labels.count + 1) ||
-		(*id = take_slot(b)) == HNSW_NO_NODE)
-	{
-		pthread_mutex_unlock(&b->alloc_lock);
-		free(upper);
-		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %" PRIu64 " nodes",
-						 hnsw_builder_count(b) + 1);
-	}
-	if (!hnsw_scratch_fit(b, s))
-	{
-		b->free_slots[b->free_count++] = *id;
-		pthread_mutex_unlock(&b->alloc_lock);
-		free(upper);
-		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a search among %" PRIu64 " nodes",
-						 hnsw_builder_count(b) + 1);
-	}
+	status = place_label(b, s, label, vector, level, &upper, id, &fresh, err);
 	pthread_mutex_unlock(&b->alloc_lock);
-
-	fill_in(b, *id, label, level, upper, vector);
-
-	pthread_mutex_lock(&b->alloc_lock);
-	*old = hnsw_labels_get(&b->labels, label);
-	hnsw_labels_put(&b->labels, label, *id);
-	pthread_mutex_unlock(&b->alloc_lock);
+	free(upper);
+	if (status != HNSW_OK)
+		return status;
+	if (fresh)
+		encode_node(b, *id, vector);
+	else
+		*id = HNSW_NO_NODE;
 	return HNSW_OK;
 }
 
@@ -314,25 +346,17 @@ hnsw_add_node(HnswBuilder *b, HnswScratch *s, int64_t label, const float *vector
 {
 	HnswStatus status;
 	uint32_t id = HNSW_NO_NODE;
-	uint32_t old = HNSW_NO_NODE;
 
 	if (!hnsw_vector_usable(b->params.metric, vector, b->params.dim))
 		return hnsw_fail(err, HNSW_INVALID,
 						 "the vector of label %" PRId64 " is not finite, or has length zero under cosine",
 						 label);
-	status = prepare(b, s, label, vector, &id, &old, err);
-	if (status != HNSW_OK)
+	status = prepare(b, s, label, vector, &id, err);
+	if (status != HNSW_OK || id == HNSW_NO_NODE)
 		return status;
 	hnsw_probe_set(&s->probe, vector);
 	hnsw_link_node(b, s, id, start);
 	atomic_store_explicit(&b->changed, true, memory_order_relaxed);
-	if (old == HNSW_NO_NODE)
-		atomic_fetch_add_explicit(&b->live, 1, memory_order_relaxed);
-	else
-	{
-		atomic_store_explicit(&hnsw_node(b, old)->dead, 1, memory_order_relaxed);
-		atomic_store_explicit(&b->has_dead, true, memory_order_relaxed);
-	}
 	return HNSW_OK;
 }
 
@@ -422,12 +446,6 @@ uint32_t
 hnsw_builder_entry(const HnswBuilder *b)
 {
 	return ENTRY_NODE(atomic_load_explicit(&b->entry, memory_order_acquire));
-}
-
-int64_t
-hnsw_builder_label(const HnswBuilder *b, uint32_t id)
-{
-	return hnsw_node_rest(b, id)->label;
 }
 
 const float *

@@ -6,7 +6,7 @@
  *
  *	entry_lock	held while a node above the top layer is linked, so that two such
  *				nodes find each other
- *	alloc_lock	slots, labels, free list, scratch list, and growing the arrays
+ *	alloc_lock	slots, labels, equal vectors, free list, scratch list, and growing the arrays
  *	node->lock	who changes a node's lists; a spinlock, held for an addition or a
  *				selection, and never two at once
  *
@@ -17,15 +17,16 @@
  *
  * A node is filled in by one thread before its number is put in any list, and
  * numbers are stored with release and loaded with acquire: who finds one may
- * read vector, code, sketch, level and label without a lock.
+ * read vector, code, sketch and level without a lock.  Its vector is there before
+ * alloc_lock is given back, so that others find that theirs is equal.
  */
 #ifndef HNSW_BUILDER_H
 #define HNSW_BUILDER_H
 
 #include "code.h"
 #include "grow.h"
-#include "labels.h"
 #include "pool.h"
+#include "table.h"
 #include "visited.h"
 
 #include <pthread.h>
@@ -46,7 +47,7 @@ typedef struct HnswNode
 
 typedef struct HnswNodeRest
 {
-	int64_t label;
+	uint32_t labels; /* how many have its vector; under alloc_lock */
 	HnswList *upper; /* one for each of the layers 1 .. level; owned */
 } HnswNodeRest;
 
@@ -91,14 +92,15 @@ struct HnswBuilder
 
 	pthread_mutex_t entry_lock;
 	pthread_mutex_t alloc_lock;
-	HnswLabels labels;
+	HnswTable labels; /* their nodes */
+	HnswTable equals; /* live nodes by hnsw_vector_hash(); of different vectors with one hash, one of them */
 	uint32_t *free_slots; /* repaired dead slots, to be used again */
 	uint32_t free_count;
 	uint32_t free_capacity;
 	HnswScratch *scratch; /* idle ones */
 
 	_Atomic uint32_t slots;
-	_Atomic uint32_t live;
+	_Atomic uint64_t live;  /* labels.count */
 	_Atomic uint64_t entry; /* level << 32 | node; node HNSW_NO_NODE when empty */
 	_Atomic bool has_dead;  /* links may lead to dead nodes */
 	_Atomic bool changed;   /* nodes may be out of reach */
@@ -270,6 +272,20 @@ HnswStatus hnsw_builder_learn(HnswBuilder *b, size_t n, const float *vectors, co
 
 /* The code of new graphs. */
 HnswCode hnsw_choose_code(uint32_t dim);
+
+/* ---------- equal.c: equal vectors, one node; all under alloc_lock ---------- */
+
+/* The live node of a vector, whose hash is told; or HNSW_NO_NODE. */
+uint32_t hnsw_equal_node(const HnswBuilder *b, uint64_t hash, const float *vector);
+
+/* A node's vector is there, and equal to no other: later ones will find it.  There is room for one more. */
+void hnsw_equal_note(HnswBuilder *b, uint64_t hash, uint32_t id);
+
+/* The label belongs to this node from now on, and to no other.  There is room for one more. */
+void hnsw_give_label(HnswBuilder *b, int64_t label, uint32_t id);
+
+/* One label less belongs to the node, which is dead without any. */
+void hnsw_drop_label(HnswBuilder *b, uint32_t id);
 
 /* ---------- insert.c ---------- */
 

@@ -213,9 +213,36 @@ check_vectors(Check *c, void *code)
 	}
 }
 
+/* Lists follow one another without a gap, and their labels rise. */
+static void
+check_lists(Check *c)
+{
+	const HnswSnapshot *s = c->s;
+
+	if (s->starts == NULL)
+		return;
+	if (hnsw_read_link(s->starts) != 0 || hnsw_read_link(s->starts + s->count) != s->label_count)
+		finding(c, "the lists of labels do not begin at 0 and end at %u", s->label_count);
+	for (uint32_t node = 0; node < s->count && step(c); node++)
+	{
+		uint32_t place = hnsw_read_link(s->starts + node);
+		uint32_t end = hnsw_read_link(s->starts + node + 1);
+
+		if (place >= end || end > s->label_count)
+		{
+			finding(c, "node %u: its labels are at %u to %u of %u", node, place, end, s->label_count);
+			continue;
+		}
+		for (; place + 1 < end; place++)
+			if (*hnsw_label(s, place) >= *hnsw_label(s, place + 1))
+				finding(c, "node %u: label %lld after %lld", node, (long long) *hnsw_label(s, place + 1),
+						(long long) *hnsw_label(s, place));
+	}
+}
+
 /*
- * n node numbers in range whose labels rise strictly are n different nodes, so
- * this proves ORDER a permutation and the labels unique.
+ * As many places in range as there are, whose labels rise strictly, are all
+ * different, so this proves ORDER a permutation and the labels unique.
  */
 static void
 check_order(Check *c)
@@ -225,17 +252,17 @@ check_order(Check *c)
 	bool have_last = false;
 	int64_t last = 0;
 
-	for (uint32_t i = 0; i < s->count && step(c); i++)
+	for (uint32_t i = 0; i < s->label_count && step(c); i++)
 	{
-		uint32_t node = hnsw_read_link(&order[i]);
+		uint32_t place = hnsw_read_link(&order[i]);
 		int64_t label;
 
-		if (node >= s->count)
+		if (place >= s->label_count)
 		{
-			finding(c, "order, place %u: node %u, but there are %u", i, node, s->count);
+			finding(c, "order, place %u: label number %u, but there are %u", i, place, s->label_count);
 			continue;
 		}
-		label = *hnsw_label(s, node);
+		label = *hnsw_label(s, place);
 		if (have_last && label == last)
 			finding(c, "order, place %u: label %lld a second time", i, (long long) label);
 		else if (have_last && label < last)
@@ -287,9 +314,13 @@ check_reachable(Check *c, uint32_t *queue, uint64_t *met)
 		}
 	}
 	for (uint32_t node = 0; tail < s->count && node < s->count; node++)
+	{
+		uint32_t place = s->starts == NULL ? node : hnsw_read_link(s->starts + node);
+
 		if (!(met[node / 64] >> (node % 64) & 1))
 			finding(c, "node %u (label %lld) cannot be reached from the entry point", node,
-					(long long) *hnsw_label(s, node));
+					place < s->label_count ? (long long) *hnsw_label(s, place) : 0LL);
+	}
 }
 
 HnswStatus
@@ -311,7 +342,8 @@ hnsw_snapshot_check(const HnswSnapshot *snapshot, const HnswTask *task, HnswRepo
 		goto cleanup;
 	}
 
-	check.total = s->header.section_offset[HNSW_SUMS] / HNSW_BLOCK - 1 + 3 * (uint64_t) s->count;
+	check.total = s->header.section_offset[HNSW_SUMS] / HNSW_BLOCK - 1 + 2 * (uint64_t) s->count +
+				  s->label_count + (s->starts != NULL ? s->count : 0);
 	for (uint32_t layer = 0; layer < s->layers; layer++)
 		check.total += s->header.layer_count[layer];
 
@@ -320,6 +352,8 @@ hnsw_snapshot_check(const HnswSnapshot *snapshot, const HnswTask *task, HnswRepo
 		check_links(&check);
 	if (!check.stopped)
 		check_vectors(&check, code);
+	if (!check.stopped)
+		check_lists(&check);
 	if (!check.stopped)
 		check_order(&check);
 	if (!check.stopped)

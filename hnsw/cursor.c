@@ -156,6 +156,9 @@ hnsw_search_again(HnswCursor *c, const float *query, uint32_t k, HnswError *err)
 	c->since_poll = 0;
 	c->k = k;
 	c->given = 0;
+	c->opened = 0;
+	c->asked = 0;
+	c->ties.count = 0;
 	hnsw_visited_clear(&c->visited);
 	shrink_pool(c);
 	hnsw_pool_clear(&c->pool);
@@ -221,31 +224,35 @@ has_next(const HnswCursor *c)
 	return c->pending.count > 0 || c->ready.count > 0;
 }
 
+/* Find out what is nearest of all that was not given, and open it. */
 static HnswStatus
-next(HnswCursor *c, HnswHit *hit)
+open_nearest(HnswCursor *c)
 {
-	const int64_t *label;
 	HnswStatus status = HNSW_OK;
-	HnswHeapEntry e;
 
-	if (c->k > 0 && c->given == c->k)
+	if (c->k > 0 && c->given >= c->k)
 		status = hnsw_search_refine(c, true);
 	if (status == HNSW_OK && !has_next(c))
 		status = c->adaptive ? hnsw_stages_more(c) : hnsw_rounds_more(c);
 	while (status == HNSW_OK && may_be_nearer(c))
 		status = settle(c);
-	if (status != HNSW_OK)
-		return status;
-	e = hnsw_heap_pop(&c->ready);
-	label = hnsw_label(c->snapshot, e.node);
-	if (!hnsw_touch(c->snapshot, label, sizeof *label))
-		return HNSW_CORRUPT;
-	hit->label = *label;
-	hit->distance = e.key;
-	c->given++;
+	return status == HNSW_OK ? hnsw_ties_open(c) : status;
+}
 
+static HnswStatus
+next(HnswCursor *c, HnswHit *hit)
+{
+	HnswStatus status = hnsw_ties_next(c, hit);
+
+	while (status == HNSW_DONE)
+	{
+		status = open_nearest(c);
+		if (status != HNSW_OK)
+			return status;
+		status = hnsw_ties_next(c, hit);
+	}
 	/* a fault under the map may have been met anywhere above */
-	return hnsw_snapshot_is_corrupt(c->snapshot) ? HNSW_CORRUPT : HNSW_OK;
+	return status == HNSW_OK && hnsw_snapshot_is_corrupt(c->snapshot) ? HNSW_CORRUPT : status;
 }
 
 HnswStatus
@@ -274,6 +281,7 @@ hnsw_search_end(HnswCursor *c)
 	free(c->nearest.entries);
 	free(c->pending.entries);
 	free(c->ready.entries);
+	free(c->ties.entries);
 	free(c->admitted.entries);
 	batch_free(&c->batch[0]);
 	batch_free(&c->batch[1]);

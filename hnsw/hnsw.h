@@ -28,9 +28,8 @@
  * - A search is resumable.  It yields results one by one, in order, and goes on
  *   until all nodes have been given, at last by a scan of what no walk has met.
  *   So a filter never has too few rows (search.h).
- * - Of equal vectors only the first is chosen as a neighbour; the others fill
- *   places that stay free.  Otherwise a crowd of copies would have no link out
- *   of it (select.c).
+ * - Equal vectors are one node with a list of labels.  A crowd of copies would
+ *   otherwise have no link out of it, and fill every list near by (lists.c, ties.c).
  * - Nodes that no list leads to are linked from the nearest node in reach; the
  *   heuristic alone would lose them to every search (connect.c).
  * - Removed nodes are passed through until the graph around them is mended, and
@@ -178,7 +177,7 @@ HnswStatus hnsw_builder_load(const HnswSnapshot *snapshot, const HnswTask *task,
 
 void hnsw_builder_free(HnswBuilder *builder);
 
-/* Live nodes. */
+/* Labels.  Equal vectors (bit for bit) share a node, so nodes may be fewer. */
 uint64_t hnsw_builder_count(const HnswBuilder *builder);
 
 /*
@@ -199,8 +198,9 @@ HnswStatus hnsw_builder_add_many(HnswBuilder *builder, size_t n, const int64_t *
 								 const HnswTask *task, HnswError *err);
 
 /*
- * Take a node out of every layer at once; hnsw_builder_repair must run before
- * the builder is written.  HNSW_NOTFOUND if there is none.  Not thread-safe.
+ * Take a label out, and with the last of its vector the node out of every layer at
+ * once; hnsw_builder_repair must run before the builder is written.  HNSW_NOTFOUND if
+ * there is none.  Not thread-safe.
  */
 HnswStatus hnsw_builder_remove(HnswBuilder *builder, int64_t label);
 
@@ -227,7 +227,7 @@ typedef struct HnswWriteOptions
 } HnswWriteOptions;
 
 /*
- * Write the live nodes as a new file: a temporary file beside path is written,
+ * Write the graph as a new file: a temporary file beside path is written,
  * synced and renamed to path, then the folder is synced.  On failure path is
  * as it was and the temporary file is gone.  Removed nodes are not written.
  */
@@ -244,7 +244,8 @@ typedef struct HnswSnapshotInfo
 {
 	HnswParams params;
 	HnswIdentity identity;
-	uint64_t count; /* nodes */
+	uint64_t count; /* labels */
+	uint64_t nodes; /* different vectors; in files of version 3 as many as labels */
 	uint32_t layers;
 	uint64_t file_bytes;
 	uint32_t format_version;
@@ -276,7 +277,7 @@ bool hnsw_snapshot_is_corrupt(const HnswSnapshot *snapshot);
  */
 HnswStatus hnsw_snapshot_vector(const HnswSnapshot *snapshot, int64_t label, float *vector);
 
-/* Call visit for every node, in no special order, until it returns false. */
+/* Call visit for every label, in no special order but equal vectors together, until it returns false. */
 typedef bool (*HnswVisit)(void *arg, int64_t label, const float *vector);
 HnswStatus hnsw_snapshot_each(const HnswSnapshot *snapshot, HnswVisit visit, void *arg);
 
@@ -321,7 +322,7 @@ typedef struct HnswStats
 {
 	uint64_t nodes_visited;      /* expanded: their links were read */
 	uint64_t distances_computed; /* approximate and exact ones */
-	uint64_t rejected;           /* found, but not admitted */
+	uint64_t rejected;           /* labels found, but not admitted */
 	bool exhausted;              /* the graph is done; the rest came from a scan */
 } HnswStats;
 
@@ -338,7 +339,10 @@ typedef struct HnswSearchOptions
 	 */
 	float margin;
 
-	/* Whether a label may be returned; NULL admits all.  Called once a node. */
+	/*
+	 * Whether a label may be returned; NULL admits all.  Called once a label found, or
+	 * twice where several labels have one vector; the answers must be the same.
+	 */
 	bool (*admit)(void *arg, int64_t label);
 	void *admit_arg;
 	/* Polled every few hundred distances; NULL never stops. */
@@ -349,7 +353,7 @@ typedef struct HnswSearchOptions
 typedef struct HnswCursor HnswCursor;
 
 /*
- * Search for the nodes nearest to query (dim float32, finite, for cosine not
+ * Search for the labels nearest to query (dim float32, finite, for cosine not
  * zero, else HNSW_INVALID; copied).  k: how many of them will be read, 0 when
  * that is not known; knowing it saves reading the codes of candidates that
  * surely come later.  The snapshot must outlive the cursor.
@@ -362,9 +366,9 @@ HnswStatus hnsw_search_again(HnswCursor *cursor, const float *query, uint32_t k,
 
 /*
  * The next result.  The first ef, or k where that is less and not 0, come in
- * non-decreasing distance as one search; going on past them widens the same
- * search and computes nothing again.  Read to HNSW_DONE, every admitted node has
- * come exactly once: what links do not reach comes from an exact scan, and so
+ * non-decreasing distance as one search, and at the same distance in the order of
+ * their labels; going on past them widens the same search and computes nothing
+ * again.  Read to HNSW_DONE, every admitted label has come exactly once: what links do not reach comes from an exact scan, and so
  * does everything once a large share of the graph has been visited.
  * Completeness goes before order where a late node is nearer than one already
  * given.

@@ -14,8 +14,9 @@
 #define HNSW_NO_NODE UINT32_MAX
 #define HNSW_MAX_LAYERS 32
 #define HNSW_BLOCK 4096
-#define HNSW_LINE 64 /* bytes of a cache line */
-#define HNSW_FORMAT_VERSION 3
+#define HNSW_LINE 64          /* bytes of a cache line */
+#define HNSW_FORMAT_VERSION 4 /* the one that is written; version 3, which has no lists, is read too */
+#define HNSW_FORMAT_OLDEST 3
 #define HNSW_MAGIC "vss hnsw"
 
 /*
@@ -33,8 +34,10 @@
  *	SKETCHES n x stride		what the walk reads of each node it meets; by code kind
  *	CODES	n x code_stride	what the search reads of the best it met; by code kind
  *	VECTORS	n x dim float32	as the user stored them
- *	LABELS	n x int64
- *	ORDER	n x uint32		nodes by rising label
+ *	LABELS	label_count x int64, of node 0, node 1, ...; those of a node rise.  Where they
+ *			are more than nodes, (n + 1) x uint32 behind them: where each node's labels
+ *			begin, and at last their number
+ *	ORDER	label_count x uint32	places in LABELS by rising label
  *	SUMS	one uint64 for each block of the sections before: XXH3-64 of the
  *			block's bytes, seeded with its block number in the file
  *
@@ -106,7 +109,8 @@ typedef struct HnswHeader
 	int64_t seq;
 	uint64_t section_offset[HNSW_SECTIONS]; /* must equal what the counts imply */
 	uint64_t file_bytes;
-	uint8_t code_params[256]; /* by code kind */
+	uint64_t label_count;     /* of all nodes; in version 3 it is 0, and each node has one */
+	uint8_t code_params[248]; /* by code kind */
 	uint64_t checksum;        /* XXH3-64 of all bytes before it */
 } HnswHeader;
 
@@ -134,7 +138,9 @@ struct HnswSnapshot
 	const uint8_t *base; /* the map */
 	size_t size;
 	const uint8_t *section[HNSW_SECTIONS];
-	uint32_t count; /* n */
+	uint32_t count;         /* n */
+	uint32_t label_count;   /* at least n */
+	const uint32_t *starts; /* the end of LABELS; NULL where each node has one label */
 	uint32_t layers;
 	uint32_t sketch_stride;
 	size_t links0_words;                 /* 2m */
@@ -230,16 +236,62 @@ hnsw_vector(const HnswSnapshot *s, uint32_t node)
 }
 
 static inline const int64_t *
-hnsw_label(const HnswSnapshot *s, uint32_t node)
+hnsw_label(const HnswSnapshot *s, uint32_t place)
 {
-	return (const int64_t *) s->section[HNSW_LABELS] + node;
+	return (const int64_t *) s->section[HNSW_LABELS] + place;
+}
+
+/* ---------- lists.c ---------- */
+
+/* The same as hnsw_places() where a node may have several labels. */
+bool hnsw_places_of_list(const HnswSnapshot *s, uint32_t node, uint32_t *place, uint32_t *end);
+
+/* A node's labels are at the places from *place on, before *end, one at least; false: the file is corrupt. */
+static inline bool
+hnsw_places(const HnswSnapshot *s, uint32_t node, uint32_t *place, uint32_t *end)
+{
+	if (s->starts != NULL)
+		return hnsw_places_of_list(s, node, place, end);
+	*place = node;
+	*end = node + 1;
+	return true;
+}
+
+/* The label at a place that is below label_count; false: it is corrupt. */
+static inline bool
+hnsw_read_label(const HnswSnapshot *s, uint32_t place, int64_t *label)
+{
+	if (!hnsw_touch(s, hnsw_label(s, place), sizeof *label))
+		return false;
+	*label = *hnsw_label(s, place);
+	return true;
+}
+
+/*
+ * Who passes all nodes counts their labels in *sum: more than there are come of lists
+ * that overlap, which a search would read again and again.  False: it is corrupt.
+ */
+bool hnsw_count_places(const HnswSnapshot *s, uint32_t places, uint64_t *sum);
+
+/* Whose label stands at a place that is below label_count; false: it is corrupt. */
+bool hnsw_node_at(const HnswSnapshot *s, uint32_t place, uint32_t *node);
+
+/* What hnsw_places() or hnsw_read_label() will read first of a node. */
+static inline void
+hnsw_prefetch_labels(const HnswSnapshot *s, uint32_t node)
+{
+	hnsw_prefetch(s->starts != NULL ? (const void *) (s->starts + node) : hnsw_label(s, node),
+				  sizeof(int64_t), HNSW_LINE);
 }
 
 /*
  * Fill in the section offsets and file_bytes that dim, m, code_stride and the
- * layer counts imply; false when the file could not be mapped here.
+ * counts imply; false when the file could not be mapped here.
  */
 bool hnsw_layout(HnswHeader *header);
+
+/* How many labels a file of this header has. */
+uint64_t hnsw_labels_of_header(const HnswHeader *header);
 
 /* Map the graph file behind fd, which stays the caller's; name is for messages. */
 HnswStatus hnsw_snapshot_map(int fd, const char *name, HnswSnapshot **out, HnswError *err);
@@ -252,6 +304,9 @@ HnswStatus hnsw_snapshot_find(const HnswSnapshot *snapshot, int64_t label, uint3
 
 uint64_t hnsw_block_sum(const void *block, uint64_t number);
 uint64_t hnsw_header_sum(const void *header, size_t bytes);
+
+/* By which equal vectors are found. */
+uint64_t hnsw_vector_hash(const float *vector, uint32_t dim);
 
 /* ---------- write.c ---------- */
 
@@ -281,6 +336,22 @@ typedef struct HnswNumbering
 HnswStatus hnsw_number(const HnswBuilder *builder, const HnswTask *task, HnswNumbering *out, HnswError *err);
 void hnsw_numbering_free(HnswNumbering *numbering);
 
+/* ---------- lists.c ---------- */
+
+/* The labels of a file's nodes, as it will have them. */
+typedef struct HnswLists
+{
+	uint32_t count;   /* labels */
+	uint32_t *starts; /* by node; one more at the end, which is count */
+	int64_t *labels;  /* by node, those of a node rising */
+	uint32_t *order;  /* places in labels, by rising label */
+} HnswLists;
+
+/* Of a builder at rest.  To be freed with hnsw_lists_free, after a failure too. */
+HnswStatus hnsw_lists(const HnswBuilder *builder, const HnswNumbering *numbering, HnswLists *out,
+					  HnswError *err);
+void hnsw_lists_free(HnswLists *lists);
+
 /* ---------- builder.c ---------- */
 
 /*
@@ -292,7 +363,6 @@ uint32_t hnsw_builder_slots(const HnswBuilder *b);
 bool hnsw_builder_live(const HnswBuilder *b, uint32_t id);
 uint32_t hnsw_builder_level(const HnswBuilder *b, uint32_t id);
 uint32_t hnsw_builder_entry(const HnswBuilder *b); /* HNSW_NO_NODE when empty */
-int64_t hnsw_builder_label(const HnswBuilder *b, uint32_t id);
 const float *hnsw_builder_vector(const HnswBuilder *b, uint32_t id);
 const uint8_t *hnsw_builder_code_record(const HnswBuilder *b, uint32_t id);
 const uint8_t *hnsw_builder_sketch(const HnswBuilder *b, uint32_t id); /* where the code has any */

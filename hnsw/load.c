@@ -12,6 +12,7 @@ typedef struct Load
 {
 	HnswBuilder *b;
 	const HnswSnapshot *s;
+	uint64_t *hashes; /* of the vectors */
 } Load;
 
 /* Copy a list that ends at HNSW_NO_NODE; false: a number out of range, doubled or its own. */
@@ -64,7 +65,6 @@ load_node(void *arg, HnswScratch *scratch, uint64_t i, HnswError *err)
 	hnsw_node(b, node)->level = (uint8_t) level;
 	sound = hnsw_touch(s, links, 2 * (size_t) m * sizeof *links) &&
 			copy_list(hnsw_node(b, node)->list, links, 2 * m, s->count, node) &&
-			hnsw_touch(s, hnsw_label(s, node), sizeof(int64_t)) &&
 			hnsw_touch(s, hnsw_vector(s, node), b->params.dim * sizeof(float)) &&
 			hnsw_touch(s, hnsw_code(s, node), b->code_stride) &&
 			(s->sketch_stride == 0 || hnsw_touch(s, hnsw_sketch(s, node), s->sketch_stride));
@@ -76,22 +76,64 @@ load_node(void *arg, HnswScratch *scratch, uint64_t i, HnswError *err)
 	}
 	if (!sound)
 		return hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged at node %u", node);
-	rest->label = *hnsw_label(s, node);
+	load->hashes[node] = hnsw_vector_hash(hnsw_vector(s, node), b->params.dim);
+	return HNSW_OK;
+}
+
+/*
+ * Labels, and which vectors are equal.  Files of version 3 have nodes of equal
+ * vectors; all but the first of them die here.
+ */
+static HnswStatus
+load_labels(const Load *load, HnswError *err)
+{
+	HnswBuilder *b = load->b;
+	const HnswSnapshot *s = load->s;
+
+	for (uint32_t node = 0; node < s->count; node++)
+	{
+		uint32_t first = hnsw_equal_node(b, load->hashes[node], hnsw_vector(s, node));
+		uint32_t place;
+		uint32_t end;
+
+		if (!hnsw_places(s, node, &place, &end))
+			return hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged at node %u", node);
+		if (first == HNSW_NO_NODE)
+			hnsw_equal_note(b, load->hashes[node], node);
+		else
+		{
+			atomic_store(&hnsw_node(b, node)->dead, 1);
+			atomic_store(&b->has_dead, true);
+		}
+		for (; place < end; place++)
+		{
+			int64_t label;
+
+			if (!hnsw_read_label(s, place, &label))
+				return hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged at node %u", node);
+			if (hnsw_table_get(&b->labels, label) != HNSW_NO_NODE)
+				return hnsw_fail(err, HNSW_CORRUPT, "the graph file has label %lld twice", (long long) label);
+			hnsw_give_label(b, label, first == HNSW_NO_NODE ? node : first);
+		}
+	}
 	return HNSW_OK;
 }
 
 static HnswStatus
-load_labels(HnswBuilder *b, const HnswSnapshot *s, HnswError *err)
+load_all(Load *load, const HnswTask *task, HnswError *err)
 {
-	for (uint32_t node = 0; node < s->count; node++)
-	{
-		int64_t label = hnsw_node_rest(b, node)->label;
+	HnswBuilder *b = load->b;
+	const HnswSnapshot *s = load->s;
+	HnswStatus status;
 
-		if (hnsw_labels_get(&b->labels, label) != HNSW_NO_NODE)
-			return hnsw_fail(err, HNSW_CORRUPT, "the graph file has label %lld twice", (long long) label);
-		hnsw_labels_put(&b->labels, label, node);
-	}
-	return HNSW_OK;
+	load->hashes = malloc(s->count * sizeof *load->hashes);
+	if (load->hashes == NULL || !hnsw_grow_reserve(&b->nodes, s->count) ||
+		!hnsw_grow_reserve(&b->rest, s->count) || !hnsw_table_reserve(&b->labels, s->label_count) ||
+		!hnsw_table_reserve(&b->equals, s->count))
+		return hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %u nodes", s->count);
+	atomic_store(&b->slots, s->count);
+	status = hnsw_parallel(b, s->count, load_node, load, task, err);
+	return status == HNSW_OK ? load_labels(load, err) : status;
 }
 
 HnswStatus
@@ -104,7 +146,7 @@ hnsw_builder_load(const HnswSnapshot *s, const HnswTask *task, HnswBuilder **out
 	*out = NULL;
 	if (status != HNSW_OK)
 		return status;
-	load = (Load){b, s};
+	load = (Load){b, s, NULL};
 	b->base = s;
 	b->base_count = s->count;
 	b->code = (HnswCode) s->header.code;
@@ -115,17 +157,9 @@ hnsw_builder_load(const HnswSnapshot *s, const HnswTask *task, HnswBuilder **out
 	b->basis_nodes = s->header.sketch_nodes;
 	if (!hnsw_snapshot_basis(s, &b->basis))
 		status = hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged before its first node");
-	else if (s->count > 0 &&
-			 (!hnsw_grow_reserve(&b->nodes, s->count) || !hnsw_grow_reserve(&b->rest, s->count) ||
-			  !hnsw_labels_reserve(&b->labels, s->count)))
-		status = hnsw_fail(err, HNSW_NOMEM, "out of memory for a graph of %u nodes", s->count);
 	else if (s->count > 0)
-	{
-		atomic_store(&b->slots, s->count);
-		status = hnsw_parallel(b, s->count, load_node, &load, task, err);
-	}
-	if (status == HNSW_OK && s->count > 0)
-		status = load_labels(b, s, err);
+		status = load_all(&load, task, err);
+	free(load.hashes);
 	if (status == HNSW_OK && hnsw_snapshot_is_corrupt(s))
 		status = hnsw_fail(err, HNSW_CORRUPT, "the graph file is damaged");
 	if (status != HNSW_OK)
@@ -133,7 +167,6 @@ hnsw_builder_load(const HnswSnapshot *s, const HnswTask *task, HnswBuilder **out
 		hnsw_builder_free(b);
 		return status;
 	}
-	atomic_store(&b->live, s->count);
 	if (s->count > 0)
 		atomic_store(&b->entry, ENTRY_OF(s->layers - 1, 0));
 	*out = b;

@@ -29,17 +29,22 @@ prefetch_code(const HnswCursor *c, uint32_t node)
 HnswStatus
 hnsw_search_admit(HnswCursor *c, uint32_t node)
 {
-	const int64_t *label;
+	HnswStatus status;
+	uint32_t first;
+	uint32_t place;
+	uint32_t end;
+	int64_t label;
 
 	if (c->options.admit == NULL)
 		return HNSW_OK;
-	label = hnsw_label(c->snapshot, node);
-	if (!hnsw_touch(c->snapshot, label, sizeof *label))
+	if (!hnsw_places(c->snapshot, node, &place, &end) ||
+		!hnsw_count_places(c->snapshot, end - place, &c->asked))
 		return HNSW_CORRUPT;
-	if (c->options.admit(c->options.admit_arg, *label))
-		return HNSW_OK;
-	c->stats.rejected++;
-	return HNSW_DONE;
+	first = place;
+	status = hnsw_search_label(c, &place, end, &label);
+	if (status == HNSW_DONE)
+		c->stats.rejected += end - first;
+	return status;
 }
 
 HnswStatus

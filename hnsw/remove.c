@@ -13,14 +13,13 @@
 HnswStatus
 hnsw_builder_remove(HnswBuilder *b, int64_t label)
 {
-	uint32_t id = hnsw_labels_get(&b->labels, label);
+	uint32_t id = hnsw_table_get(&b->labels, label);
 
 	if (id == HNSW_NO_NODE)
 		return HNSW_NOTFOUND;
-	hnsw_labels_delete(&b->labels, label);
-	atomic_store_explicit(&hnsw_node(b, id)->dead, 1, memory_order_relaxed);
-	atomic_fetch_sub_explicit(&b->live, 1, memory_order_relaxed);
-	atomic_store_explicit(&b->has_dead, true, memory_order_relaxed);
+	hnsw_table_delete(&b->labels, label);
+	atomic_store_explicit(&b->live, b->labels.count, memory_order_relaxed);
+	hnsw_drop_label(b, id);
 	return HNSW_OK;
 }
 

@@ -47,8 +47,7 @@ admit_pool(HnswCursor *c)
 		HnswStatus status;
 
 		if (i + LABELS_AHEAD < pool->count)
-			hnsw_prefetch(hnsw_label(c->snapshot, pool->entries[i + LABELS_AHEAD].node), sizeof(int64_t),
-						  HNSW_LINE);
+			hnsw_prefetch_labels(c->snapshot, pool->entries[i + LABELS_AHEAD].node);
 		status = hnsw_search_admit(c, pool->entries[i].node);
 
 		if (status == HNSW_OK)

@@ -11,7 +11,7 @@
  *	pool    -> pending its key by its code is known, which brackets the true
  *	                   distance; not before it may be among the k nearest
  *	pending -> ready   exact distance computed
- *	ready   -> caller
+ *	ready   -> ties    nothing is nearer: its labels are given to the caller
  *
  * Who names ef gets rounds (rounds.c): the paper's search with ef; the next round
  * starts from rest, when the pool has been emptied.  Who names a margin gets
@@ -35,6 +35,24 @@ typedef struct HnswBatch
 	float *keys;
 } HnswBatch;
 
+/* A node whose labels are being given. */
+typedef struct HnswTie
+{
+	int64_t label; /* the next one, or the last one given */
+	bool given;
+	uint32_t place; /* of label in LABELS */
+	uint32_t end;
+} HnswTie;
+
+/* Nodes at one distance: a heap by label. */
+typedef struct HnswTies
+{
+	HnswTie *entries;
+	size_t count;
+	size_t capacity;
+	double distance;
+} HnswTies;
+
 /* Of stages: so many finds are kept, refined and (but for the last four) expanded in any case. */
 #define HNSW_LEAST_KEPT 52
 
@@ -46,8 +64,11 @@ struct HnswCursor
 	HnswStatus status; /* HNSW_OK, or what every further call returns */
 	bool started;
 	bool scanned;
+	bool one_a_node;     /* give one label of each node */
 	uint32_t k;          /* results that will be read, 0: not known */
-	uint32_t given;      /* results so far */
+	uint32_t given;      /* nodes so far, for k results k of them at most */
+	uint64_t opened;     /* their labels, */
+	uint64_t asked;      /* and those of nodes that the filter was asked about */
 	uint32_t since_poll; /* distances since the interrupt callback was asked */
 
 	float *query; /* owned */
@@ -61,6 +82,7 @@ struct HnswCursor
 	HnswHeap nearest; /* HnswRefining's */
 	HnswHeap pending; /* by the least true key there can be */
 	HnswHeap ready;   /* by exact distance */
+	HnswTies ties;    /* the nearest ones */
 	HnswBatch batch[2];
 	uint32_t ahead; /* records to be asked for before they are needed, > 0 */
 
@@ -100,7 +122,7 @@ HnswStatus hnsw_search_poll(HnswCursor *c, uint32_t distances);
 
 /* ---------- refine.c ---------- */
 
-/* Whether the filter admits the node; HNSW_DONE when it does not. */
+/* Whether the filter admits a label of the node; HNSW_DONE when it does not. */
 HnswStatus hnsw_search_admit(HnswCursor *c, uint32_t node);
 
 /* The node is pending under the least key it may truly have; *code: the key by its code. */
@@ -127,6 +149,20 @@ HnswStatus hnsw_refining_pend(HnswRefining *refining, uint32_t node, double key)
 
 /* What is still in the pool becomes pending: all of it, or what may be among the k nearest. */
 HnswStatus hnsw_search_refine(HnswCursor *c, bool all);
+
+/* ---------- ties.c ---------- */
+
+/*
+ * From *place on, before end, the first place of a label that the filter admits,
+ * and the label; HNSW_DONE without any.
+ */
+HnswStatus hnsw_search_label(HnswCursor *c, uint32_t *place, uint32_t end, int64_t *label);
+
+/* The nearest of what is ready, of which there is some, is to be given. */
+HnswStatus hnsw_ties_open(HnswCursor *c);
+
+/* The next label of what was opened, or HNSW_DONE. */
+HnswStatus hnsw_ties_next(HnswCursor *c, HnswHit *hit);
 
 /* ---------- rounds.c ---------- */
 

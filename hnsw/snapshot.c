@@ -54,10 +54,17 @@ coordinates(const HnswHeader *h)
 	return h->sketch_rank > 0 ? h->sketch_rank : h->dim;
 }
 
+uint64_t
+hnsw_labels_of_header(const HnswHeader *header)
+{
+	return header->version < 4 ? header->layer_count[0] : header->label_count;
+}
+
 bool
 hnsw_layout(HnswHeader *header)
 {
 	uint64_t n = header->layer_count[0];
+	uint64_t labels = hnsw_labels_of_header(header);
 	uint64_t upper = 0;
 	uint64_t bytes[HNSW_SECTIONS];
 	uint64_t offset = HNSW_BLOCK;
@@ -75,8 +82,8 @@ hnsw_layout(HnswHeader *header)
 	bytes[HNSW_SKETCHES] = n * hnsw_sketch_stride((HnswCode) header->code, coordinates(header));
 	bytes[HNSW_CODES] = n * header->code_stride;
 	bytes[HNSW_VECTORS] = n * header->dim * sizeof(float);
-	bytes[HNSW_LABELS] = n * sizeof(int64_t);
-	bytes[HNSW_ORDER] = n * sizeof(uint32_t);
+	bytes[HNSW_LABELS] = labels * sizeof(int64_t) + (labels > n ? (n + 1) * sizeof(uint32_t) : 0);
+	bytes[HNSW_ORDER] = labels * sizeof(uint32_t);
 
 	for (int i = 0; i < HNSW_SUMS; i++)
 	{
@@ -111,6 +118,10 @@ header_is_possible(const HnswHeader *h)
 		return false;
 	if (h->layer_count[0] > HNSW_MAX_NODES)
 		return false;
+	if (h->version < 4 ? h->label_count != 0
+					   : h->label_count > HNSW_MAX_NODES || h->label_count < h->layer_count[0] ||
+							 (h->layer_count[0] == 0 && h->label_count > 0))
+		return false;
 	for (int l = 1; l < HNSW_MAX_LAYERS; l++)
 		if (h->layer_count[l] > h->layer_count[l - 1])
 			return false;
@@ -137,10 +148,10 @@ header_validate(const uint8_t *block, uint64_t file_bytes, const char *name, Hns
 	if (sum != hnsw_header_sum(block, header->header_bytes - sizeof(sum)))
 		return hnsw_fail(err, HNSW_CORRUPT, "graph file \"%s\" is damaged: its header has a wrong checksum",
 						 name);
-	if (header->version != HNSW_FORMAT_VERSION)
+	if (header->version < HNSW_FORMAT_OLDEST || header->version > HNSW_FORMAT_VERSION)
 		return hnsw_fail(err, HNSW_VERSION,
-						 "graph file \"%s\" has format version %u, but this library reads version %u", name,
-						 header->version, HNSW_FORMAT_VERSION);
+						 "graph file \"%s\" has format version %u, but this library reads versions %u to %u",
+						 name, header->version, HNSW_FORMAT_OLDEST, HNSW_FORMAT_VERSION);
 	if (header->header_bytes != sizeof(*header) || !header_is_possible(header))
 		return hnsw_fail(err, HNSW_CORRUPT, "graph file \"%s\" is damaged: its header contradicts itself",
 						 name);
@@ -182,6 +193,9 @@ fill_in(HnswSnapshot *s)
 	for (int i = 0; i < HNSW_SECTIONS; i++)
 		s->section[i] = s->base + h->section_offset[i];
 	s->count = (uint32_t) h->layer_count[0];
+	s->label_count = (uint32_t) hnsw_labels_of_header(h);
+	if (s->label_count > s->count)
+		s->starts = (const uint32_t *) hnsw_label(s, s->label_count);
 	s->sketch_stride = hnsw_sketch_stride((HnswCode) h->code, coordinates(h));
 	s->links0_words = 2 * (size_t) h->m;
 	for (int l = 0; l < HNSW_MAX_LAYERS; l++)
@@ -202,7 +216,8 @@ fill_in(HnswSnapshot *s)
 	s->info.identity.database_device = h->database_device;
 	s->info.identity.database_inode = h->database_inode;
 	s->info.identity.seq = h->seq;
-	s->info.count = s->count;
+	s->info.count = s->label_count;
+	s->info.nodes = s->count;
 	s->info.layers = s->layers;
 	s->info.file_bytes = h->file_bytes;
 	s->info.format_version = h->version;
@@ -347,29 +362,27 @@ hnsw_snapshot_find(const HnswSnapshot *s, int64_t label, uint32_t *node)
 {
 	const uint32_t *order = (const uint32_t *) s->section[HNSW_ORDER];
 	uint32_t low = 0;
-	uint32_t high = s->count;
+	uint32_t high = s->label_count;
 
 	while (low < high)
 	{
 		uint32_t middle = low + (high - low) / 2;
-		uint32_t candidate;
+		uint32_t place;
+		int64_t candidate;
 
 		if (!hnsw_touch(s, &order[middle], sizeof(*order)))
 			return HNSW_CORRUPT;
-		candidate = hnsw_read_link(&order[middle]);
-		if (candidate >= s->count)
+		place = hnsw_read_link(&order[middle]);
+		if (place >= s->label_count)
 		{
 			hnsw_set_corrupt(s);
 			return HNSW_CORRUPT;
 		}
-		if (!hnsw_touch(s, hnsw_label(s, candidate), sizeof(int64_t)))
+		if (!hnsw_read_label(s, place, &candidate))
 			return HNSW_CORRUPT;
-		if (*hnsw_label(s, candidate) == label)
-		{
-			*node = candidate;
-			return hnsw_snapshot_is_corrupt(s) ? HNSW_CORRUPT : HNSW_OK;
-		}
-		if (*hnsw_label(s, candidate) < label)
+		if (candidate == label)
+			return hnsw_node_at(s, place, node) && !hnsw_snapshot_is_corrupt(s) ? HNSW_OK : HNSW_CORRUPT;
+		if (candidate < label)
 			low = middle + 1;
 		else
 			high = middle;
@@ -396,14 +409,25 @@ HnswStatus
 hnsw_snapshot_each(const HnswSnapshot *s, HnswVisit visit, void *arg)
 {
 	size_t bytes = (size_t) s->header.dim * sizeof(float);
+	uint64_t passed = 0;
 
 	for (uint32_t node = 0; node < s->count; node++)
 	{
-		if (!hnsw_touch(s, hnsw_label(s, node), sizeof(int64_t)) ||
-			!hnsw_touch(s, hnsw_vector(s, node), bytes) || hnsw_snapshot_is_corrupt(s))
+		uint32_t place;
+		uint32_t end;
+
+		if (!hnsw_places(s, node, &place, &end) || !hnsw_count_places(s, end - place, &passed) ||
+			!hnsw_touch(s, hnsw_vector(s, node), bytes))
 			return HNSW_CORRUPT;
-		if (!visit(arg, *hnsw_label(s, node), hnsw_vector(s, node)))
-			break;
+		for (; place < end; place++)
+		{
+			int64_t label;
+
+			if (!hnsw_read_label(s, place, &label) || hnsw_snapshot_is_corrupt(s))
+				return HNSW_CORRUPT;
+			if (!visit(arg, label, hnsw_vector(s, node)))
+				return HNSW_OK;
+		}
 	}
 	return hnsw_snapshot_is_corrupt(s) ? HNSW_CORRUPT : HNSW_OK;
 }

@@ -18,8 +18,8 @@
  * more ways led to each of its neighbours: one margin, measured for ten results
  * (tune.c), serves a thousand, and filters.
  *
- * A stage is a walk with one goal: k where the caller told it, else 10, 20, 40,
- * ... as results are taken.  All stages work on one pool, so that nothing is
+ * A stage is a walk with one goal: as many nodes as k labels usually are of, where
+ * the caller told k; then, or else from 10 on, twice the last, as results are taken.  All stages work on one pool, so that nothing is
  * computed again.  A filter is asked of nodes as they are expanded.
  */
 #include "search.h"
@@ -237,15 +237,28 @@ hnsw_search_room(HnswCursor *c, uint32_t more)
 
 /* ---------- stages ---------- */
 
+/* So many results are of about so many nodes, where there are equal vectors. */
+static uint32_t
+first_goal(const HnswCursor *c)
+{
+	const HnswSnapshot *s = c->snapshot;
+	uint64_t nodes = ((uint64_t) c->k * s->count + s->label_count - 1) / s->label_count;
+
+	return nodes > LEAST_GOAL ? (uint32_t) nodes : LEAST_GOAL;
+}
+
 /* The next goal; what is known of finds so far says how far the walk must go for it. */
 static HnswStatus
 raise_goal(HnswCursor *c)
 {
 	HnswPool *pool = &c->pool;
 
-	c->goal = c->goal == 0           ? (c->k > LEAST_GOAL ? c->k : LEAST_GOAL)
-			  : c->goal <= MOST_KEPT ? 2 * c->goal
-									 : c->goal;
+	if (c->goal == 0)
+		c->goal = first_goal(c);
+	else
+		do
+			c->goal = c->goal <= MOST_KEPT ? 2 * c->goal : UINT32_MAX;
+		while (c->goal <= c->given);
 	c->farthest = INFINITY;
 	c->limit = INFINITY;
 	pool->limit = INFINITY;

@@ -82,7 +82,10 @@ begin_without(Tuning *t, uint32_t node, HnswCursor **cursor)
 	if (status == HNSW_INVALID)
 		return fail(t, HNSW_CORRUPT);
 	if (status == HNSW_OK)
+	{
 		hnsw_visited_insert(&(*cursor)->visited, node);
+		(*cursor)->one_a_node = true;
+	}
 	return status;
 }
 

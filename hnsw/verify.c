@@ -27,6 +27,12 @@ hnsw_header_sum(const void *header, size_t bytes)
 	return XXH3_64bits(header, bytes);
 }
 
+uint64_t
+hnsw_vector_hash(const float *vector, uint32_t dim)
+{
+	return XXH3_64bits(vector, dim * sizeof *vector);
+}
+
 void
 hnsw_set_corrupt(const HnswSnapshot *snapshot)
 {

@@ -128,10 +128,10 @@ typedef struct Image
 	HnswBuilder *builder;
 	const HnswParams *params;
 	HnswNumbering numbering;
+	HnswLists lists;
 	HnswHeader header;
-	uint32_t *order; /* nodes by rising label */
-	uint32_t *row;   /* 2m links */
-	void *sketch;    /* one */
+	uint32_t *row; /* 2m links */
+	void *sketch;  /* one */
 	HnswBasis basis;
 	uint32_t basis_nodes;
 	float *learnt; /* the basis, where it is new; owned */
@@ -212,6 +212,7 @@ make_header(Image *image, const HnswWriteOptions *options, HnswError *err)
 		return hnsw_fail(err, HNSW_INVALID, "the graph asks for code kind %u, which cannot be written",
 						 h->code);
 	memcpy(h->layer_count, image->numbering.layer_count, sizeof(h->layer_count));
+	h->label_count = image->lists.count;
 	if (options != NULL)
 	{
 		memcpy(h->token, options->identity.token, sizeof(h->token));
@@ -281,14 +282,11 @@ put_sections(Stream *s, const Image *image)
 	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
 		stream_put(s, hnsw_builder_vector(image->builder, id[node]), h->dim * sizeof(float));
 	stream_pad(s, 0);
-	for (uint32_t node = 0; node < n && s->status == HNSW_OK; node++)
-	{
-		int64_t label = hnsw_builder_label(image->builder, id[node]);
-
-		stream_put(s, &label, sizeof(label));
-	}
+	stream_put(s, image->lists.labels, image->lists.count * sizeof(*image->lists.labels));
+	if (image->lists.count > n)
+		stream_put(s, image->lists.starts, ((size_t) n + 1) * sizeof(*image->lists.starts));
 	stream_pad(s, 0);
-	stream_put(s, image->order, (size_t) n * sizeof(*image->order));
+	stream_put(s, image->lists.order, image->lists.count * sizeof(*image->lists.order));
 	stream_pad(s, 0);
 
 	/* The sums are complete once the last block before them has been flushed. */
@@ -299,37 +297,6 @@ put_sections(Stream *s, const Image *image)
 	stream_put(s, h->magic, sizeof(h->magic));
 	if (s->fill > 0)
 		stream_flush(s);
-}
-
-static int
-compare_labels(const void *a, const void *b, void *arg)
-{
-	const Image *image = arg;
-	const uint32_t *id = image->numbering.builder_id;
-	int64_t x = hnsw_builder_label(image->builder, id[*(const uint32_t *) a]);
-	int64_t y = hnsw_builder_label(image->builder, id[*(const uint32_t *) b]);
-
-	return (x > y) - (x < y);
-}
-
-/* Labels mostly come in rising order; then there is nothing to sort. */
-static void
-sort_by_label(Image *image)
-{
-	uint32_t slots = hnsw_builder_slots(image->builder);
-	uint32_t n = 0;
-	bool sorted = true;
-
-	for (uint32_t id = 0; id < slots; id++)
-	{
-		if (image->numbering.node[id] == HNSW_NO_NODE)
-			continue;
-		image->order[n++] = image->numbering.node[id];
-		if (n > 1 && compare_labels(&image->order[n - 2], &image->order[n - 1], image) > 0)
-			sorted = false;
-	}
-	if (!sorted)
-		hnsw_os_sort(image->order, n, sizeof(*image->order), compare_labels, image);
 }
 
 HnswStatus
@@ -346,6 +313,8 @@ hnsw_write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWrite
 	if (status == HNSW_OK)
 		status = choose_basis(&image, task, err);
 	if (status == HNSW_OK)
+		status = hnsw_lists(builder, &image.numbering, &image.lists, err);
+	if (status == HNSW_OK)
 		status = make_header(&image, options, err);
 	if (status != HNSW_OK)
 		goto cleanup;
@@ -354,11 +323,9 @@ hnsw_write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWrite
 	stream.summed = image.header.section_offset[HNSW_SUMS] / HNSW_BLOCK - 1;
 	stream.buffer = malloc(BUFFER_BYTES);
 	stream.sums = calloc((size_t) stream.summed + 1, sizeof(*stream.sums));
-	image.order = malloc(((size_t) image.numbering.count + 1) * sizeof(*image.order));
 	image.row = malloc(2 * (size_t) image.header.m * sizeof(*image.row));
 	image.sketch = malloc(sketch_stride_of(&image) + 1);
-	if (stream.buffer == NULL || stream.sums == NULL || image.order == NULL || image.row == NULL ||
-		image.sketch == NULL)
+	if (stream.buffer == NULL || stream.sums == NULL || image.row == NULL || image.sketch == NULL)
 	{
 		status = hnsw_fail(err, HNSW_NOMEM, "out of memory while writing graph file \"%s\"", name);
 		goto cleanup;
@@ -373,7 +340,6 @@ hnsw_write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWrite
 		status = hnsw_fail_errno(err, "could not write graph file", name);
 		goto cleanup;
 	}
-	sort_by_label(&image);
 	put_sections(&stream, &image);
 	status = stream.status;
 
@@ -386,10 +352,10 @@ hnsw_write_graph(HnswBuilder *builder, int fd, const char *name, const HnswWrite
 cleanup:
 	free(stream.buffer);
 	free(stream.sums);
-	free(image.order);
 	free(image.row);
 	free(image.sketch);
 	free(image.learnt);
+	hnsw_lists_free(&image.lists);
 	hnsw_numbering_free(&image.numbering);
 	return status;
 }

@@ -20,7 +20,7 @@
 #include <string.h>
 
 /*
- * A graph that a third of its nodes' changes would go through is made from
+ * A graph that changes of a third of its rows would go through is made from
  * scratch: replacing a node costs about twice as much as adding one (its
  * neighbours are relinked), and a fresh build also finds the better links.
  */
@@ -255,7 +255,7 @@ choose(BridgeMergeTask *task, const BridgeSnapshot *current, const BridgeState *
 	   Way *way, BridgeError *err)
 {
 	bool journal = changes->stage->store->journal;
-	uint64_t nodes;
+	uint64_t rows;
 	uint64_t differing;
 	int rc;
 
@@ -267,12 +267,12 @@ choose(BridgeMergeTask *task, const BridgeSnapshot *current, const BridgeState *
 		rc = count_differing(current, changes, &differing, err);
 	if (rc != SQLITE_OK)
 		return rc;
-	nodes = hnsw_snapshot_info(current->graphs[0]->map)->count;
+	rows = hnsw_snapshot_info(current->graphs[0]->map)->count;
 	if (journal && changes->count == 0)
 		*way = NOTHING;
-	else if (nodes > BASE_ALONE && differing <= nodes / RECENT_SHARE)
+	else if (rows > BASE_ALONE && differing <= rows / RECENT_SHARE)
 		*way = NEW_RECENT;
-	else if (differing <= nodes / INCREMENTAL_SHARE)
+	else if (differing <= rows / INCREMENTAL_SHARE)
 		*way = NEW_BASE;
 	/* What nobody saw, such as writes into an open BLOB, heals here at the latest. */
 	if (*way == NEW_BASE && journal && !task->compares)

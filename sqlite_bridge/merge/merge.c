@@ -179,16 +179,16 @@ make_graph(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state, 
 		rc = bridge_publish(store, task, &built, state, &result->warning, err);
 	if (rc == SQLITE_OK && built.builder == NULL)
 	{
-		result->nodes = bridge_snapshot_rows(current);
+		result->rows = bridge_snapshot_rows(current);
 		result->seq = state->counter;
 	}
 	else if (rc == SQLITE_OK)
 	{
 		result->merged = true;
 		result->incremental = built.incremental;
-		result->nodes = hnsw_builder_count(built.builder);
+		result->rows = hnsw_builder_count(built.builder);
 		if (built.recent)
-			result->nodes += hnsw_snapshot_info(current->graphs[0]->map)->count - built.hidden_count;
+			result->rows += hnsw_snapshot_info(current->graphs[0]->map)->count - built.hidden_count;
 		result->seq = state->counter;
 	}
 	bridge_built_free(&built);
@@ -245,7 +245,7 @@ merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state
 		done = true; /* without a graph, and not worth one */
 	if (rc == SQLITE_OK && done && current != NULL)
 	{
-		result->nodes = bridge_snapshot_rows(current);
+		result->rows = bridge_snapshot_rows(current);
 		result->seq = state->position;
 		bridge_publish_finish(store, task, state, &result->warning);
 	}
@@ -522,7 +522,7 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	segment.seq = state.counter;
 	memcpy(options.identity.token, segment.token, sizeof(segment.token));
 	options.identity.seq = segment.seq;
-	result->nodes = hnsw_builder_count(built.builder);
+	result->rows = hnsw_builder_count(built.builder);
 	result->seq = segment.seq;
 	tunes = bridge_tuning_is_due(store, &state, &built);
 	status = hnsw_builder_snapshot(built.builder, &options, &graph, &hnsw);

@@ -83,7 +83,7 @@ typedef struct BridgeMergeResult
 	bool merged;      /* a new graph was published */
 	bool incremental; /* made from the previous one */
 	bool locked_out;  /* nothing was done: another merge of the index runs */
-	uint64_t nodes;   /* rows of the current graph, all segments */
+	uint64_t rows;    /* of the current graph, all segments */
 	int64_t seq;
 	char *warning; /* sqlite3_free; or NULL */
 } BridgeMergeResult;

@@ -11,18 +11,18 @@
  */
 #include "sqlite_bridge/merge/merge.h"
 
-/* Measured again when there are so many more nodes: by this share of those before. */
+/* Measured again when there are so many more rows: by this share of those before. */
 #define GROWTH_SHARE 2
 
 bool
 bridge_tuning_is_due(const BridgeStore *store, const BridgeState *state, const BridgeBuilt *built)
 {
-	int64_t nodes = (int64_t) hnsw_builder_count(built->builder);
+	int64_t rows = (int64_t) hnsw_builder_count(built->builder);
 
 	if (store->params.ef_search > 0 || built->recent)
 		return false;
 	return state->tuned.margin == 0 || !built->incremental ||
-		   nodes - state->tuned.nodes >= state->tuned.nodes / GROWTH_SHARE;
+		   rows - state->tuned.rows >= state->tuned.rows / GROWTH_SHARE;
 }
 
 int
@@ -40,7 +40,7 @@ bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, double recall, Bri
 		return bridge_error_hnsw(err, status, &hnsw, "measuring the graph");
 	tuned->margin = found.margin;
 	tuned->visits = (int) found.visits;
-	tuned->nodes = (int64_t) hnsw_snapshot_info(graph)->count;
+	tuned->rows = (int64_t) hnsw_snapshot_info(graph)->count;
 	return SQLITE_OK;
 }
 

@@ -16,11 +16,11 @@
  *	bad_rows		rows that hold no vector of the index's kind, as of the last merge that read all
  *	merge_due		whether a merge is worth while
  *	merge			the connection's automatic merge: running, phase, done (a share), merges, error
- *	graph			state, reason, path, token, seq, nodes, layers, bytes, code, segments, hidden
+ *	graph			state, reason, path, token, seq, rows, nodes, layers, bytes, code, segments, hidden
  *
- * token is the base's, seq what the whole graph is the image of; nodes are rows, bytes those
- * of all files, layers the most.  segments has token, seq, nodes and bytes of each file, base first;
- * hidden says how many nodes of the base do not count.
+ * token is the base's, seq what the whole graph is the image of; rows those that count, nodes
+ * (equal vectors are one) and bytes those of all files, layers the most.  segments has token, seq,
+ * rows, nodes and bytes of each file, base first; hidden says how many rows of the base do not count.
  *
  * graph.state is `used`; `none` before the first merge; `missing`; `foreign` for
  * a file of another database; `older` for another image than the database
@@ -129,7 +129,7 @@ look_for(const BridgeIndex *index, const BridgeState *state, int segment, GraphS
 	return found;
 }
 
-/* How many nodes of the base are hidden, without having the graph open. */
+/* How many rows of the base are hidden, without having the graph open. */
 static int
 count_hidden(BridgeStore *store, GraphState *out, BridgeError *err)
 {
@@ -272,7 +272,8 @@ put_segments(sqlite3_str *out, const GraphState *graph)
 		sqlite3_str_appendall(out, i > 0 ? ",{" : "{");
 		put_text(out, "token", token);
 		put_number(out, "seq", info->identity.seq);
-		put_number(out, "nodes", (sqlite3_int64) info->count);
+		put_number(out, "rows", (sqlite3_int64) info->count);
+		put_number(out, "nodes", (sqlite3_int64) info->nodes);
 		put_number(out, "bytes", (sqlite3_int64) info->file_bytes);
 		sqlite3_str_appendchar(out, 1, '}');
 	}
@@ -297,15 +298,18 @@ put_graph(sqlite3_str *out, const BridgeIndex *index, const BridgeState *state, 
 	}
 	if (graph->segment_count > 0)
 	{
+		uint64_t nodes = 0;
 		uint64_t bytes = 0;
 		uint32_t layers = 0;
 
 		for (int i = 0; i < graph->segment_count; i++)
 		{
+			nodes += graph->infos[i].nodes;
 			bytes += graph->infos[i].file_bytes;
 			layers = layers > graph->infos[i].layers ? layers : graph->infos[i].layers;
 		}
-		put_number(out, "nodes", (sqlite3_int64) graph_rows(graph));
+		put_number(out, "rows", (sqlite3_int64) graph_rows(graph));
+		put_number(out, "nodes", (sqlite3_int64) nodes);
 		put_number(out, "layers", layers);
 		put_number(out, "bytes", (sqlite3_int64) bytes);
 		put_text(out, "code", graph->infos[0].code);

@@ -192,7 +192,7 @@ run(sqlite3_context *context, const char *function, int argc, sqlite3_value **ar
 	{
 		bridge_error_clear(&err);
 		if (result.merged || !optional)
-			sqlite3_result_int64(context, (sqlite3_int64) result.nodes);
+			sqlite3_result_int64(context, (sqlite3_int64) result.rows);
 		return;
 	}
 	if (optional && result.locked_out)

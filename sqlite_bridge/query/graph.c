@@ -47,7 +47,7 @@ is_costly(const GraphSearcher *searcher)
 
 	hnsw_search_stats(searcher->kept.cursor, &now);
 	if (now.exhausted)
-		return (uint64_t) query->only_count * 8 < hnsw_snapshot_info(searcher->kept.graph->map)->count;
+		return (uint64_t) query->only_count * 8 < hnsw_snapshot_info(searcher->kept.graph->map)->nodes;
 	return now.distances_computed > searcher->budget;
 }
 

@@ -35,7 +35,7 @@ bridge_tuned_parse(const char *text, BridgeTuned *tuned)
 		return;
 	tuned->margin = (double) thousandths / 1000;
 	tuned->visits = (int) visits;
-	tuned->nodes = strtoll(end + 1, NULL, 10);
+	tuned->rows = strtoll(end + 1, NULL, 10);
 }
 
 int
@@ -48,7 +48,7 @@ bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError
 	if (rc != SQLITE_OK)
 		return rc;
 	value = sqlite3_mprintf(TUNED_MARGIN "%d %d %lld", (int) lround(1000 * tuned->margin), tuned->visits,
-							(sqlite3_int64) tuned->nodes);
+							(sqlite3_int64) tuned->rows);
 	if (value == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	sqlite3_bind_text(stmt, 1, value, -1, sqlite3_free);

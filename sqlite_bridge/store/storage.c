@@ -18,8 +18,8 @@
  *						before the first merge
  *		hidden			labels of the base that no longer count, where there is a
  *						second segment: BLOB of int64, little-endian, ascending
- *		tuned			"margin <thousandths> <visits> <nodes>": how far searches of a
- *						graph of so many nodes were found to have to go, and how many
+ *		tuned			"margin <thousandths> <visits> <rows>": how far searches of a
+ *						graph of so many rows were found to have to go, and how many
  *						they visit; absent where ef_search is given or nothing was
  *						measured
  *	<t>_vectors(rowid INTEGER PRIMARY KEY, vector)

@@ -29,7 +29,7 @@ typedef struct BridgeTuned
 {
 	double margin; /* 0: nothing was found yet */
 	int visits;    /* nodes that a search for ten then visits */
-	int64_t nodes; /* of the graph that was measured */
+	int64_t rows;  /* of the graph that was measured */
 } BridgeTuned;
 
 /* Whether graph and journal together are the content table; evidence.c finds out. */

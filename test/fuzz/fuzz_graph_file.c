@@ -25,7 +25,7 @@
 #include <unistd.h>
 
 #define DIM 33 /* of the largest; fewer than 32 have neither codes nor sketches */
-#define FILES 4
+#define FILES 8
 
 static struct
 {
@@ -46,20 +46,42 @@ must(bool ok, const char *what)
 	}
 }
 
-/* Graphs of 0, 1, 20 and 150 nodes; the last has several layers, l2 and equal vectors. */
+static void fit_checksums(uint8_t *bytes, size_t size);
+
+/* As the version before wrote a graph without equal vectors. */
+static void
+make_version_3(uint8_t *bytes, size_t size)
+{
+	HnswHeader header;
+
+	memcpy(&header, bytes, sizeof(header));
+	must(header.label_count == header.layer_count[0], "equal vectors");
+	header.version = 3;
+	header.label_count = 0;
+	memcpy(bytes, &header, sizeof(header));
+	fit_checksums(bytes, size);
+}
+
+/* Graphs of no label to 150; those of 150 have several layers. */
 int
 LLVMFuzzerInitialize(int *argc, char ***argv)
 {
-	static const int nodes[FILES] = {0, 1, 20, 150};
-	static const uint32_t dims[FILES] = {4, 4, 4, DIM};
+	static const struct
+	{
+		int labels;
+		int vectors; /* that they have */
+		uint32_t dim;
+		HnswMetric metric;
+		bool version_3;
+	} kinds[FILES] = {{0, 1, 4, HNSW_COSINE, false},   {1, 1, 4, HNSW_COSINE, false},
+					  {20, 20, 4, HNSW_COSINE, false}, {150, 150, DIM, HNSW_L2, false},
+					  {150, 40, DIM, HNSW_L2, false},  {30, 1, 4, HNSW_COSINE, false},
+					  {150, 150, DIM, HNSW_IP, true},  {60, 7, 4, HNSW_IP, false}};
 
 	for (int f = 0; f < FILES; f++)
 	{
-		HnswParams params = {.dim = dims[f],
-							 .metric = f == 3 ? HNSW_L2 : HNSW_COSINE,
-							 .m = 4,
-							 .ef_construction = 20,
-							 .seed = 7};
+		HnswParams params = {
+			.dim = kinds[f].dim, .metric = kinds[f].metric, .m = 4, .ef_construction = 20, .seed = 7};
 		HnswWriteOptions options = {.mode = -1, .group = -1};
 		char path[] = "/tmp/vss_fuzz.XXXXXX";
 		int fd = mkstemp(path);
@@ -69,9 +91,10 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 
 		must(fd >= 0, "no temporary file");
 		must(hnsw_builder_create(&params, 0, &builder, &err) == HNSW_OK, "no builder");
-		for (int i = 0; i < nodes[f]; i++)
+		for (int i = 0; i < kinds[f].labels; i++)
 		{
-			float v[DIM] = {1 + i % 7, i % 11, i % 5 - 2, i % 3, [DIM - 1] = i % 4};
+			int j = i % kinds[f].vectors;
+			float v[DIM] = {1 + j % 7, j % 11, j % 5 - 2, j % 3, [DIM - 1] = j % 4};
 
 			must(hnsw_builder_add(builder, i, v, &err) == HNSW_OK, "no node");
 		}
@@ -85,6 +108,8 @@ LLVMFuzzerInitialize(int *argc, char ***argv)
 		must(pread(fd, originals[f].bytes, (size_t) length, 0) == length, "short file");
 		close(fd);
 		unlink(path);
+		if (kinds[f].version_3)
+			make_version_3(originals[f].bytes, originals[f].size);
 	}
 	return 0;
 }
@@ -119,6 +144,12 @@ visit(void *arg, int64_t label, const float *vector)
 		read = vector[i];
 	(void) read;
 	return --*(int *) arg > 0;
+}
+
+static bool
+admit(void *arg, int64_t label)
+{
+	return label % 3 != 0;
 }
 
 static bool
@@ -164,14 +195,18 @@ use(HnswSnapshot *snapshot, bool build)
 
 	must(vector != NULL, "no memory");
 	vector[0] = 1;
-	/* To the end: every node comes once at most. */
-	if (hnsw_search_begin(snapshot, vector, 0, &options, &cursor, &err) == HNSW_OK)
+	/* To the end: every label comes once at most. */
+	for (int way = 0; way < 2; way++)
 	{
 		uint64_t found = 0;
 		HnswHit hit;
 
+		options.margin = way == 0 ? 0 : 0.3F;
+		options.admit = way == 0 ? NULL : admit;
+		if (hnsw_search_begin(snapshot, vector, 0, &options, &cursor, &err) != HNSW_OK)
+			continue;
 		while (hnsw_search_next(cursor, &hit) == HNSW_OK)
-			must(++found <= info->count, "more results than nodes");
+			must(++found <= info->count, "more results than labels");
 		hnsw_search_end(cursor);
 	}
 	(void) hnsw_snapshot_vector(snapshot, 7, vector);

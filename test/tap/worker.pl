@@ -50,7 +50,7 @@ sub graph_nodes
 {
 	my ($name) = @_;
 
-	return $node->safe_psql('postgres', "SELECT coalesce(vss_index_info('$name.v')->'graph'->>'nodes', 'none')");
+	return $node->safe_psql('postgres', "SELECT coalesce(vss_index_info('$name.v')->'graph'->>'rows', 'none')");
 }
 
 # An index whose merge takes long enough to be looked at: the graph is built with care (20,000 rows: 25 s of one core).
@@ -75,7 +75,7 @@ $node->poll_query_until('postgres', $no_merge);
 is(graph_nodes('a'), 'none', 'a thousand rows need no graph');
 
 $node->safe_psql('postgres', insert('a', 1001, 6000));
-ok($node->poll_query_until('postgres', q{SELECT vss_index_info('a.v')->'graph'->>'nodes' = '6000'}), 'after many rows a merge runs');
+ok($node->poll_query_until('postgres', q{SELECT vss_index_info('a.v')->'graph'->>'rows' = '6000'}), 'after many rows a merge runs');
 ok($node->poll_query_until('postgres', $no_merge), 'and its process ends');
 my $plan = $node->safe_psql('postgres', qq{EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF)
 	SELECT id FROM a.t ORDER BY e <-> (SELECT e FROM a.t WHERE id = 7) LIMIT 5});
@@ -91,7 +91,7 @@ SKIP:
 	system_or_bail('sqlite3', "$folder/a.db", '-cmd', ".load $root/hnsw", 'PRAGMA busy_timeout = 10000',
 		'INSERT INTO t SELECT 100000 + id, e FROM t');
 	$node->safe_psql('postgres', q{SELECT rowid FROM vss_knn('a.v', (SELECT e FROM a.t WHERE id = 7), 3)});
-	ok($node->poll_query_until('postgres', q{SELECT vss_index_info('a.v')->'graph'->>'nodes' = '12000'}),
+	ok($node->poll_query_until('postgres', q{SELECT vss_index_info('a.v')->'graph'->>'rows' = '12000'}),
 		'rows that another program wrote are merged once a query finds them');
 	ok($node->poll_query_until('postgres', $no_merge), 'and its process ends');
 }
@@ -175,7 +175,7 @@ $_->query_safe("BEGIN; SELECT count(*) FROM vss_knn('d.v', (SELECT e FROM d.t WH
 $_->query_until(qr/go/, "\\echo go\nCOMMIT;\n") for @sessions;
 $_->query_until(qr/done/, "\\echo done\n") for @sessions;
 $_->quit for @sessions;
-ok($node->poll_query_until('postgres', q{SELECT vss_index_info('d.v')->'graph'->>'nodes' = '5000'}), 'of two that ask for a merge one gets it');
+ok($node->poll_query_until('postgres', q{SELECT vss_index_info('d.v')->'graph'->>'rows' = '5000'}), 'of two that ask for a merge one gets it');
 ok($node->poll_query_until('postgres', $no_merge), 'both workers end, if there were two');
 my @merged = slurp_file($node->logfile, $log) =~ /index "v" of server "d" has a graph/g;
 is(scalar @merged, 1, 'and the index is merged once');
@@ -192,7 +192,7 @@ is($node->safe_psql('postgres', 'SELECT count(*) FROM e.t'), 5000, 'and harms no
 $node->safe_psql('postgres', 'ALTER SYSTEM RESET ALL');
 $node->restart;
 $node->safe_psql('postgres', q{SELECT count(*) FROM vss_knn('e.v', (SELECT e FROM e.t WHERE id = 7), 3)});
-ok($node->poll_query_until('postgres', q{SELECT vss_index_info('e.v')->'graph'->>'nodes' = '5000'}), 'the next search makes up for it');
+ok($node->poll_query_until('postgres', q{SELECT vss_index_info('e.v')->'graph'->>'rows' = '5000'}), 'the next search makes up for it');
 $node->poll_query_until('postgres', $no_merge);
 
 # ---------- shutdown and crash in the middle ----------

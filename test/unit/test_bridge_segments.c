@@ -70,10 +70,10 @@ check_merged(sqlite3 *db)
 	assert_string_equal(get_info(db, "$.delta_rows"), "0");
 	assert_string_equal(get_info(db, "$.delta_stored"), "0");
 	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_changes"), 1);
-	assert_int_equal(get_number(db, "SELECT hnsw_info() ->> '$.graph.nodes'"),
+	assert_int_equal(get_number(db, "SELECT hnsw_info() ->> '$.graph.rows'"),
 					 get_number(db, "SELECT count(*) FROM documents"));
-	assert_int_equal(get_number(db, "SELECT hnsw_info() ->> '$.graph.nodes'"),
-					 get_number(db, "SELECT (SELECT sum(value ->> 'nodes') FROM json_each(hnsw_info(), "
+	assert_int_equal(get_number(db, "SELECT hnsw_info() ->> '$.graph.rows'"),
+					 get_number(db, "SELECT (SELECT sum(value ->> 'rows') FROM json_each(hnsw_info(), "
 									"'$.graph.segments')) - (hnsw_info() ->> '$.graph.hidden')"));
 	assert_int_equal(get_number(db, "SELECT hnsw_info() ->> '$.graph.bytes'"),
 					 get_number(db, "SELECT sum(value ->> 'bytes') FROM json_each(hnsw_info(), "
@@ -124,7 +124,7 @@ base_stays(void **unused)
 	assert_int_equal(save(db), ROWS);
 	assert_int_equal(segments(db), 2);
 	assert_string_equal(get_info(db, "$.graph.hidden"), "80");
-	assert_string_equal(get_info(db, "$.graph.segments[1].nodes"), "80");
+	assert_string_equal(get_info(db, "$.graph.segments[1].rows"), "80");
 	check_merged(db);
 	/* again, behind the same base, from a connection that knows nothing */
 	reopen(&db);

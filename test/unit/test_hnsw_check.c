@@ -298,7 +298,7 @@ static void
 test_order_out_of_range(void **state)
 {
 	*order(80) = N;
-	expect_finding("order, place 80: node 600, but there are 600");
+	expect_finding("order, place 80: label number 600, but there are 600");
 }
 
 static void

@@ -432,6 +432,7 @@ test_crafted_headers(void **state)
 		FIELD(section_offset[HNSW_ORDER]),
 		FIELD(section_offset[HNSW_SUMS]),
 		FIELD(file_bytes),
+		FIELD(label_count),
 	};
 	const uint64_t values[] = {0,
 							   1,

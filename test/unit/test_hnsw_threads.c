@@ -105,6 +105,53 @@ same_labels_from_all_threads(void **state)
 	set_free(set);
 }
 
+/* All threads add rows of the same few vectors: each vector becomes one node. */
+static void *
+add_equal_vectors(void *arg)
+{
+	Adder *adder = arg;
+	HnswError err;
+
+	for (size_t i = 0; i < 500; i++)
+		if (hnsw_builder_add(adder->builder, (int64_t) (i * THREADS + (size_t) adder->number),
+							 set_vector(adder->set, i % 50), &err) != HNSW_OK)
+			return (void *) 1;
+	return NULL;
+}
+
+static void
+equal_vectors_from_all_threads(void **state)
+{
+	Set *set = set_clustered(50, DIM, 2, 1);
+	HnswParams params = {.dim = DIM, .metric = HNSW_L2, .m = 8, .ef_construction = 40, .seed = 1};
+	HnswBuilder *builder;
+	HnswSnapshot *snapshot;
+	pthread_t threads[THREADS];
+	Adder adders[THREADS];
+	HnswError err;
+
+	(void) state;
+	assert_ok(hnsw_builder_create(&params, 0, &builder, &err));
+	for (int t = 0; t < THREADS; t++)
+	{
+		adders[t] = (Adder){builder, set, t};
+		assert_int_equal(pthread_create(&threads[t], NULL, add_equal_vectors, &adders[t]), 0);
+	}
+	for (int t = 0; t < THREADS; t++)
+	{
+		void *failed;
+
+		pthread_join(threads[t], &failed);
+		assert_null(failed);
+	}
+	snapshot = set_snapshot(builder);
+	assert_int_equal(hnsw_snapshot_info(snapshot)->count, 500 * THREADS);
+	assert_int_equal(hnsw_snapshot_info(snapshot)->nodes, 50);
+	hnsw_snapshot_close(snapshot);
+	hnsw_builder_free(builder);
+	set_free(set);
+}
+
 typedef struct Searcher
 {
 	const HnswSnapshot *snapshot;
@@ -204,6 +251,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(add_many_on_threads),
 		cmocka_unit_test(same_labels_from_all_threads),
+		cmocka_unit_test(equal_vectors_from_all_threads),
 		cmocka_unit_test(search_one_snapshot_from_all_threads),
 		cmocka_unit_test(cancel_stops_all_threads),
 	};
