@@ -165,13 +165,14 @@ is_dml(sqlite3_stmt *stmt)
 static int
 run_all(sqlite3 *db, const char *sql, int64 *changes)
 {
+	size_t length = strlen(sql);
 	int rc = SQLITE_OK;
 
 	while (rc == SQLITE_OK && *sql != '\0')
 	{
 		sqlite3_stmt *stmt;
 
-		rc = sqlite3_prepare_v2(db, sql, -1, &stmt, &sql);
+		rc = vssfdw_compile(db, sql, length, 0, &stmt, &sql);
 		/* Nothing but blanks and comments: no statement. */
 		if (rc != SQLITE_OK || stmt == NULL)
 			continue;

@@ -16,6 +16,22 @@
 
 List *vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid);
 
+/* ---------- import_list.c ---------- */
+
+/*
+ * The entry of LIMIT TO or EXCEPT that means this SQLite table, or NULL.
+ * SQLite's names are equal whatever their case, so LIMIT TO (documents) finds
+ * Documents.
+ */
+const char *vssfdw_listed_as(const ImportForeignSchemaStmt *stmt, const char *table);
+
+/*
+ * The names, palloc'd and sorted, of the tables and views that the command asks
+ * for: views only if wanted, no table that belongs to a module or an index, and
+ * nothing that SQLite cannot read, of which a warning tells.
+ */
+List *vssfdw_importable(VssConnection *conn, const ImportForeignSchemaStmt *stmt, bool views);
+
 /* ---------- maintenance.c: merges, as SQL functions and on behalf of them ---------- */
 
 /*

@@ -32,17 +32,9 @@ typedef struct ImportState
 	bool pgvector;  /* vector columns get pgvector's type */
 	bool jsonb;     /* JSON columns become jsonb */
 	bool as_text;   /* all columns become text, but of bytes and vectors */
-	List *shadowed; /* of ShadowedTable */
 	List *names;    /* local table names used so far */
 	List *commands; /* the result */
 } ImportState;
-
-/* A virtual table with shadow tables of its module's. */
-typedef struct ShadowedTable
-{
-	char *name;
-	const char *suffixes;
-} ShadowedTable;
 
 /* A column on its way; strings are palloc'd. */
 typedef struct ImportColumn
@@ -146,50 +138,6 @@ local_name(const char *name, List **used, bool column)
 	return local;
 }
 
-static char *
-column_string(VssStatement *statement, int i)
-{
-	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
-
-	return text == NULL ? NULL : pstrdup(vssfdw_from_utf8(text));
-}
-
-/* ---------- LIMIT TO and EXCEPT ---------- */
-
-/*
- * The entry of the list that means this SQLite table, or NULL.  SQLite's names
- * are equal whatever their case, so LIMIT TO (documents) finds Documents.
- */
-static const char *
-listed_as(const ImportState *state, const char *table)
-{
-	ListCell *lc;
-
-	foreach (lc, state->stmt->table_list)
-	{
-		const char *listed = ((RangeVar *) lfirst(lc))->relname;
-
-		if (strcmp(listed, clipped(table, NAMEDATALEN - 1)) == 0 || pg_strcasecmp(listed, table) == 0)
-			return listed;
-	}
-	return NULL;
-}
-
-static bool
-is_wanted(const ImportState *state, const char *table)
-{
-	switch (state->stmt->list_type)
-	{
-		case FDW_IMPORT_SCHEMA_LIMIT_TO:
-			return listed_as(state, table) != NULL;
-		case FDW_IMPORT_SCHEMA_EXCEPT:
-			return listed_as(state, table) == NULL;
-		case FDW_IMPORT_SCHEMA_ALL:
-			break;
-	}
-	return true;
-}
-
 /* A table named in LIMIT TO that is not there is most likely a slip. */
 static void
 check_all_found(const ImportState *state)
@@ -216,125 +164,6 @@ check_all_found(const ImportState *state)
 	}
 }
 
-/* ---------- shadow tables of modules that are not loaded ---------- */
-
-/*
- * SQLite marks the shadow tables of modules it knows.  Of the others these are
- * the names, by module; '*' stands for digits.
- */
-static const struct
-{
-	const char *module;
-	const char *suffixes;
-} foreign_shadows[] = {
-	{"fts3", "content docsize segments segdir stat"},
-	{"fts4", "content docsize segments segdir stat"},
-	{"fts5", "data idx content docsize config"},
-	{"rtree", "node rowid parent"},
-	{"rtree_i32", "node rowid parent"},
-	{"geopoly", "node rowid parent"},
-	{"spellfix1", "vocab"},
-	{"vss0", "index data"},
-	{"vec0", "info chunks rowids auxiliary vector_chunks* metadatachunks* metadatatext* metadata_chunks* "
-			 "metadata_text*"},
-	{"hnsw", "vectors delta config canary"},
-};
-
-static bool
-suffix_matches(const char *suffixes, const char *suffix)
-{
-	while (*suffixes != '\0')
-	{
-		size_t length = strcspn(suffixes, " ");
-
-		if (length > 0 && suffixes[length - 1] == '*')
-		{
-			size_t stem = length - 1;
-
-			if (pg_strncasecmp(suffixes, suffix, stem) == 0 &&
-				strspn(suffix + stem, "0123456789") == strlen(suffix + stem))
-				return true;
-		}
-		else if (strlen(suffix) == length && pg_strncasecmp(suffixes, suffix, length) == 0)
-			return true;
-		suffixes += length;
-		suffixes += strspn(suffixes, " ");
-	}
-	return false;
-}
-
-/* The module's name in CREATE VIRTUAL TABLE name USING module(...), lower case. */
-static char *
-module_of(const char *sql)
-{
-	for (const char *p = sql; *p != '\0'; p++)
-	{
-		const char *start;
-
-		/* Skip a quoted name, which may contain anything. */
-		if (*p == '"' || *p == '`' || *p == '\'' || *p == '[')
-		{
-			const char *end = strchr(p + 1, *p == '[' ? ']' : *p);
-
-			if (end == NULL)
-				break;
-			p = end;
-			continue;
-		}
-		if (pg_strncasecmp(p, "USING", 5) != 0 || p == sql || !isspace((unsigned char) p[-1]) ||
-			!isspace((unsigned char) p[5]))
-			continue;
-		start = p + 5 + strspn(p + 5, " \t\r\n\"`[");
-		return pnstrdup(start, strcspn(start, " \t\r\n\"`](;"));
-	}
-	return pstrdup("");
-}
-
-/* The virtual tables whose shadow tables are known, and the suffixes of these. */
-static void
-read_shadowed(ImportState *state)
-{
-	static const char sql[] =
-		"SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name";
-	VssStatement *statement = vssfdw_prepare(state->conn, sql, CurrentMemoryContext);
-
-	while (vssfdw_step(statement))
-	{
-		const char *create = (const char *) sqlite3_column_text(statement->stmt, 1);
-		char *module = module_of(create != NULL ? create : "");
-
-		for (int i = 0; i < lengthof(foreign_shadows); i++)
-		{
-			ShadowedTable *table;
-
-			if (pg_strcasecmp(module, foreign_shadows[i].module) != 0)
-				continue;
-			table = palloc(sizeof(ShadowedTable));
-			table->name = column_string(statement, 0);
-			table->suffixes = foreign_shadows[i].suffixes;
-			state->shadowed = lappend(state->shadowed, table);
-		}
-	}
-	vssfdw_done(statement);
-}
-
-static bool
-is_foreign_shadow(const ImportState *state, const char *table)
-{
-	ListCell *lc;
-
-	foreach (lc, state->shadowed)
-	{
-		const ShadowedTable *owner = lfirst(lc);
-		size_t length = strlen(owner->name);
-
-		if (pg_strncasecmp(table, owner->name, length) == 0 && table[length] == '_' &&
-			suffix_matches(owner->suffixes, table + length + 1))
-			return true;
-	}
-	return false;
-}
-
 /* ---------- columns ---------- */
 
 static List *
@@ -351,11 +180,11 @@ read_columns(ImportState *state, const char *table)
 	{
 		ImportColumn *column = palloc0(sizeof(ImportColumn));
 
-		column->name = column_string(statement, 0);
-		column->declared = column_string(statement, 1);
+		column->name = vssfdw_column_text(statement, 0);
+		column->declared = vssfdw_column_text(statement, 1);
 		if (column->declared == NULL)
 			column->declared = pstrdup("");
-		column->default_sql = column_string(statement, 2);
+		column->default_sql = vssfdw_column_text(statement, 2);
 		column->not_null = sqlite3_column_int(statement->stmt, 3) != 0;
 		column->key = sqlite3_column_int(statement->stmt, 4);
 		column->generated = sqlite3_column_int(statement->stmt, 5) != 0;
@@ -556,7 +385,7 @@ import_table(ImportState *state, const char *table)
 {
 	const VssTableInfo *info = vssfdw_table_info(state->conn, table);
 	const char *listed =
-		state->stmt->list_type == FDW_IMPORT_SCHEMA_LIMIT_TO ? listed_as(state, table) : NULL;
+		state->stmt->list_type == FDW_IMPORT_SCHEMA_LIMIT_TO ? vssfdw_listed_as(state->stmt, table) : NULL;
 	List *columns = info->is_hnsw ? index_columns(info) : read_columns(state, table);
 	List *names = NIL;
 	StringInfoData command;
@@ -601,29 +430,6 @@ import_table(ImportState *state, const char *table)
 	}
 }
 
-/* A virtual table whose module is not there cannot even be described. */
-static bool
-is_usable(ImportState *state, const char *table, const char *type)
-{
-	sqlite3_stmt *stmt = NULL;
-	char *sql;
-	int rc;
-
-	if (strcmp(type, "table") == 0)
-		return true;
-	sql = psprintf("SELECT * FROM %s", vssfdw_quote_identifier(table));
-	rc = sqlite3_prepare_v2(state->conn->db, vssfdw_to_utf8(sql), -1, &stmt, NULL);
-	sqlite3_finalize(stmt);
-	if (rc == SQLITE_OK)
-		return true;
-	if (rc == SQLITE_NOMEM || rc == SQLITE_INTERRUPT)
-		vssfdw_report(ERROR, rc, state->conn->db, state->conn->servername, sql);
-	ereport(WARNING,
-			(errmsg("%s \"%s\" was not imported: %s", strcmp(type, "view") == 0 ? "view" : "virtual table",
-					table, sqlite3_errmsg(state->conn->db))));
-	return false;
-}
-
 static void
 check_schema(const ImportState *state)
 {
@@ -642,42 +448,16 @@ check_schema(const ImportState *state)
 List *
 vssImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid serverOid)
 {
-	/* An index's journal is an ordinary table; its mark tells it (sqlite_bridge/content/triggers.c). */
-	static const char sql[] =
-		"SELECT name, type FROM pragma_table_list AS l WHERE schema = 'main' AND "
-		"type IN ('table', 'view', 'virtual') AND name NOT LIKE 'sqlite\\_%' ESCAPE '\\' "
-		"AND NOT EXISTS (SELECT 1 FROM sqlite_schema AS m WHERE m.type = 'trigger' AND m.tbl_name = l.name "
-		"AND l.name = substr(m.name, 1, length(m.name) - 5) || '_changes' "
-		"AND m.name LIKE '%\\_mark' ESCAPE '\\') "
-		"ORDER BY name";
 	ImportState state = {.stmt = stmt};
 	VssHold *hold;
-	VssStatement *statement;
-	List *tables = NIL;
 	ListCell *lc;
 
 	check_schema(&state);
 	read_options(&state);
 	state.conn = vssfdw_connect(serverOid);
 	hold = vssfdw_hold(state.conn, CurrentMemoryContext);
-	read_shadowed(&state);
-
-	/* Names and types, alternating; the list is closed before tables are opened. */
-	statement = vssfdw_prepare(state.conn, sql, CurrentMemoryContext);
-	while (vssfdw_step(statement))
-		tables = lappend(lappend(tables, column_string(statement, 0)), column_string(statement, 1));
-	vssfdw_done(statement);
-
-	for (lc = list_head(tables); lc != NULL; lc = lnext(tables, lnext(tables, lc)))
-	{
-		const char *table = lfirst(lc);
-		const char *type = lfirst(lnext(tables, lc));
-
-		if (is_wanted(&state, table) && (state.views || strcmp(type, "view") != 0) &&
-			!(strcmp(type, "table") == 0 && is_foreign_shadow(&state, table)) &&
-			is_usable(&state, table, type))
-			import_table(&state, table);
-	}
+	foreach (lc, vssfdw_importable(state.conn, stmt, state.views))
+		import_table(&state, lfirst(lc));
 	check_all_found(&state);
 	vssfdw_release(hold);
 	return state.commands;

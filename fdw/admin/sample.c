@@ -186,8 +186,9 @@ count_value(VssSample *sample, ValueKind kind, sqlite3_stmt *stmt, int i)
 static bool
 sample_rows(VssConnection *conn, const char *sql, List *samples)
 {
+	const char *utf8 = vssfdw_to_utf8(sql);
 	sqlite3_stmt *stmt = NULL;
-	int rc = sqlite3_prepare_v2(conn->db, vssfdw_to_utf8(sql), -1, &stmt, NULL);
+	int rc = vssfdw_compile(conn->db, utf8, strlen(utf8), 0, &stmt, NULL);
 
 	conn->give_up_at = vssfdw_clock() + SAMPLE_MS;
 	while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)

@@ -68,9 +68,8 @@ vssfdw_quote_identifier(const char *name)
 	return quoted.data;
 }
 
-/* A column of the current row as palloc'd text in the server's encoding, NULL for NULL. */
-static char *
-column_text(VssStatement *statement, int i)
+char *
+vssfdw_column_text(VssStatement *statement, int i)
 {
 	const char *text = (const char *) sqlite3_column_text(statement->stmt, i);
 
@@ -142,7 +141,7 @@ read_primary_key(VssConnection *conn, const char *table)
 	List *names = NIL;
 
 	while (vssfdw_step(statement))
-		names = lappend(names, column_text(statement, 0));
+		names = lappend(names, vssfdw_column_text(statement, 0));
 	vssfdw_done(statement);
 	return names;
 }
@@ -177,19 +176,27 @@ read_kind(VssConnection *conn, const char *table, VssTableInfo *info)
 static void
 read_columns(VssConnection *conn, VssTableInfo *info)
 {
-	VssStatement *statement = prepare_with_name(conn,
-												"SELECT name, type, \"notnull\", pk, hidden FROM "
-												"pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
-												info->name);
+	VssStatement *statement;
 
+	/*
+	 * The pragma expands a view while it runs, where nothing stops it: see first
+	 * that it can be done.
+	 */
+	vssfdw_done(vssfdw_prepare(conn, psprintf("SELECT * FROM %s", vssfdw_quote_identifier(info->name)),
+							   CurrentMemoryContext));
+
+	statement = prepare_with_name(conn,
+								  "SELECT name, type, \"notnull\", pk, hidden FROM "
+								  "pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
+								  info->name);
 	info->primary_key = read_primary_key(conn, info->name);
 	while (vssfdw_step(statement))
 	{
 		VssColumnInfo *column = palloc0(sizeof(VssColumnInfo));
 		const char *collation;
 
-		column->name = column_text(statement, 0);
-		column->declared = column_text(statement, 1);
+		column->name = vssfdw_column_text(statement, 0);
+		column->declared = vssfdw_column_text(statement, 1);
 		if (column->declared == NULL)
 			column->declared = pstrdup("");
 		column->affinity = vssfdw_affinity(column->declared, info->strict);
@@ -259,7 +266,7 @@ read_stat1(VssConnection *conn, const char *table, const char *index)
 		sqlite3_bind_text(statement->stmt, 2, vssfdw_to_utf8(index), -1, SQLITE_TRANSIENT) != SQLITE_OK)
 		vssfdw_report(ERROR, SQLITE_NOMEM, NULL, conn->servername, sql);
 	if (vssfdw_step(statement))
-		stat = column_text(statement, 0);
+		stat = vssfdw_column_text(statement, 0);
 	vssfdw_done(statement);
 	return stat;
 }
@@ -295,7 +302,7 @@ read_key(VssConnection *conn, const VssTableInfo *info, const char *index, bool 
 
 	while (vssfdw_step(statement))
 	{
-		char *collation = column_text(statement, 2);
+		char *collation = vssfdw_column_text(statement, 2);
 
 		if (sqlite3_column_int(statement->stmt, 0) < 0 || collation == NULL ||
 			pg_strcasecmp(collation, "BINARY") != 0)
@@ -303,7 +310,7 @@ read_key(VssConnection *conn, const VssTableInfo *info, const char *index, bool 
 			complete = false;
 			break;
 		}
-		key->columns = lappend(key->columns, column_text(statement, 1));
+		key->columns = lappend(key->columns, vssfdw_column_text(statement, 1));
 		key->descending = lappend_int(key->descending, sqlite3_column_int(statement->stmt, 3));
 	}
 	vssfdw_done(statement);
@@ -331,8 +338,8 @@ read_keys(VssConnection *conn, VssTableInfo *info)
 
 	while (vssfdw_step(statement))
 	{
-		char *index = column_text(statement, 0);
-		bool primary = strcmp(column_text(statement, 2), "pk") == 0;
+		char *index = vssfdw_column_text(statement, 0);
+		bool primary = strcmp(vssfdw_column_text(statement, 2), "pk") == 0;
 
 		/* INTEGER PRIMARY KEY DESC is no alias of rowid; it has an index instead. */
 		if (primary)
@@ -416,20 +423,20 @@ read_indexes(VssConnection *conn)
 	while (vssfdw_step(statement))
 	{
 		VssIndexInfo *index = palloc0(sizeof(VssIndexInfo));
-		char *metric = column_text(statement, 2);
+		char *metric = vssfdw_column_text(statement, 2);
 
-		index->name = column_text(statement, 0);
+		index->name = vssfdw_column_text(statement, 0);
 		index->dim = sqlite3_column_int(statement->stmt, 1);
 		index->metric = strcmp(metric, "l2") == 0   ? BRIDGE_L2
 						: strcmp(metric, "ip") == 0 ? BRIDGE_IP
 													: BRIDGE_COSINE;
 		index->m = sqlite3_column_int(statement->stmt, 3);
 		index->ef_search = sqlite3_column_int(statement->stmt, 4);
-		index->content = column_text(statement, 5);
-		index->content_rowid = column_text(statement, 6);
-		index->content_vector = column_text(statement, 7);
+		index->content = vssfdw_column_text(statement, 5);
+		index->content_rowid = vssfdw_column_text(statement, 6);
+		index->content_vector = vssfdw_column_text(statement, 7);
 		index->declared = sqlite3_column_int(statement->stmt, 8) != 0;
-		index->missing_sql = column_text(statement, 9);
+		index->missing_sql = vssfdw_column_text(statement, 9);
 		index->margin = sqlite3_column_double(statement->stmt, 10);
 		index->visits = sqlite3_column_int(statement->stmt, 11);
 		list = lappend(list, index);

@@ -37,6 +37,8 @@ sqlstate_for(int rc, const char *message)
 			return ERRCODE_DATETIME_VALUE_OUT_OF_RANGE;
 		case VSS_RC_INFINITE:
 			return ERRCODE_FEATURE_NOT_SUPPORTED;
+		case VSS_RC_TOO_COMPLEX:
+			return ERRCODE_STATEMENT_TOO_COMPLEX;
 		case SQLITE_BUSY_SNAPSHOT:
 		case SQLITE_READONLY_DBMOVED:
 			return ERRCODE_T_R_SERIALIZATION_FAILURE;
@@ -123,6 +125,8 @@ hint_for(int rc, const char *message)
 				   "transaction.";
 		case SQLITE_READONLY_DBMOVED:
 			return "Run the transaction again: it will find the new file.";
+		case VSS_RC_TOO_COMPLEX:
+			return "Views that use other views more than once multiply; use simpler ones.";
 		case SQLITE_READONLY_RECOVERY:
 		case SQLITE_READONLY_CANTINIT:
 		case SQLITE_READONLY_DIRECTORY:
@@ -248,5 +252,7 @@ vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const cha
 		message = sqlite3_errmsg(db);
 		rc = sqlite3_extended_errcode(db);
 	}
+	else if (rc == VSS_RC_TOO_COMPLEX)
+		message = vssfdw_compile_message(db, rc);
 	vssfdw_report_message(elevel, rc, pstrdup(message), servername, sql);
 }

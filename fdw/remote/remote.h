@@ -92,6 +92,9 @@ ForeignServer *vssfdw_server_by_name(const char *name);
 
 /* ---------- error.c ---------- */
 
+/* Of vssfdw_compile; beside the codes of sqlfn.h. */
+#define VSS_RC_TOO_COMPLEX (SQLITE_ERROR | (205 << 8))
+
 /*
  * Raise an error with the SQLSTATE that fits rc, SQLite's message (copied
  * before anything else is called), the server's name and the SQL as context.
@@ -332,6 +335,19 @@ char *vssfdw_to_utf8(const char *text);
 char *vssfdw_from_utf8(const char *text);
 
 /*
+ * Compile one statement with SQLite's prepare flags; returns SQLite's code, or
+ * VSS_RC_TOO_COMPLEX, which vssfdw_report explains.  length is that of the text
+ * of which sql is a part.  tail may be NULL.  Everything that reads a stranger's
+ * views is compiled by this: they multiply where views use views, and SQLite
+ * asks nobody while it expands them.
+ */
+int vssfdw_compile(sqlite3 *db, const char *sql, size_t length, unsigned flags, sqlite3_stmt **stmt,
+				   const char **tail);
+
+/* The last error of vssfdw_compile, in SQLite's words where they are SQLite's. */
+const char *vssfdw_compile_message(sqlite3 *db, int rc);
+
+/*
  * A prepared statement of this connection, from its cache where it is idle
  * there.  Returned to the cache, reset and unbound, by vssfdw_done or when
  * context is reset.  Errors are reported.
@@ -466,6 +482,9 @@ List *vssfdw_indexes(VssConnection *conn);
 
 /* SQLite identifier and literal quoting, palloc'd. */
 char *vssfdw_quote_identifier(const char *name);
+
+/* A column of the current row as palloc'd text in the server's encoding, NULL for NULL. */
+char *vssfdw_column_text(VssStatement *statement, int i);
 
 /* Forget what was read of the schema; called when the connection closes. */
 void vssfdw_forget_catalog(VssConnection *conn);

@@ -50,6 +50,43 @@ vssfdw_from_utf8(const char *text)
 	return pg_any_to_server(text, (int) strlen(text), PG_UTF8);
 }
 
+/*
+ * What a statement may take while it is compiled, beyond what its own text
+ * accounts for.  A view of two hundred tables of a thousand columns takes as much.
+ */
+#define COMPILE_BYTES (32 * 1024 * 1024)
+#define COMPILE_BYTES_PER_CHARACTER 100
+
+int
+vssfdw_compile(sqlite3 *db, const char *sql, size_t length, unsigned flags, sqlite3_stmt **stmt,
+			   const char **tail)
+{
+	sqlite3_int64 limit;
+	sqlite3_int64 hard;
+	sqlite3_int64 soft;
+	int rc;
+
+	/* This reads the schema where that is to be done: its size is not the statement's. */
+	sqlite3_table_column_metadata(db, "main", "sqlite_schema", NULL, NULL, NULL, NULL, NULL, NULL);
+
+	/* Setting the one limit may lower the other. */
+	limit = sqlite3_memory_used() + COMPILE_BYTES + (sqlite3_int64) length * COMPILE_BYTES_PER_CHARACTER;
+	hard = sqlite3_hard_heap_limit64(-1);
+	soft = sqlite3_soft_heap_limit64(-1);
+	if (hard == 0 || hard > limit)
+		sqlite3_hard_heap_limit64(limit);
+	rc = sqlite3_prepare_v3(db, sql, -1, flags, stmt, tail);
+	sqlite3_hard_heap_limit64(hard);
+	sqlite3_soft_heap_limit64(soft);
+	return rc == SQLITE_NOMEM ? VSS_RC_TOO_COMPLEX : rc;
+}
+
+const char *
+vssfdw_compile_message(sqlite3 *db, int rc)
+{
+	return rc == VSS_RC_TOO_COMPLEX ? "compiling the statement takes too much memory" : sqlite3_errmsg(db);
+}
+
 static VssStatementCache *
 make_cache(void)
 {
@@ -156,7 +193,7 @@ vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 	if (stmt == NULL)
 	{
 		const char *tail = NULL;
-		int rc = sqlite3_prepare_v3(conn->db, utf8, -1, SQLITE_PREPARE_PERSISTENT, &stmt, &tail);
+		int rc = vssfdw_compile(conn->db, utf8, strlen(utf8), SQLITE_PREPARE_PERSISTENT, &stmt, &tail);
 
 		if (rc != SQLITE_OK)
 			vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);

@@ -172,7 +172,7 @@ find_rowid(const Place *place, sqlite3_int64 *rowid)
 		return false;
 	sql = sqlite3_mprintf("SELECT rowid FROM \"%w\" WHERE \"%w\" IS ?1 LIMIT 1",
 						  vssfdw_to_utf8(place->tablename), vssfdw_to_utf8(place->column->name));
-	if (sql != NULL && sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK &&
+	if (sql != NULL && vssfdw_compile(db, sql, strlen(sql), 0, &stmt, NULL) == SQLITE_OK &&
 		sqlite3_bind_value(stmt, 1, sqlite3_column_value(place->statement->stmt, place->i)) == SQLITE_OK &&
 		sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_INTEGER)
 	{
