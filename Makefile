@@ -40,10 +40,10 @@ LIB_WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-p
 	-Wpointer-arith -Wvla -Wformat-security -Wimplicit-fallthrough=3
 # -ffp-contract=off: distances are the same bits with and without fused
 # multiply-add.  The prefix map keeps the build folder out of the binaries.
-CODE_FLAGS = -std=gnu11 -O3 -fvisibility=hidden -ffp-contract=off -pthread \
+CODE_FLAGS = -O3 -fvisibility=hidden -ffp-contract=off -pthread \
 	-ffile-prefix-map='$(CURDIR)'=. -MMD -MP
 HARDENING = -fstack-protector-strong -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
-LIB_CFLAGS = $(CODE_FLAGS) $(LIB_WARNINGS) -g -fPIC -fno-strict-aliasing -fstack-protector-strong -I. $(COPT)
+LIB_CFLAGS = -std=gnu11 $(CODE_FLAGS) $(LIB_WARNINGS) -g -fPIC -fno-strict-aliasing -fstack-protector-strong -I. $(COPT)
 LIB_LIBS = -ldl -lpthread -lm
 
 # ---- vss_fdw.so, through PGXS ----

@@ -71,6 +71,7 @@ vss_fdw_handler(PG_FUNCTION_ARGS)
 	routine->GetForeignUpperPaths = vssGetForeignUpperPaths;
 	routine->GetForeignPlan = vssGetForeignPlan;
 	routine->IsForeignScanParallelSafe = vssIsForeignScanParallelSafe;
+	/* ImportForeignStatistics (19) stays NULL: SQLite keeps none of a column, so ANALYZE samples rows. */
 	routine->AnalyzeForeignTable = vssAnalyzeForeignTable;
 
 	/* exec/ */

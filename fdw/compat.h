@@ -39,6 +39,9 @@
 
 #define VSS_ROUND_TIMESTAMP(timestamp, typmod) AdjustTimestampForTypmod(timestamp, typmod, NULL)
 
+/* Whether COPY hands over many rows at once. */
+#define VSS_COPY_COLLECTS true
+
 #define VSS_ALL_RELS(root) ((root)->all_query_rels)
 #define VSS_OUTER_JOINS(root) ((root)->outer_join_rels)
 #define VSS_DISTINCT_CLAUSE(root) ((root)->processed_distinctClause)
@@ -62,6 +65,8 @@
 #define VSS_SERVER_USAGE(serverid, userid) pg_foreign_server_aclcheck(serverid, userid, ACL_USAGE)
 
 #define VSS_ROUND_TIMESTAMP(timestamp, typmod) AdjustTimestampForTypmod(timestamp, typmod)
+
+#define VSS_COPY_COLLECTS false
 
 #define VSS_ALL_RELS(root) ((root)->all_baserels)
 #define VSS_OUTER_JOINS(root) NULL
@@ -130,6 +135,34 @@
 	for (int vss_next = 0; vss_next < list_length((ec)->ec_members) &&                                       \
 						   ((member) = list_nth((ec)->ec_members, vss_next), true);                          \
 		 vss_next++)
+
+#endif
+
+/* ---------- 19 ---------- */
+
+/*
+ * Casts between times that do not raise: *overflow becomes -1 or 1 where the
+ * result is less or more than its type holds.  From 19 on they take an error
+ * context, which does not tell the side: it is that of the value, counted from
+ * the year 2000.
+ */
+#if PG_VERSION_NUM >= 190000
+
+#define VSS_CAST_TIME(cast, value, overflow)                                                                 \
+	({                                                                                                       \
+		ErrorSaveContext vss_errors = {T_ErrorSaveContext};                                                  \
+		int64 vss_result = cast##_safe(value, (Node *) &vss_errors);                                         \
+		*(overflow) = !vss_errors.error_occurred ? 0 : (value) < 0 ? -1 : 1;                                 \
+		vss_result;                                                                                          \
+	})
+
+/* The last argument of ExecAllocTableSlot(); its comma is in it. */
+#define VSS_SLOT_FLAGS(flags) , (flags)
+
+#else
+
+#define VSS_CAST_TIME(cast, value, overflow) cast##_opt_overflow(value, overflow)
+#define VSS_SLOT_FLAGS(flags)
 
 #endif
 

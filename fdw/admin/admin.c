@@ -14,6 +14,7 @@
 #include "parser/scansup.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
+#include "utils/tuplestore.h"
 
 VSS_SQL_FUNCTION(vss_fdw_get_connections);
 VSS_SQL_FUNCTION(vss_fdw_disconnect);

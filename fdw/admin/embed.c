@@ -12,6 +12,7 @@
 #include "fdw/admin/admin.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "access/table.h"
 #include "access/xact.h"

@@ -64,7 +64,7 @@ vssfdw_collector(VssConnection *conn, ResultRelInfo *target, const char *table, 
 	VssCollector *collector;
 	MemoryContext old;
 
-	if (PG_VERSION_NUM >= 160000 || size <= 1 || target->ri_RootResultRelInfo != NULL ||
+	if (VSS_COPY_COLLECTS || size <= 1 || target->ri_RootResultRelInfo != NULL ||
 		(rel->trigdesc != NULL && rel->trigdesc->trig_insert_after_statement) || has_volatile_default(rel) ||
 		may_pass_over(conn, table, context))
 		return NULL;

@@ -56,9 +56,10 @@ vssBeginDirectModify(ForeignScanState *node, int eflags)
 	state->returned_count = list_length(returned);
 	state->returned = vssfdw_modified_columns(rel, returned);
 	if (returned != NIL)
-		state->row = plan->scan.scanrelid > 0 ? node->ss.ss_ScanTupleSlot
-											  : ExecAllocTableSlot(&node->ss.ps.state->es_tupleTable,
-																   RelationGetDescr(rel), &TTSOpsVirtual);
+		state->row = plan->scan.scanrelid > 0
+						 ? node->ss.ss_ScanTupleSlot
+						 : ExecAllocTableSlot(&node->ss.ps.state->es_tupleTable, RelationGetDescr(rel),
+											  &TTSOpsVirtual VSS_SLOT_FLAGS(0));
 	state->table = vssfdw_table_options(RelationGetRelid(rel))->table;
 	state->counts = boolVal(list_nth(plan->fdw_private, VSS_DIRECT_COUNTS));
 

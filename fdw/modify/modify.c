@@ -11,6 +11,7 @@
  */
 #include "fdw/modify/modify.h"
 
+#include "access/htup_details.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "nodes/makefuncs.h"

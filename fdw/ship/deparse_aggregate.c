@@ -6,9 +6,6 @@
 
 #include "nodes/nodeFuncs.h"
 #include "utils/fmgroids.h"
-#if PG_VERSION_NUM >= 160000
-#include "varatt.h"
-#endif
 
 #include "fdw/ship/ship.h"
 

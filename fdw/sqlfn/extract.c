@@ -216,7 +216,7 @@ whole_field(FieldCode code, const Moment *moment)
 			return (moment->month - 1) / 3 + 1;
 		case FIELD_ISOYEAR:
 			year = date2isoyear(year, moment->month, moment->mday);
-			/* fall through */
+			__attribute__((fallthrough));
 		case FIELD_YEAR:
 			/* there is no year 0 */
 			return year > 0 ? year : year - 1;

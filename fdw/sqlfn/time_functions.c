@@ -56,9 +56,9 @@ date_start(sqlite3_context *context, int argc, sqlite3_value **argv)
 	if (!DATE_NOT_FINITE(day) && !IS_VALID_DATE(day))
 		result = clamped(0, day < 0 ? -1 : 1);
 	else if (sqlite3_user_data(context) != NULL)
-		result = date2timestamptz_opt_overflow((DateADT) day, &overflow);
+		result = VSS_CAST_TIME(date2timestamptz, (DateADT) day, &overflow);
 	else
-		result = date2timestamp_opt_overflow((DateADT) day, &overflow);
+		result = VSS_CAST_TIME(date2timestamp, (DateADT) day, &overflow);
 	sqlite3_result_int64(context, clamped(result, overflow));
 }
 
@@ -72,7 +72,7 @@ from_local(sqlite3_context *context, int argc, sqlite3_value **argv)
 		return;
 	if (IS_VALID_TIMESTAMP(timestamp))
 	{
-		timestamp = timestamp2timestamptz_opt_overflow(timestamp, &overflow);
+		timestamp = VSS_CAST_TIME(timestamp2timestamptz, timestamp, &overflow);
 		timestamp = clamped(timestamp, overflow);
 	}
 	sqlite3_result_int64(context, timestamp);
