@@ -92,6 +92,10 @@ typedef struct BridgeHost
  */
 int bridge_attach(sqlite3 *db, const BridgeHost *host, char **message);
 
+/* Why a graph is not asked: no file of that name is the one made; a block of it is damaged. */
+#define BRIDGE_GRAPH_MISSING "graph file missing"
+#define BRIDGE_GRAPH_DAMAGED "graph file damaged"
+
 /* How one KNN scan went; filled while the statement runs, zeroed at its start. */
 typedef struct BridgeStats
 {
@@ -109,7 +113,10 @@ typedef struct BridgeStats
 	uint64_t delta_rows;    /* changed rows scanned beside the graph */
 	uint64_t rows_filtered; /* candidates that a prefilter or mask rejected */
 	uint64_t rows_returned;
-	/* Why a graph that is there was not asked: "triggers_missing" and its like, as in hnsw_info; or NULL. */
+	/*
+	 * Why a graph that has been made was not asked: "triggers_missing" and its like, as in hnsw_info, or
+	 * one of the two below; or NULL.  Static text.
+	 */
 	const char *behind;
 	bool pull_limit_hit; /* the scan ended early, more rows exist */
 } BridgeStats;

@@ -42,7 +42,8 @@ typedef struct Definition
 	const char *server;
 	const char *table;
 	VssColumn column;
-	char *name; /* of the index */
+	const char *column_name; /* of the foreign table */
+	char *name;              /* of the index */
 	char *metric;
 	int dim;
 	/* 0: the SQLite side's default */
@@ -287,6 +288,22 @@ import(const Definition *index)
 	return get_relname_relid(index->name, schema);
 }
 
+/* A column that was imported before it had an index is no vector to PostgreSQL yet. */
+static void
+mention_type(const Definition *index)
+{
+	if (vssfdw_is_vector(index->column.base))
+		return;
+	ereport(
+		NOTICE,
+		(errmsg("column \"%s\" of foreign table \"%s\" is declared %s, so that queries cannot use the index",
+				index->column_name, RelationGetRelationName(index->rel), format_type_be(index->column.base)),
+		 errhint("Change it: ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE vss_vector(%d).",
+				 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(index->rel)),
+											RelationGetRelationName(index->rel)),
+				 quote_identifier(index->column_name), index->dim)));
+}
+
 static void
 check_owner(Oid relid)
 {
@@ -346,6 +363,7 @@ vss_create_index(PG_FUNCTION_ARGS)
 	table = vssfdw_table_info(conn, index.table);
 	check_table(&index, table);
 	vssfdw_column_init(&index.column, index.rel, attnum);
+	index.column_name = NameStr(*PG_GETARG_NAME(1));
 	index.metric = PG_ARGISNULL(2) ? "cosine" : text_to_cstring(PG_GETARG_TEXT_PP(2));
 	same = find_same(&index, table);
 	if (same != NULL && !PG_ARGISNULL(8) && PG_GETARG_BOOL(8))
@@ -379,6 +397,7 @@ vss_create_index(PG_FUNCTION_ARGS)
 	vssfdw_end_read(conn);
 	create_in_sqlite(conn, &index);
 	result = import(&index);
+	mention_type(&index);
 	relation_close(index.rel, NoLock);
 	PG_RETURN_OID(result);
 }

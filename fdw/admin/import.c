@@ -52,10 +52,31 @@ typedef struct ImportColumn
 /* ---------- options of the command ---------- */
 
 static void
+report_unknown(const char *name, const char *const *valid, int count)
+{
+	StringInfoData list;
+	List *names = NIL;
+	const char *closest;
+
+	initStringInfo(&list);
+	for (int i = 0; i < count; i++)
+	{
+		appendStringInfo(&list, "%s%s", i > 0 ? ", " : "", valid[i]);
+		names = lappend(names, (char *) valid[i]);
+	}
+	closest = vssfdw_closest_name(name, names);
+	ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					errmsg("invalid option \"%s\" for IMPORT FOREIGN SCHEMA of vss_fdw", name),
+					errdetail("Valid options are: %s.", list.data),
+					closest != NULL ? errhint("Perhaps you meant the option \"%s\".", closest) : 0));
+}
+
+static void
 read_options(ImportState *state)
 {
-	static const char valid[] = "import_default, import_not_null, import_generated, import_views, "
-								"import_as_text, json_type, vector_type";
+	static const char *const valid[] = {"import_default", "import_not_null", "import_generated",
+										"import_views",   "import_as_text",  "json_type",
+										"vector_type"};
 	ListCell *lc;
 
 	state->defaults = state->not_null = state->generated = state->views = true;
@@ -99,10 +120,7 @@ read_options(ImportState *state)
 								errhint("Run CREATE EXTENSION vector, or leave the option out.")));
 		}
 		else
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("invalid option \"%s\" for IMPORT FOREIGN SCHEMA of vss_fdw", def->defname),
-					 errdetail("Valid options are: %s.", valid)));
+			report_unknown(def->defname, valid, lengthof(valid));
 	}
 }
 

@@ -81,6 +81,39 @@ planned_strategy(List *knn)
 	return boolVal(list_nth(knn, VSS_KNN_USE_PREFILTER)) ? "prefilter" : "auto";
 }
 
+/*
+ * Why the graph that is there could not be asked at this moment, or NULL.  For EXPLAIN that
+ * does not run the query; a search that runs tells it itself.
+ */
+static const char *
+unusable_graph(ForeignScan *plan, const char *index)
+{
+	VssConnection *conn = vssfdw_connect(plan->fs_server);
+	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
+	VssStatement *statement = vssfdw_prepare(
+		conn, "SELECT i ->> '$.graph.state', i ->> '$.follow' FROM (SELECT hnsw_info(?1) AS i)",
+		CurrentMemoryContext);
+	sqlite3_stmt *stmt = statement->stmt;
+	const char *result = NULL;
+
+	sqlite3_bind_text(stmt, 1, index, -1, SQLITE_STATIC);
+	/* an index that has gone since the query was planned is for the query to tell */
+	if (sqlite3_step(stmt) == SQLITE_ROW && sqlite3_column_text(stmt, 0) != NULL)
+	{
+		const char *state = (const char *) sqlite3_column_text(stmt, 0);
+
+		if (strcmp(state, "behind") == 0)
+			result = pstrdup((const char *) sqlite3_column_text(stmt, 1));
+		else if (strcmp(state, "corrupt") == 0)
+			result = BRIDGE_GRAPH_DAMAGED;
+		else if (strcmp(state, "used") != 0 && strcmp(state, "none") != 0)
+			result = BRIDGE_GRAPH_MISSING;
+	}
+	vssfdw_done(statement);
+	vssfdw_release(hold);
+	return result;
+}
+
 static void
 explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
 {
@@ -91,18 +124,26 @@ explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
 	if (es->analyze && state != NULL && state->knn != NULL)
 		vssfdw_knn_report(state, &report);
 
+	else if (state != NULL && state->conn == NULL)
+	{
+		report.behind = unusable_graph(plan, strVal(list_nth(knn, VSS_KNN_INDEX)));
+		if (report.behind != NULL)
+			report.strategy = vssfdw_strategy_name(VSS_STRATEGY_EXACT);
+	}
+
 	ExplainPropertyText("Index", strVal(list_nth(knn, VSS_KNN_INDEX)), es);
 	ExplainPropertyText("Metric", metric_name(intVal(list_nth(knn, VSS_KNN_METRIC))), es);
 	explain_k(plan, boolVal(list_nth(knn, VSS_KNN_PREDICATE)), boolVal(list_nth(knn, VSS_KNN_ORDERED)), es);
 	explain_reach(plan, knn, &report, es);
 	ExplainPropertyText("Strategy", report.strategy != NULL ? report.strategy : planned_strategy(knn), es);
-	if (!es->analyze)
-		return;
-	ExplainPropertyInteger("Searches", NULL, report.searches, es);
-	ExplainPropertyInteger("Nodes Visited", NULL, report.nodes_visited, es);
-	ExplainPropertyInteger("Distances Computed", NULL, report.distances_computed, es);
-	ExplainPropertyInteger("Delta Rows", NULL, report.delta_rows, es);
-	ExplainPropertyInteger("Rows Filtered", NULL, report.rows_filtered, es);
+	if (es->analyze)
+	{
+		ExplainPropertyInteger("Searches", NULL, report.searches, es);
+		ExplainPropertyInteger("Nodes Visited", NULL, report.nodes_visited, es);
+		ExplainPropertyInteger("Distances Computed", NULL, report.distances_computed, es);
+		ExplainPropertyInteger("Delta Rows", NULL, report.delta_rows, es);
+		ExplainPropertyInteger("Rows Filtered", NULL, report.rows_filtered, es);
+	}
 	if (report.behind != NULL)
 		ExplainPropertyText("Index Not Used", report.behind, es);
 }
@@ -113,11 +154,13 @@ vssExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	List *knn = list_nth(plan->fdw_private, VSS_SCAN_KNN);
 	const char *sql = strVal(list_nth(plan->fdw_private, VSS_SCAN_SQL));
-
+	const char *unused = strVal(list_nth(plan->fdw_private, VSS_SCAN_UNUSED));
 	const char *label = strVal(list_nth(plan->fdw_private, VSS_SCAN_LABEL));
 
 	if (label[0] != '\0')
 		ExplainPropertyText("Relations", label, es);
+	if (unused[0] != '\0')
+		ExplainPropertyText("Index Not Used", unused, es);
 	if (knn != NIL)
 	{
 		explain_knn(node, knn, es);

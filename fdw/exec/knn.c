@@ -108,6 +108,7 @@ struct VssKnnScan
 	const VssVector *vector; /* in the bound values' context; NULL: SQL NULL */
 	rowids_hash *given;      /* NULL while nothing needs it */
 	int64 given_count;
+	uint64 passed;     /* rows of the running search that met SQLite's conditions */
 	BridgeStats stats; /* the running statement writes here */
 	bool counted;      /* stats are in the report */
 	VssKnnReport report;
@@ -208,7 +209,8 @@ count(VssKnnScan *knn)
 	knn->report.nodes_visited += knn->stats.nodes_visited;
 	knn->report.distances_computed += knn->stats.distances_computed;
 	knn->report.delta_rows += knn->stats.delta_rows;
-	knn->report.rows_filtered += knn->stats.rows_filtered;
+	/* by the index, and by the conditions that SQLite tests on what the index gives */
+	knn->report.rows_filtered += knn->stats.rows_filtered + (knn->stats.rows_returned - knn->passed);
 	knn->report.behind = knn->stats.behind;
 	if (knn->stats.behind != NULL)
 		log_behind(knn);
@@ -285,6 +287,7 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	stmt = statement->stmt;
 	count(knn);
 	memset(&knn->stats, 0, sizeof(knn->stats));
+	knn->passed = 0;
 	knn->stats.least_ef = least_ef;
 	if (phase == PHASE_STREAM && knn->prefilter == NULL)
 		knn->stats.expected = knn->most;
@@ -383,7 +386,10 @@ start(ForeignScanState *node, VssScanState *state)
 	}
 
 	if (isnull || (knn->metric == BRIDGE_COSINE && bridge_norm(knn->vector->x, knn->vector->dim) == 0))
+	{
+		knn->report.behind = isnull ? "the query vector is NULL" : "the query vector has length zero";
 		start_tail(node, state);
+	}
 	else if (knn->prefilter != NULL && (vssfdw_knn_strategy == VSS_STRATEGY_PREFILTER ||
 										(vssfdw_knn_strategy == VSS_STRATEGY_AUTO && knn->use_prefilter)))
 		start_search(node, state, PHASE_PREFILTER);
@@ -455,8 +461,13 @@ vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *sl
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!vssfdw_step(knn->current))
+		{
 			next_phase(node, state);
-		else if (first_time(state, sqlite3_column_int64(knn->current->stmt, state->ncolumns + 1)))
+			continue;
+		}
+		if (knn->phase != PHASE_TAIL)
+			knn->passed++;
+		if (first_time(state, sqlite3_column_int64(knn->current->stmt, state->ncolumns + 1)))
 		{
 			store(state, slot);
 			knn->given_count++;

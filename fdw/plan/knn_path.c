@@ -43,9 +43,8 @@
 
 /* ---------- recognising ---------- */
 
-/* Whether the pathkey sorts by a distance of this relation, or by what has its order. */
-static bool
-match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, VssDistance *out)
+bool
+vssfdw_match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, VssDistance *out)
 {
 	EquivalenceClass *ec = pathkey->pk_eclass;
 	EquivalenceMember *member;
@@ -110,24 +109,24 @@ numbers_first_rows(PlannerInfo *root)
 		   !looks_ahead((Node *) root->processed_tlist, NULL);
 }
 
-/* Whether the query wants the nearest few, and would not notice that the order is approximate. */
-static bool
-wants_nearest(PlannerInfo *root)
+const char *
+vssfdw_why_not_nearest(PlannerInfo *root)
 {
 	Query *parse = root->parse;
+	const Const *count = (const Const *) parse->limitCount;
 
-	if (root->query_pathkeys == NIL)
-		return false;
-	if (parse->limitCount != NULL)
-	{
-		if (IsA(parse->limitCount, Const) && ((Const *) parse->limitCount)->constisnull)
-			return false;
-	}
-	else if (root->tuple_fraction <= 0)
-		return false;
-	return parse->distinctClause == NIL && parse->groupClause == NIL && parse->groupingSets == NIL &&
-		   !parse->hasAggs && (!parse->hasWindowFuncs || numbers_first_rows(root)) &&
-		   parse->havingQual == NULL && parse->setOperations == NULL && !is_minmax_subquery(root);
+	if (count == NULL ? root->tuple_fraction <= 0 : IsA(count, Const) && count->constisnull)
+		return "the query has no LIMIT";
+	if (parse->distinctClause != NIL)
+		return "DISTINCT needs all rows";
+	if (parse->groupClause != NIL || parse->groupingSets != NIL || parse->hasAggs ||
+		parse->havingQual != NULL)
+		return "aggregates need all rows";
+	if (parse->hasWindowFuncs && !numbers_first_rows(root))
+		return "window functions need all rows";
+	if (parse->setOperations != NULL)
+		return "UNION and its like need all rows";
+	return is_minmax_subquery(root) ? "min() needs all rows" : NULL;
 }
 
 /* ---------- paths ---------- */
@@ -202,10 +201,10 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 	PathKey *pathkey;
 	double limit = root->limit_tuples > 0 ? root->limit_tuples : 0;
 
-	if (rel->info->indexes == NIL || !wants_nearest(root))
+	if (rel->info->indexes == NIL || root->query_pathkeys == NIL || vssfdw_why_not_nearest(root) != NULL)
 		return;
 	pathkey = linitial_node(PathKey, root->query_pathkeys);
-	if (!match_pathkey(root, baserel, pathkey, &distance))
+	if (!vssfdw_match_pathkey(root, baserel, pathkey, &distance))
 		return;
 
 	for (int prefilter = 0; prefilter <= (rel->remote_conds != NIL ? 1 : 0); prefilter++)
@@ -311,7 +310,7 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 	{
 		VssDistance sorted;
 
-		if (match_pathkey(root, baserel, linitial(root->query_pathkeys), &sorted) &&
+		if (vssfdw_match_pathkey(root, baserel, linitial(root->query_pathkeys), &sorted) &&
 			sorted.attnum == distance.attnum && sorted.index == distance.index &&
 			equal(sorted.query, distance.query))
 		{

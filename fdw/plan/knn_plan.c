@@ -347,5 +347,5 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 		list_concat(list_make4(list_nth(path, VSS_KNN_PATH_QUERY), or_null(k, INT8OID),
 							   or_null(list_nth(path, VSS_KNN_PATH_EF), INT4OID), or_null(bound, VOIDOID)),
 					context.params);
-	return vssfdw_base_items(sql, column_places(baserel, columns, plan->scan_tlist), knn);
+	return vssfdw_base_items(sql, column_places(baserel, columns, plan->scan_tlist), knn, "");
 }

@@ -319,7 +319,7 @@ plan_scan(PlannerInfo *root, RelOptInfo *baserel, List *pathkeys, List *columns,
 	vssfdw_deparse_tried(&context, remote_exprs != NIL ? "AND" : "WHERE", VSS_REL(baserel)->tried_conds);
 	vssfdw_deparse_order(&context, pathkeys);
 	*exprs = context.params;
-	return vssfdw_base_items(buf.data, columns, NIL);
+	return vssfdw_base_items(buf.data, columns, NIL, vssfdw_why_unused(root, baserel));
 }
 
 ForeignScan *

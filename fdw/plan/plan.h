@@ -79,6 +79,7 @@ enum VssScanItem
 	VSS_SCAN_COLUMNS, /* IntList: for each result column the place in the scan tuple, from 1; a negative
 					   * one (SelfItemPointerAttributeNumber) is the rowid, for the ctid */
 	VSS_SCAN_KNN,     /* NIL, or a list by VssKnnItem */
+	VSS_SCAN_UNUSED,  /* String: why an index is not asked though the query sorts by a distance; or "" */
 	VSS_SCAN_LABEL,   /* String: what is joined or grouped, "" of a base relation */
 	VSS_SCAN_LIMIT,   /* NIL, or IntList: numbers of the parameters that are LIMIT and OFFSET, 0 without */
 	VSS_SCAN_ROWS,    /* list of IntList, by VssWholeRowItem */
@@ -108,7 +109,7 @@ enum VssWholeRowItem
 List *vssfdw_item_list(Node *const *items, int count);
 
 /* fdw_private of a base relation's scan, by VssScanItem. */
-List *vssfdw_base_items(char *sql, List *columns, List *knn);
+List *vssfdw_base_items(char *sql, List *columns, List *knn, char *unused);
 
 /* The plan of a join, or of what is done after the joins. */
 ForeignScan *vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *tlist,
@@ -166,6 +167,12 @@ enum VssKnnPathItem
 	VSS_KNN_PATH_BOUND,    /* Expr: only distances up to this are wanted, or NULL */
 	VSS_KNN_PATH_PREFILTER /* Boolean: collect the matching rowids first */
 };
+
+/* Whether the pathkey sorts by a distance of this relation, or by what has its order. */
+bool vssfdw_match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, VssDistance *out);
+
+/* NULL: the query wants the nearest few, and would not notice that the order is approximate; else why not. */
+const char *vssfdw_why_not_nearest(PlannerInfo *root);
 
 /* Add the paths ordered by distance that the query has a use for. */
 void vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel);
@@ -246,6 +253,11 @@ bool vssfdw_only_sorted_by(PlannerInfo *root, RelOptInfo *baserel, List *local_e
  */
 double vssfdw_widened(BridgeMetric metric, int dim, double bound);
 bool vssfdw_has_widened(BridgeMetric metric);
+
+/* ---------- unused_index.c ---------- */
+
+/* Why a scan of baserel without an index does not ask one, or "" where the query does not sort by a distance. */
+char *vssfdw_why_unused(PlannerInfo *root, RelOptInfo *baserel);
 
 /* ---------- settings.c: what a user says of searches ---------- */
 

@@ -92,12 +92,13 @@ vssfdw_item_list(Node *const *items, int count)
 }
 
 List *
-vssfdw_base_items(char *sql, List *columns, List *knn)
+vssfdw_base_items(char *sql, List *columns, List *knn, char *unused)
 {
 	Node *const items[] = {
 		[VSS_SCAN_SQL] = (Node *) makeString(sql),
 		[VSS_SCAN_COLUMNS] = (Node *) columns,
 		[VSS_SCAN_KNN] = (Node *) knn,
+		[VSS_SCAN_UNUSED] = (Node *) makeString(unused),
 		[VSS_SCAN_LABEL] = (Node *) makeString(""),
 		[VSS_SCAN_RECHECK] = (Node *) makeBoolean(false),
 	};
@@ -154,6 +155,7 @@ vssfdw_plan_remote(PlannerInfo *root, RelOptInfo *rel, ForeignPath *path, List *
 
 	items[VSS_SCAN_SQL] = (Node *) makeString(buf.data);
 	items[VSS_SCAN_COLUMNS] = (Node *) places;
+	items[VSS_SCAN_UNUSED] = (Node *) makeString("");
 	items[VSS_SCAN_LABEL] = (Node *) makeString(vssfdw_relation_label(root, rel));
 	items[VSS_SCAN_LIMIT] = (Node *) counts;
 	items[VSS_SCAN_ROWS] = (Node *) rows;

@@ -8,8 +8,10 @@
  */
 #include "postgres.h"
 
+#include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 
 #include "fdw/remote/remote.h"
 
@@ -242,6 +244,29 @@ vssfdw_report_message(int elevel, int rc, const char *message, const char *serve
 					 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
 }
 
+/*
+ * SQLite's words for a write that it refused do not say which file, and the file is
+ * not to blame where the server is declared read-only.  Not in clean-up, where
+ * catalogs cannot be read.
+ */
+static void
+report_read_only(sqlite3 *db, const char *servername, const char *sql)
+{
+	ForeignServer *server = GetForeignServerByName(servername, true);
+	bool declared = server != NULL && vssfdw_server_options(server)->read_only;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+			 errmsg("SQLite error on server \"%s\": attempt to write a readonly database", servername),
+			 errdetail("The database file is \"%s\".", readable(sqlite3_db_filename(db, "main"))),
+			 declared
+				 ? errhint("The server has the option read_only 'true'. To write, change it: ALTER SERVER %s "
+						   "OPTIONS (SET read_only 'false').",
+						   quote_identifier(servername))
+				 : errhint("%s", hint_for(SQLITE_READONLY, NULL)),
+			 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
+}
+
 void
 vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const char *sql)
 {
@@ -254,5 +279,7 @@ vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const cha
 	}
 	else if (rc == VSS_RC_TOO_COMPLEX)
 		message = vssfdw_compile_message(db, rc);
+	if (rc == SQLITE_READONLY && elevel == ERROR && vssfdw_guard_refusal() == NULL && db != NULL)
+		report_read_only(db, servername, sql);
 	vssfdw_report_message(elevel, rc, pstrdup(message), servername, sql);
 }

@@ -159,7 +159,9 @@ authorize(void *arg, int action, const char *first, const char *second, const ch
 		case SQLITE_ATTACH:
 			if (mode == VSS_GUARD_EXEC_OUTSIDE && first != NULL && first[0] == '\0')
 				return SQLITE_OK;
-			return refuse("vss_fdw does not allow ATTACH and VACUUM INTO.", NULL);
+			return refuse("vss_fdw does not allow ATTACH and VACUUM INTO. To copy the database, use .backup "
+						  "in the sqlite3 shell.",
+						  NULL);
 		case SQLITE_TRANSACTION:
 			return mode == VSS_GUARD_EXEC
 					   ? refuse("vss_exec does not allow transaction commands (%s).", first)

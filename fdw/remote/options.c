@@ -118,51 +118,51 @@ context_name(Oid context)
 }
 
 /*
- * The known name nearest to what was typed, if it is near enough to be a slip
- * of the finger: at most two edits, or half of the letters for short ones.
+ * At most two edits, or half of the letters for short ones, are a slip of the finger.
  */
-static const char *
-closest_option(const char *name, Oid context)
+const char *
+vssfdw_closest_name(const char *name, List *names)
 {
 	const char *best = NULL;
 	int best_distance = INT_MAX;
-	int length = (int) strlen(name);
+	ListCell *lc;
 
-	if (length > 64)
+	if (strlen(name) > 64)
 		return NULL;
-	for (int i = 0; i < lengthof(options); i++)
+	foreach (lc, names)
 	{
-		int distance;
+		const char *known = lfirst(lc);
+		int distance = varstr_levenshtein(known, strlen(known), name, strlen(name), 1, 1, 1, true);
 
-		if (options[i].context != context)
-			continue;
-		distance = varstr_levenshtein(options[i].name, strlen(options[i].name), name, length, 1, 1, 1, true);
 		if (distance < best_distance)
 		{
 			best_distance = distance;
-			best = options[i].name;
+			best = known;
 		}
 	}
-	if (best == NULL || best_distance > Max(2, (int) strlen(best) / 2 - 1))
-		return NULL;
-	return best;
+	return best != NULL && best_distance <= Max(2, (int) strlen(best) / 2 - 1) ? best : NULL;
 }
 
 static void
 report_unknown(const char *name, Oid context)
 {
 	StringInfoData valid;
-	const char *closest = closest_option(name, context);
+	List *names = NIL;
+	const char *closest;
 	Oid elsewhere = InvalidOid;
 
 	initStringInfo(&valid);
 	for (int i = 0; i < lengthof(options); i++)
 	{
 		if (options[i].context == context)
+		{
 			appendStringInfo(&valid, "%s%s", valid.len > 0 ? ", " : "", options[i].name);
+			names = lappend(names, (char *) options[i].name);
+		}
 		else if (strcmp(options[i].name, name) == 0 && elsewhere == InvalidOid)
 			elsewhere = options[i].context;
 	}
+	closest = vssfdw_closest_name(name, names);
 
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),

@@ -47,6 +47,9 @@ typedef struct VssTableOptions
 } VssTableOptions;
 
 /* palloc'd in the current context. */
+/* The name that was probably meant by one that is not among names (char *), or NULL. */
+const char *vssfdw_closest_name(const char *name, List *names);
+
 VssServerOptions *vssfdw_server_options(ForeignServer *server);
 VssTableOptions *vssfdw_read_table_options(Oid foreigntableid); /* for table_cache.c alone */
 

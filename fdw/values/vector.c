@@ -143,7 +143,11 @@ vss_vector_in(PG_FUNCTION_ARGS)
 		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("invalid input syntax for type %s: \"%s\"", "vss_vector", shown(text, length)),
-				 errdetail("%s", reason(message))));
+				 errdetail("%s", reason(message)),
+				 strchr(text, '[') == NULL
+					 ? errhint("A vector is written [1,2,3]. vss_embed(text) makes one of a text, by an "
+							   "embedding server.")
+					 : 0));
 	if (dim == 0)
 		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("a vector must have at least one dimension")));

@@ -133,6 +133,10 @@ read_state(BridgeQuery *query, BridgeStore *store, BridgeState *state, BridgeErr
 		index->merge_due = true;
 	if (rc == SQLITE_OK && state->verdict != BRIDGE_FOLLOWED)
 		query->stats->behind = bridge_verdict_name(state->verdict);
+	else if (rc == SQLITE_OK && query->snapshot == NULL && state->segment_count > 0)
+		query->stats->behind = index->rejected && bridge_state_names(state, index->rejected_token)
+								   ? BRIDGE_GRAPH_DAMAGED
+								   : BRIDGE_GRAPH_MISSING;
 	if (rc != SQLITE_OK || query->snapshot == NULL)
 		return rc;
 	query->pending = state->counter - state->position;
