@@ -159,10 +159,18 @@
 /* The last argument of ExecAllocTableSlot(); its comma is in it. */
 #define VSS_SLOT_FLAGS(flags) , (flags)
 
+/* Of a planner hook. */
+#define VSS_PLANNER_PARAMETERS                                                                               \
+	Query *parse, const char *query_string, int options, ParamListInfo params, struct ExplainState *es
+#define VSS_PLANNER_ARGUMENTS parse, query_string, options, params, es
+
 #else
 
 #define VSS_CAST_TIME(cast, value, overflow) cast##_opt_overflow(value, overflow)
 #define VSS_SLOT_FLAGS(flags)
+
+#define VSS_PLANNER_PARAMETERS Query *parse, const char *query_string, int options, ParamListInfo params
+#define VSS_PLANNER_ARGUMENTS parse, query_string, options, params
 
 #endif
 

@@ -16,6 +16,7 @@
 typedef struct AddressEntry
 {
 	bytea *key; /* in the set's memory */
+	uint32 hash;
 	char status;
 } AddressEntry;
 
@@ -37,6 +38,8 @@ address_equal(const bytea *a, const bytea *b)
 #define SH_KEY key
 #define SH_HASH_KEY(table, k) address_hash(k)
 #define SH_EQUAL(table, a, b) address_equal(a, b)
+#define SH_STORE_HASH
+#define SH_GET_HASH(table, entry) (entry)->hash
 #define SH_SCOPE static inline
 #define SH_DECLARE
 #define SH_DEFINE
@@ -57,6 +60,12 @@ vssfdw_address_set(MemoryContext parent)
 	set->context = context;
 	set->table = addresses_create(context, 64, NULL);
 	return set;
+}
+
+bool
+vssfdw_address_known(const VssAddressSet *set, const bytea *address)
+{
+	return addresses_lookup(set->table, unconstify(bytea *, address)) != NULL;
 }
 
 bool

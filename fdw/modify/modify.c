@@ -20,7 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-typedef struct VssModify
+struct VssModify
 {
 	VssConnection *conn;
 	VssHold *hold;
@@ -46,8 +46,11 @@ typedef struct VssModify
 	VssAddressSet *changed;  /* of an UPDATE that may meet a row twice, else NULL */
 	struct VssModify *moved; /* of an UPDATE: how rows of other partitions come in, or NULL */
 
+	VssUpsert *upsert;         /* of ON CONFLICT DO UPDATE, or NULL */
+	const List *keys_of_table; /* of VssTableKey */
+
 	MemoryContext row_context; /* reset for every row */
-} VssModify;
+};
 
 VssColumn *
 vssfdw_modified_columns(Relation rel, List *attributes)
@@ -128,8 +131,8 @@ may_repeat(Plan *subplan)
 	return false;
 }
 
-static VssModify *
-begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *subplan, List *items)
+VssModify *
+vssfdw_begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *subplan, List *items)
 {
 	Relation rel = target->ri_RelationDesc;
 	VssModify *modify = palloc0(sizeof(VssModify));
@@ -139,14 +142,15 @@ begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *sub
 
 	modify->operation = operation;
 	modify->is_view = info->is_view;
+	modify->keys_of_table = info->keys;
 	modify->param_count = list_length(params);
 	modify->params = vssfdw_stored_columns(info, rel, params);
 	modify->returned_count = list_length(returned);
 	modify->returned = vssfdw_modified_columns(rel, returned);
 	modify->values_end = intVal(list_nth(items, VSS_MODIFY_VALUES_END));
-	if (operation != CMD_INSERT)
+	if (subplan != NULL)
 		find_address(modify, rel, info, subplan);
-	if (operation == CMD_UPDATE && !info->is_view && may_repeat(subplan))
+	if (subplan != NULL && operation == CMD_UPDATE && !info->is_view && may_repeat(subplan))
 		modify->changed = vssfdw_address_set(estate->es_query_cxt);
 	modify->row_context =
 		AllocSetContextCreate(estate->es_query_cxt, "vss_fdw row to write", ALLOCSET_SMALL_SIZES);
@@ -162,10 +166,17 @@ void
 vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *items, int subplan_index,
 					  int eflags)
 {
+	List *upsert = list_nth(items, VSS_MODIFY_UPSERT);
+	Plan *rows = outerPlanState(state)->plan;
+	VssModify *modify;
+
 	if (eflags & EXEC_FLAG_EXPLAIN_ONLY)
 		return;
-	target->ri_FdwState =
-		begin_modify(state->ps.state, target, state->operation, outerPlanState(state)->plan, items);
+	modify = vssfdw_begin_modify(state->ps.state, target, state->operation,
+								 state->operation == CMD_INSERT ? NULL : rows, items);
+	if (upsert != NIL)
+		modify->upsert = vssfdw_begin_upsert(state, target, upsert, modify->conn);
+	target->ri_FdwState = modify;
 }
 
 /* COPY FROM, and rows routed or moved into a foreign partition. */
@@ -174,23 +185,25 @@ vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
 {
 	ModifyTable *plan = castNode(ModifyTable, state->ps.plan);
 	Relation rel = target->ri_RelationDesc;
-	bool do_nothing = false;
+	VssConnection *conn;
+	const char *on_conflict = "";
 	List *returning = NIL;
 	VssModify *insert;
 
 	if (plan != NULL)
 	{
-		if (plan->onConflictAction != ONCONFLICT_NONE && plan->onConflictAction != ONCONFLICT_NOTHING)
-			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-							errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
-								   RelationGetRelationName(rel))));
-		do_nothing = plan->onConflictAction == ONCONFLICT_NOTHING;
+		if (plan->onConflictAction == ONCONFLICT_UPDATE)
+			ereport(ERROR,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE as a partition",
+							RelationGetRelationName(rel))));
+		on_conflict = vssfdw_conflict_clause(plan, rel, vssfdw_written_table(rel, &conn));
 		/* which columns are wanted is known for the root's rows only: take all */
 		if (plan->returningLists != NIL)
 			returning = list_make1(makeVar(1, 0, RECORDOID, -1, InvalidOid, 0));
 	}
-	insert = begin_modify(state->ps.state, target, CMD_INSERT, NULL,
-						  vssfdw_plan_modify(rel, 1, CMD_INSERT, NULL, returning, NIL, do_nothing));
+	insert = vssfdw_begin_modify(state->ps.state, target, CMD_INSERT, NULL,
+								 vssfdw_plan_modify(rel, 1, CMD_INSERT, NULL, returning, NIL, on_conflict));
 	/* rows may move into a partition that the same UPDATE changes */
 	if (target->ri_FdwState != NULL)
 		((VssModify *) target->ri_FdwState)->moved = insert;
@@ -256,9 +269,9 @@ bind_address(VssModify *modify, TupleTableSlot *plan_slot)
 	}
 }
 
-/* Put what SQLite stored into the slot, which owns the tuple from then on; it is made in context. */
-static void
-store_returned(VssModify *modify, TupleTableSlot *slot, const char *table, MemoryContext context)
+void
+vssfdw_store_found(TupleTableSlot *slot, VssStatement *statement, int first, const VssColumn *columns,
+				   int count, const char *table, MemoryContext context)
 {
 	TupleDesc desc = slot->tts_tupleDescriptor;
 	Datum *values = palloc(sizeof(Datum) * desc->natts);
@@ -266,12 +279,11 @@ store_returned(VssModify *modify, TupleTableSlot *slot, const char *table, Memor
 	MemoryContext old;
 
 	memset(nulls, true, desc->natts);
-	for (int i = 0; i < modify->returned_count; i++)
+	for (int i = 0; i < count; i++)
 	{
-		VssColumn *column = &modify->returned[i];
+		int at = columns[i].attnum - 1;
 
-		values[column->attnum - 1] =
-			vssfdw_column_datum(column, modify->statement, i, table, &nulls[column->attnum - 1]);
+		values[at] = vssfdw_column_datum(&columns[i], statement, first + i, table, &nulls[at]);
 	}
 	old = MemoryContextSwitchTo(context);
 	ExecForceStoreHeapTuple(heap_form_tuple(desc, values, nulls), slot, true);
@@ -295,14 +307,36 @@ bind_values(VssModify *modify, VssStatement *statement, int before, TupleTableSl
 static void
 tell_row(VssModify *modify, ResultRelInfo *target, VssWrittenRow *row, ErrorContextCallback *callback)
 {
-	*row = (VssWrittenRow){target->ri_RelationDesc, modify->params, modify->param_count, NULL};
+	*row = (VssWrittenRow){.rel = target->ri_RelationDesc,
+						   .db = modify->conn->db,
+						   .keys = modify->keys_of_table,
+						   .columns = modify->params,
+						   .count = modify->param_count};
 	*callback = (ErrorContextCallback){error_context_stack, vssfdw_row_context, row};
 	error_context_stack = callback;
 }
 
 /*
+ * What RETURNING shows of the system columns.  Programs ask for xmax = 0 to
+ * tell a row that was inserted from one that ON CONFLICT has changed.
+ */
+static void
+set_system_columns(ResultRelInfo *target, TupleTableSlot *slot, TransactionId xmax)
+{
+	HeapTuple tuple;
+
+	if (target->ri_projectReturning == NULL || TTS_EMPTY(slot) || !TTS_IS_HEAPTUPLE(slot))
+		return;
+	tuple = ExecFetchSlotHeapTuple(slot, true, NULL);
+	HeapTupleHeaderSetXmin(tuple->t_data, InvalidTransactionId);
+	HeapTupleHeaderSetXmax(tuple->t_data, xmax);
+	HeapTupleHeaderSetCmin(tuple->t_data, InvalidTransactionId);
+}
+
+/*
  * Write one row.  NULL when SQLite wrote none: a conflict that is to be
- * ignored, or a trigger that refused or removed the row.
+ * ignored, or a trigger that refused or removed the row.  Without plan_slot the
+ * address is bound already.
  */
 static TupleTableSlot *
 write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
@@ -323,14 +357,15 @@ write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleT
 	tell_row(modify, target, &row, &callback);
 	row.slot = modify->operation == CMD_DELETE ? NULL : slot;
 	bind_values(modify, modify->statement, 0, slot);
-	if (modify->operation != CMD_INSERT)
+	if (modify->operation != CMD_INSERT && plan_slot != NULL)
 		bind_address(modify, plan_slot);
 
 	written = vssfdw_step(modify->statement);
 	error_context_stack = callback.previous;
 	if (written)
 	{
-		store_returned(modify, slot, RelationGetRelationName(target->ri_RelationDesc), old);
+		vssfdw_store_found(slot, modify->statement, 0, modify->returned, modify->returned_count,
+						   RelationGetRelationName(target->ri_RelationDesc), old);
 		/* run to the end, so that the statement is complete */
 		while (vssfdw_step(modify->statement))
 			;
@@ -339,7 +374,10 @@ write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleT
 		written = modify->is_view || sqlite3_changes(modify->conn->db) > 0;
 	vssfdw_rewind(modify->statement);
 	MemoryContextSwitchTo(old);
-	return written ? slot : NULL;
+	if (!written)
+		return NULL;
+	set_system_columns(target, slot, InvalidTransactionId);
+	return slot;
 }
 
 /*
@@ -357,6 +395,24 @@ check_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 	}
 	if (target->ri_RelationDesc->rd_rel->relispartition)
 		ExecPartitionCheck(target, slot, estate, true);
+}
+
+void
+vssfdw_bind_found(VssModify *modify, VssStatement *found, int address_count)
+{
+	for (int i = 0; i < address_count; i++)
+		sqlite3_bind_value(modify->statement->stmt, modify->param_count + i + 1,
+						   sqlite3_column_value(found->stmt, i));
+}
+
+TupleTableSlot *
+vssfdw_write_found(VssModify *modify, EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
+{
+	check_row(estate, target, slot);
+	slot = write_row(modify, target, slot, NULL);
+	if (slot != NULL)
+		set_system_columns(target, slot, FrozenTransactionId);
+	return slot;
 }
 
 /* UPDATE and DELETE */
@@ -466,6 +522,7 @@ TupleTableSlot *
 vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot, TupleTableSlot *plan_slot)
 {
 	VssModify *modify = target->ri_FdwState;
+	TupleTableSlot *written;
 
 	if (modify->collector != NULL)
 	{
@@ -476,7 +533,15 @@ vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 	check_row(estate, target, slot);
 	/* for one, a row that moves here must not be met again when this partition's turn comes */
 	vssfdw_drain(modify->conn, true);
-	return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);
+	if (modify->upsert == NULL)
+		return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);
+
+	vssfdw_upsert_before(modify->upsert, slot);
+	written = write_row(modify, target, slot, plan_slot);
+	if (written == NULL)
+		return vssfdw_upsert(modify->upsert, estate, target, slot);
+	vssfdw_upsert_inserted(modify->upsert);
+	return written;
 }
 
 /*
@@ -496,6 +561,8 @@ vssGetForeignModifyBatchSize(ResultRelInfo *target)
 		return 1;
 	if (modify == NULL) /* EXPLAIN */
 		return size;
+	if (modify->upsert != NULL)
+		return 1;
 	if (modify->moved != NULL)
 		modify = modify->moved;
 	if (modify->param_count == 0)
@@ -504,12 +571,13 @@ vssGetForeignModifyBatchSize(ResultRelInfo *target)
 								modify->param_count));
 }
 
-static void
-end_modify(VssModify *modify)
+void
+vssfdw_end_modify(VssModify *modify)
 {
 	if (modify == NULL)
 		return;
-	end_modify(modify->moved);
+	vssfdw_end_modify(modify->moved);
+	vssfdw_end_upsert(modify->upsert);
 	vssfdw_collector_free(modify->collector);
 	vssfdw_done(modify->batch);
 	vssfdw_done(modify->statement);
@@ -524,7 +592,7 @@ vssEndForeignModify(EState *estate, ResultRelInfo *target)
 	if (modify != NULL && modify->collector != NULL)
 		write_collected(estate, target);
 	/* called for the rows that move in and for the command; the first time ends both */
-	end_modify(target->ri_FdwState);
+	vssfdw_end_modify(target->ri_FdwState);
 	target->ri_FdwState = NULL;
 }
 
@@ -532,9 +600,17 @@ void
 vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *items, int subplan_index,
 						struct ExplainState *es)
 {
+	List *upsert = list_nth(items, VSS_MODIFY_UPSERT);
+
 	if (!es->verbose)
 		return;
 	ExplainPropertyText("SQLite SQL", strVal(list_nth(items, VSS_MODIFY_SQL)), es);
-	if (target->ri_BatchSize > 1)
+	if (upsert != NIL)
+	{
+		ExplainPropertyText("SQLite Lookup", strVal(list_nth(upsert, VSS_UPSERT_LOOKUP)), es);
+		ExplainPropertyText("SQLite Update",
+							strVal(list_nth(list_nth(upsert, VSS_UPSERT_MODIFY), VSS_MODIFY_SQL)), es);
+	}
+	else if (target->ri_BatchSize > 1)
 		ExplainPropertyInteger("Batch Size", NULL, target->ri_BatchSize, es);
 }

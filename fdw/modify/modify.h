@@ -14,10 +14,11 @@
 /* What planning leaves to execution: the elements of fdw_private. */
 enum VssModifyItem
 {
-	VSS_MODIFY_SQL,       /* String */
-	VSS_MODIFY_PARAMS,    /* IntList: attribute of each leading parameter */
-	VSS_MODIFY_RETURNED,  /* IntList: attribute of each returned column */
-	VSS_MODIFY_VALUES_END /* Integer: offset in the SQL of an INSERT behind its row of values */
+	VSS_MODIFY_SQL,        /* String */
+	VSS_MODIFY_PARAMS,     /* IntList: attribute of each leading parameter */
+	VSS_MODIFY_RETURNED,   /* IntList: attribute of each returned column */
+	VSS_MODIFY_VALUES_END, /* Integer: offset in the SQL of an INSERT behind its row of values */
+	VSS_MODIFY_UPSERT      /* List of enum VssUpsertItem, or NIL */
 };
 
 /* What SQLite says of the table behind rel, and its connection. */
@@ -42,14 +43,44 @@ bool vssfdw_is_generated(const VssTableInfo *info, const char *name);
 List *vssfdw_returned_attributes(Relation rel, Index relid, CmdType operation, List *returning,
 								 List *check_options);
 
-/* named: the columns that the command names, offset as system columns demand; NULL for all. */
+/*
+ * The elements of enum VssModifyItem, without VSS_MODIFY_UPSERT.  named: the columns that the command
+ * names, offset as system columns demand; NULL for all.  on_conflict: what follows the row of an INSERT.
+ */
 List *vssfdw_plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *named, List *returning,
-						 List *check_options, bool do_nothing);
+						 List *check_options, const char *on_conflict);
+
+/* The columns' names in SQLite, a comma between them, each followed by after_name. */
+void vssfdw_append_columns(StringInfo sql, Relation rel, List *attributes, const char *after_name);
 
 void vssAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte,
 								Relation target_relation);
 int vssIsForeignRelUpdatable(Relation rel);
 List *vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation, int subplan_index);
+
+/* ---------- upsert_plan.c: INSERT ... ON CONFLICT ---------- */
+
+/* What planning leaves of DO UPDATE. */
+enum VssUpsertItem
+{
+	VSS_UPSERT_LOOKUP,   /* String: SELECT of the address of the row in conflict, then of EXISTING */
+	VSS_UPSERT_TARGET,   /* IntList: attributes that the lookup binds */
+	VSS_UPSERT_EXISTING, /* IntList: attributes that the lookup returns */
+	VSS_UPSERT_MODIFY    /* List of enum VssModifyItem: the UPDATE */
+};
+
+/* Have PostgreSQL plan ON CONFLICT with a target for tables of ours. */
+void vssfdw_install_planner(void);
+
+/* " ON CONFLICT ... DO NOTHING", or "" for a plan that says nothing of conflicts. */
+char *vssfdw_conflict_clause(const ModifyTable *plan, Relation rel, const VssTableInfo *info);
+
+/*
+ * The elements of enum VssUpsertItem; NIL for a plan without DO UPDATE.  written: the attributes that
+ * the INSERT gives values.  What cannot be done as PostgreSQL does it is an error.
+ */
+List *vssfdw_plan_upsert(const ModifyTable *plan, Relation rel, Index relid, const VssTableInfo *info,
+						 List *written, List *returning, List *check_options);
 
 /* ---------- modify.c ---------- */
 
@@ -58,6 +89,27 @@ VssColumn *vssfdw_modified_columns(Relation rel, List *attributes);
 
 /* The same of columns whose values are to be stored, so that they must come back the same. */
 VssColumn *vssfdw_stored_columns(const VssTableInfo *info, Relation rel, List *attributes);
+
+/* A command that writes rows of target.  subplan finds those of UPDATE and DELETE; NULL: the caller does. */
+typedef struct VssModify VssModify;
+VssModify *vssfdw_begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *subplan,
+							   List *items);
+void vssfdw_end_modify(VssModify *modify);
+
+/*
+ * UPDATE of the row whose address is the first values of found's present row.  The row as it was
+ * stored, or NULL where SQLite has left it alone.
+ */
+void vssfdw_bind_found(VssModify *modify, VssStatement *found, int address_count);
+TupleTableSlot *vssfdw_write_found(VssModify *modify, EState *estate, ResultRelInfo *target,
+								   TupleTableSlot *slot);
+
+/*
+ * Put values of the statement's present row, from the first on, into the slot, which owns the
+ * tuple from then on; it is made in context.
+ */
+void vssfdw_store_found(TupleTableSlot *slot, VssStatement *statement, int first, const VssColumn *columns,
+						int count, const char *table, MemoryContext context);
 
 /* Callbacks of the executor; changed rows are those of UPDATE and DELETE. */
 void vssBeginForeignModify(ModifyTableState *state, ResultRelInfo *target, List *items, int subplan_index,
@@ -73,6 +125,24 @@ TupleTableSlot *vssExecForeignChange(EState *estate, ResultRelInfo *target, Tupl
 void vssEndForeignModify(EState *estate, ResultRelInfo *target);
 void vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, List *items, int subplan_index,
 							 struct ExplainState *es);
+
+/* ---------- upsert.c: a row that may be there already ---------- */
+
+typedef struct VssUpsert VssUpsert;
+
+VssUpsert *vssfdw_begin_upsert(ModifyTableState *state, ResultRelInfo *target, List *items,
+							   VssConnection *conn);
+
+/* slot is about to be inserted; and then, it was, so that it may not be met again. */
+void vssfdw_upsert_before(VssUpsert *upsert, TupleTableSlot *slot);
+void vssfdw_upsert_inserted(VssUpsert *upsert);
+
+/*
+ * Change the row that has the key of slot, which SQLite did not insert.  The
+ * changed row, or NULL where WHERE leaves it alone.
+ */
+TupleTableSlot *vssfdw_upsert(VssUpsert *upsert, EState *estate, ResultRelInfo *target, TupleTableSlot *slot);
+void vssfdw_end_upsert(VssUpsert *upsert);
 
 /* ---------- direct_plan.c: UPDATE and DELETE as one statement ---------- */
 
@@ -111,6 +181,7 @@ VssAddressSet *vssfdw_address_set(MemoryContext parent);
 
 /* False when it was in the set before. */
 bool vssfdw_address_add(VssAddressSet *set, const bytea *address);
+bool vssfdw_address_known(const VssAddressSet *set, const bytea *address);
 
 /* ---------- read_before_write.c: what is written is not read by the same command ---------- */
 
@@ -122,6 +193,8 @@ void vssfdw_read_before_writing(PlannerInfo *root, ModifyTable *plan, Relation r
 typedef struct VssWrittenRow
 {
 	Relation rel;
+	sqlite3 *db;
+	const List *keys;   /* of VssTableKey: the SQLite table's */
 	VssColumn *columns; /* count of them: those that are written */
 	int count;
 	TupleTableSlot *slot; /* NULL for none */

@@ -181,10 +181,11 @@ vssfdw_returned_attributes(Relation rel, Index relid, CmdType operation, List *r
 
 	all = triggers != NULL && ((operation == CMD_INSERT && triggers->trig_insert_after_row) ||
 							   (operation == CMD_UPDATE && triggers->trig_update_after_row));
+	/* an error shows the whole row */
+	all |= check_options != NIL;
 	pull_varattnos((Node *) returning, relid, &used);
-	pull_varattnos((Node *) check_options, relid, &used);
 	all |= bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
-	if (returning == NIL && check_options == NIL && !all)
+	if (returning == NIL && !all)
 		return NIL;
 	for (AttrNumber a = 1; a <= RelationGetNumberOfAttributes(rel); a++)
 	{
@@ -195,8 +196,8 @@ vssfdw_returned_attributes(Relation rel, Index relid, CmdType operation, List *r
 	return attributes;
 }
 
-static void
-append_columns(StringInfo sql, Relation rel, List *attributes, const char *after_name)
+void
+vssfdw_append_columns(StringInfo sql, Relation rel, List *attributes, const char *after_name)
 {
 	ListCell *lc;
 
@@ -257,7 +258,7 @@ append_address(StringInfo sql, Relation rel, const VssTableInfo *info, int first
 
 static char *
 build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targets, List *returned,
-		  bool do_nothing, int *values_end)
+		  const char *on_conflict, int *values_end)
 {
 	StringInfoData sql;
 	char *table = vssfdw_quote_identifier(info->name);
@@ -272,19 +273,18 @@ build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targe
 			else
 			{
 				appendStringInfoChar(&sql, '(');
-				append_columns(&sql, rel, targets, "");
+				vssfdw_append_columns(&sql, rel, targets, "");
 				appendStringInfoString(&sql, ") VALUES (");
 				for (int i = 0; i < list_length(targets); i++)
 					appendStringInfoString(&sql, i > 0 ? ", ?" : "?");
 				appendStringInfoChar(&sql, ')');
 			}
 			*values_end = sql.len;
-			if (do_nothing)
-				appendStringInfoString(&sql, " ON CONFLICT DO NOTHING");
+			appendStringInfoString(&sql, on_conflict);
 			break;
 		case CMD_UPDATE:
 			appendStringInfo(&sql, "UPDATE main.%s SET ", table);
-			append_columns(&sql, rel, targets, " = ?");
+			vssfdw_append_columns(&sql, rel, targets, " = ?");
 			append_address(&sql, rel, info, list_length(targets) + 1);
 			break;
 		default:
@@ -295,14 +295,14 @@ build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targe
 	if (returned != NIL)
 	{
 		appendStringInfoString(&sql, " RETURNING ");
-		append_columns(&sql, rel, returned, "");
+		vssfdw_append_columns(&sql, rel, returned, "");
 	}
 	return sql.data;
 }
 
 List *
 vssfdw_plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *named, List *returning,
-				   List *check_options, bool do_nothing)
+				   List *check_options, const char *on_conflict)
 {
 	VssConnection *conn;
 	const VssTableInfo *info = vssfdw_written_table(rel, &conn);
@@ -311,10 +311,7 @@ vssfdw_plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *name
 	int values_end = 0;
 	char *sql;
 
-	if (do_nothing && info->is_virtual)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("virtual table \"%s\" does not support ON CONFLICT DO NOTHING", info->name)));
-	sql = build_sql(rel, info, operation, targets, returned, do_nothing, &values_end);
+	sql = build_sql(rel, info, operation, targets, returned, on_conflict, &values_end);
 	return list_make4(makeString(sql), targets, returned, makeInteger(values_end));
 }
 
@@ -354,18 +351,18 @@ vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation
 	RangeTblEntry *rte = planner_rt_fetch(result_relation, root);
 	Relation rel = table_open(rte->relid, NoLock);
 	VssConnection *conn;
+	const VssTableInfo *info = vssfdw_written_table(rel, &conn);
+	List *returning = plan->returningLists != NIL ? list_nth(plan->returningLists, subplan_index) : NIL;
+	List *checks =
+		plan->withCheckOptionLists != NIL ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL;
 	List *items;
 
-	if (plan->onConflictAction != ONCONFLICT_NONE && plan->onConflictAction != ONCONFLICT_NOTHING)
-		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-						errmsg("foreign table \"%s\" does not support ON CONFLICT DO UPDATE",
-							   RelationGetRelationName(rel))));
-	items = vssfdw_plan_modify(
-		rel, result_relation, plan->operation, named_attributes(root, rel, plan->operation, result_relation),
-		plan->returningLists != NIL ? list_nth(plan->returningLists, subplan_index) : NIL,
-		plan->withCheckOptionLists != NIL ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL,
-		plan->onConflictAction == ONCONFLICT_NOTHING);
-	vssfdw_read_before_writing(root, plan, rel, vssfdw_written_table(rel, &conn));
+	items = vssfdw_plan_modify(rel, result_relation, plan->operation,
+							   named_attributes(root, rel, plan->operation, result_relation), returning,
+							   checks, vssfdw_conflict_clause(plan, rel, info));
+	items = lappend(items, vssfdw_plan_upsert(plan, rel, result_relation, info,
+											  list_nth(items, VSS_MODIFY_PARAMS), returning, checks));
+	vssfdw_read_before_writing(root, plan, rel, info);
 	table_close(rel, NoLock);
 	return items;
 }

@@ -186,7 +186,7 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 							   CurrentMemoryContext));
 
 	statement = prepare_with_name(conn,
-								  "SELECT name, type, \"notnull\", pk, hidden FROM "
+								  "SELECT name, type, \"notnull\", pk, hidden, dflt_value IS NOT NULL FROM "
 								  "pragma_table_xinfo(?1) WHERE hidden <> 1 ORDER BY cid",
 								  info->name);
 	info->primary_key = read_primary_key(conn, info->name);
@@ -202,6 +202,7 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 		column->affinity = vssfdw_affinity(column->declared, info->strict);
 		column->not_null = sqlite3_column_int(statement->stmt, 2) != 0;
 		column->generated = sqlite3_column_int(statement->stmt, 4) != 0;
+		column->has_default = sqlite3_column_int(statement->stmt, 5) != 0;
 		info->columns = lappend(info->columns, column);
 
 		if (sqlite3_column_int(statement->stmt, 3) > 0 && pg_strcasecmp(column->declared, "INTEGER") == 0)

@@ -110,6 +110,8 @@ sqlstate_for(int rc, const char *message)
 			return ERRCODE_FDW_TABLE_NOT_FOUND;
 		if (strncmp(message, "no such column", 14) == 0)
 			return ERRCODE_FDW_COLUMN_NAME_NOT_FOUND;
+		if (strncmp(message, "ON CONFLICT clause", 18) == 0)
+			return ERRCODE_INVALID_COLUMN_REFERENCE;
 		if (strstr(message, ": the query vector ") != NULL)
 			return ERRCODE_DATATYPE_MISMATCH;
 	}
@@ -171,6 +173,8 @@ hint_for(int rc, const char *message)
 		return "Correct the value in SQLite, or declare the foreign column with a type that holds it, such "
 			   "as "
 			   "text.";
+	if (message != NULL && strncmp(message, "ON CONFLICT clause", 18) == 0)
+		return "Name the columns of the SQLite table's primary key, or of a unique index over whole columns.";
 	if (message != NULL &&
 		(strncmp(message, "no such table", 13) == 0 || strncmp(message, "no such column", 14) == 0))
 		return "The foreign table and the SQLite table differ. Import the table again, or correct the "

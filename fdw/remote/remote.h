@@ -452,6 +452,7 @@ typedef struct VssColumnInfo
 	VssAffinity affinity;
 	bool not_null;
 	bool generated;
+	bool has_default;
 } VssColumnInfo;
 
 typedef struct VssTableInfo

@@ -1,0 +1,16 @@
+-- Fixture of sql/upsert.sql.
+CREATE TABLE items(id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE, n INT CHECK (n >= 0), m TEXT, d INT DEFAULT 7);
+CREATE TABLE pairs(a TEXT COLLATE NOCASE, b INT, v TEXT, PRIMARY KEY(a, b)) WITHOUT ROWID;
+CREATE TABLE texts(id TEXT PRIMARY KEY, meta TEXT);
+CREATE TABLE twos(a INT, b INT, c INT);
+CREATE UNIQUE INDEX twos_index ON twos(a, b);
+INSERT INTO twos VALUES (1, 2, 3), (1, 3, 4);
+CREATE VIEW item_names AS SELECT id, name FROM items;
+CREATE TRIGGER item_names_ii INSTEAD OF INSERT ON item_names BEGIN
+	INSERT INTO items(id, name) VALUES (NEW.id, NEW.name);
+END;
+CREATE VIRTUAL TABLE words USING fts5(word);
+CREATE TABLE guarded(id INTEGER PRIMARY KEY, v TEXT);
+CREATE TRIGGER guarded_bi BEFORE INSERT ON guarded WHEN NEW.v = 'refused' BEGIN
+	SELECT RAISE(IGNORE);
+END;
