@@ -46,7 +46,7 @@ struct VssModify
 	VssAddressSet *changed;  /* of an UPDATE that may meet a row twice, else NULL */
 	struct VssModify *moved; /* of an UPDATE: how rows of other partitions come in, or NULL */
 
-	VssUpsert *upsert;         /* of ON CONFLICT DO UPDATE, or NULL */
+	VssUpsert *upsert;         /* that this is a part of, or NULL */
 	const List *keys_of_table; /* of VssTableKey */
 
 	MemoryContext row_context; /* reset for every row */
@@ -202,8 +202,9 @@ vssBeginForeignInsert(ModifyTableState *state, ResultRelInfo *target)
 		if (plan->returningLists != NIL)
 			returning = list_make1(makeVar(1, 0, RECORDOID, -1, InvalidOid, 0));
 	}
-	insert = vssfdw_begin_modify(state->ps.state, target, CMD_INSERT, NULL,
-								 vssfdw_plan_modify(rel, 1, CMD_INSERT, NULL, returning, NIL, on_conflict));
+	insert =
+		vssfdw_begin_modify(state->ps.state, target, CMD_INSERT, NULL,
+							vssfdw_plan_modify(rel, 1, CMD_INSERT, NULL, returning, NIL, on_conflict, false));
 	/* rows may move into a partition that the same UPDATE changes */
 	if (target->ri_FdwState != NULL)
 		((VssModify *) target->ri_FdwState)->moved = insert;
@@ -364,13 +365,16 @@ write_row(VssModify *modify, ResultRelInfo *target, TupleTableSlot *slot, TupleT
 	error_context_stack = callback.previous;
 	if (written)
 	{
-		vssfdw_store_found(slot, modify->statement, 0, modify->returned, modify->returned_count,
-						   RelationGetRelationName(target->ri_RelationDesc), old);
+		if (modify->returned_count > 0)
+			vssfdw_store_found(slot, modify->statement, 0, modify->returned, modify->returned_count,
+							   RelationGetRelationName(target->ri_RelationDesc), old);
+		if (modify->upsert != NULL)
+			vssfdw_note_written(modify->upsert, modify->statement, modify->returned_count);
 		/* run to the end, so that the statement is complete */
 		while (vssfdw_step(modify->statement))
 			;
 	}
-	else if (modify->returned_count == 0)
+	else if (sqlite3_column_count(modify->statement->stmt) == 0)
 		written = modify->is_view || sqlite3_changes(modify->conn->db) > 0;
 	vssfdw_rewind(modify->statement);
 	MemoryContextSwitchTo(old);
@@ -395,6 +399,12 @@ check_row(EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 	}
 	if (target->ri_RelationDesc->rd_rel->relispartition)
 		ExecPartitionCheck(target, slot, estate, true);
+}
+
+void
+vssfdw_set_upsert(VssModify *modify, VssUpsert *upsert)
+{
+	modify->upsert = upsert;
 }
 
 void
@@ -536,12 +546,8 @@ vssExecForeignInsert(EState *estate, ResultRelInfo *target, TupleTableSlot *slot
 	if (modify->upsert == NULL)
 		return write_row(modify->moved != NULL ? modify->moved : modify, target, slot, plan_slot);
 
-	vssfdw_upsert_before(modify->upsert, slot);
 	written = write_row(modify, target, slot, plan_slot);
-	if (written == NULL)
-		return vssfdw_upsert(modify->upsert, estate, target, slot);
-	vssfdw_upsert_inserted(modify->upsert);
-	return written;
+	return written != NULL ? written : vssfdw_upsert(modify->upsert, estate, target, slot);
 }
 
 /*
@@ -577,7 +583,6 @@ vssfdw_end_modify(VssModify *modify)
 	if (modify == NULL)
 		return;
 	vssfdw_end_modify(modify->moved);
-	vssfdw_end_upsert(modify->upsert);
 	vssfdw_collector_free(modify->collector);
 	vssfdw_done(modify->batch);
 	vssfdw_done(modify->statement);
@@ -591,6 +596,8 @@ vssEndForeignModify(EState *estate, ResultRelInfo *target)
 
 	if (modify != NULL && modify->collector != NULL)
 		write_collected(estate, target);
+	if (modify != NULL && modify->upsert != NULL)
+		vssfdw_end_upsert(modify->upsert);
 	/* called for the rows that move in and for the command; the first time ends both */
 	vssfdw_end_modify(target->ri_FdwState);
 	target->ri_FdwState = NULL;

@@ -46,12 +46,16 @@ List *vssfdw_returned_attributes(Relation rel, Index relid, CmdType operation, L
 /*
  * The elements of enum VssModifyItem, without VSS_MODIFY_UPSERT.  named: the columns that the command
  * names, offset as system columns demand; NULL for all.  on_conflict: what follows the row of an INSERT.
+ * with_address: the statement returns the row's address after the rest.
  */
 List *vssfdw_plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *named, List *returning,
-						 List *check_options, const char *on_conflict);
+						 List *check_options, const char *on_conflict, bool with_address);
 
 /* The columns' names in SQLite, a comma between them, each followed by after_name. */
 void vssfdw_append_columns(StringInfo sql, Relation rel, List *attributes, const char *after_name);
+
+/* Those of a row's address, or what else SQLite calls it. */
+void vssfdw_append_address(StringInfo sql, Relation rel, const VssTableInfo *info);
 
 void vssAddForeignUpdateTargets(PlannerInfo *root, Index rtindex, RangeTblEntry *target_rte,
 								Relation target_relation);
@@ -66,6 +70,7 @@ enum VssUpsertItem
 	VSS_UPSERT_LOOKUP,   /* String: SELECT of the address of the row in conflict, then of EXISTING */
 	VSS_UPSERT_TARGET,   /* IntList: attributes that the lookup binds */
 	VSS_UPSERT_EXISTING, /* IntList: attributes that the lookup returns */
+	VSS_UPSERT_SEVERAL,  /* Boolean: several rows may come, and both statements return addresses, last */
 	VSS_UPSERT_MODIFY    /* List of enum VssModifyItem: the UPDATE */
 };
 
@@ -79,6 +84,9 @@ char *vssfdw_conflict_clause(const ModifyTable *plan, Relation rel, const VssTab
  * The elements of enum VssUpsertItem; NIL for a plan without DO UPDATE.  written: the attributes that
  * the INSERT gives values.  What cannot be done as PostgreSQL does it is an error.
  */
+/* Whether the command may write several rows. */
+bool vssfdw_writes_several(const ModifyTable *plan);
+
 List *vssfdw_plan_upsert(const ModifyTable *plan, Relation rel, Index relid, const VssTableInfo *info,
 						 List *written, List *returning, List *check_options);
 
@@ -90,11 +98,16 @@ VssColumn *vssfdw_modified_columns(Relation rel, List *attributes);
 /* The same of columns whose values are to be stored, so that they must come back the same. */
 VssColumn *vssfdw_stored_columns(const VssTableInfo *info, Relation rel, List *attributes);
 
+typedef struct VssUpsert VssUpsert;
+
 /* A command that writes rows of target.  subplan finds those of UPDATE and DELETE; NULL: the caller does. */
 typedef struct VssModify VssModify;
 VssModify *vssfdw_begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Plan *subplan,
 							   List *items);
 void vssfdw_end_modify(VssModify *modify);
+
+/* The rows that it writes are noted there. */
+void vssfdw_set_upsert(VssModify *modify, VssUpsert *upsert);
 
 /*
  * UPDATE of the row whose address is the first values of found's present row.  The row as it was
@@ -128,14 +141,11 @@ void vssExplainForeignModify(ModifyTableState *state, ResultRelInfo *target, Lis
 
 /* ---------- upsert.c: a row that may be there already ---------- */
 
-typedef struct VssUpsert VssUpsert;
-
 VssUpsert *vssfdw_begin_upsert(ModifyTableState *state, ResultRelInfo *target, List *items,
 							   VssConnection *conn);
 
-/* slot is about to be inserted; and then, it was, so that it may not be met again. */
-void vssfdw_upsert_before(VssUpsert *upsert, TupleTableSlot *slot);
-void vssfdw_upsert_inserted(VssUpsert *upsert);
+/* The statement has written the row whose address its present row has from column first on. */
+void vssfdw_note_written(VssUpsert *upsert, VssStatement *statement, int first);
 
 /*
  * Change the row that has the key of slot, which SQLite did not insert.  The

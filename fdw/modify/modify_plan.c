@@ -224,21 +224,26 @@ is_nocase(const VssTableInfo *info, const char *name)
 	return false;
 }
 
+static const char *
+rowid_name(Relation rel, const VssTableInfo *info)
+{
+	if (info->rowid_name == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_ERROR),
+				 errmsg("rows of foreign table \"%s\" cannot be addressed", RelationGetRelationName(rel)),
+				 errhint("Its columns hide every name of the rowid; rename one of rowid, _rowid_ and oid.")));
+	return info->rowid_name;
+}
+
 /* " WHERE <row's address>", its parameters numbered from first. */
 static void
-append_address(StringInfo sql, Relation rel, const VssTableInfo *info, int first)
+append_condition(StringInfo sql, Relation rel, const VssTableInfo *info, int first)
 {
 	ListCell *lc;
 
 	if (!vssfdw_addressed_by_key(info))
 	{
-		if (info->rowid_name == NULL)
-			ereport(
-				ERROR,
-				(errcode(ERRCODE_FDW_ERROR),
-				 errmsg("rows of foreign table \"%s\" cannot be addressed", RelationGetRelationName(rel)),
-				 errhint("Its columns hide every name of the rowid; rename one of rowid, _rowid_ and oid.")));
-		appendStringInfo(sql, " WHERE %s = ?", vssfdw_quote_identifier(info->rowid_name));
+		appendStringInfo(sql, " WHERE %s = ?", vssfdw_quote_identifier(rowid_name(rel, info)));
 		return;
 	}
 	foreach (lc, vssfdw_key_attributes(rel, info))
@@ -256,9 +261,18 @@ append_address(StringInfo sql, Relation rel, const VssTableInfo *info, int first
 	}
 }
 
+void
+vssfdw_append_address(StringInfo sql, Relation rel, const VssTableInfo *info)
+{
+	if (vssfdw_addressed_by_key(info))
+		vssfdw_append_columns(sql, rel, vssfdw_key_attributes(rel, info), "");
+	else
+		appendStringInfoString(sql, vssfdw_quote_identifier(rowid_name(rel, info)));
+}
+
 static char *
 build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targets, List *returned,
-		  const char *on_conflict, int *values_end)
+		  const char *on_conflict, bool with_address, int *values_end)
 {
 	StringInfoData sql;
 	char *table = vssfdw_quote_identifier(info->name);
@@ -285,24 +299,27 @@ build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targe
 		case CMD_UPDATE:
 			appendStringInfo(&sql, "UPDATE main.%s SET ", table);
 			vssfdw_append_columns(&sql, rel, targets, " = ?");
-			append_address(&sql, rel, info, list_length(targets) + 1);
+			append_condition(&sql, rel, info, list_length(targets) + 1);
 			break;
 		default:
 			appendStringInfo(&sql, "DELETE FROM main.%s", table);
-			append_address(&sql, rel, info, list_length(targets) + 1);
+			append_condition(&sql, rel, info, list_length(targets) + 1);
 			break;
 	}
-	if (returned != NIL)
-	{
+	if (returned != NIL || with_address)
 		appendStringInfoString(&sql, " RETURNING ");
-		vssfdw_append_columns(&sql, rel, returned, "");
+	vssfdw_append_columns(&sql, rel, returned, "");
+	if (with_address)
+	{
+		appendStringInfoString(&sql, returned != NIL ? ", " : "");
+		vssfdw_append_address(&sql, rel, info);
 	}
 	return sql.data;
 }
 
 List *
 vssfdw_plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *named, List *returning,
-				   List *check_options, const char *on_conflict)
+				   List *check_options, const char *on_conflict, bool with_address)
 {
 	VssConnection *conn;
 	const VssTableInfo *info = vssfdw_written_table(rel, &conn);
@@ -311,7 +328,7 @@ vssfdw_plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *name
 	int values_end = 0;
 	char *sql;
 
-	sql = build_sql(rel, info, operation, targets, returned, on_conflict, &values_end);
+	sql = build_sql(rel, info, operation, targets, returned, on_conflict, with_address, &values_end);
 	return list_make4(makeString(sql), targets, returned, makeInteger(values_end));
 }
 
@@ -355,11 +372,12 @@ vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation
 	List *returning = plan->returningLists != NIL ? list_nth(plan->returningLists, subplan_index) : NIL;
 	List *checks =
 		plan->withCheckOptionLists != NIL ? list_nth(plan->withCheckOptionLists, subplan_index) : NIL;
+	bool noted = plan->onConflictAction == ONCONFLICT_UPDATE && vssfdw_writes_several(plan);
 	List *items;
 
 	items = vssfdw_plan_modify(rel, result_relation, plan->operation,
 							   named_attributes(root, rel, plan->operation, result_relation), returning,
-							   checks, vssfdw_conflict_clause(plan, rel, info));
+							   checks, vssfdw_conflict_clause(plan, rel, info), noted);
 	items = lappend(items, vssfdw_plan_upsert(plan, rel, result_relation, info,
 											  list_nth(items, VSS_MODIFY_PARAMS), returning, checks));
 	vssfdw_read_before_writing(root, plan, rel, info);

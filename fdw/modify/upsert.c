@@ -25,8 +25,7 @@ struct VssUpsert
 	int existing_count;
 	VssColumn *existing;
 	VssConnection *conn;
-	VssAddressSet *written;   /* rows inserted or changed by this command; NULL: there is but one */
-	TupleTableSlot *inserted; /* copy of the row to insert, of a table without rowid */
+	VssAddressSet *written; /* rows inserted or changed by this command; NULL: there is but one */
 	MemoryContext row_context;
 };
 
@@ -38,7 +37,6 @@ vssfdw_begin_upsert(ModifyTableState *state, ResultRelInfo *target, List *items,
 	const VssTableInfo *info = vssfdw_written_table(rel, &conn);
 	List *existing = list_nth(items, VSS_UPSERT_EXISTING);
 	List *columns = list_nth(items, VSS_UPSERT_TARGET);
-	Plan *rows = outerPlanState(state)->plan;
 	VssUpsert *upsert = palloc0(sizeof(VssUpsert));
 
 	upsert->state = state;
@@ -48,16 +46,13 @@ vssfdw_begin_upsert(ModifyTableState *state, ResultRelInfo *target, List *items,
 	upsert->target = vssfdw_stored_columns(info, rel, columns);
 	upsert->existing_count = list_length(existing);
 	upsert->existing = vssfdw_modified_columns(rel, existing);
-	if (!IsA(rows, Result) || outerPlan(rows) != NULL)
-	{
+	if (boolVal(list_nth(items, VSS_UPSERT_SEVERAL)))
 		upsert->written = vssfdw_address_set(estate->es_query_cxt);
-		if (vssfdw_addressed_by_key(info))
-			upsert->inserted = ExecInitExtraTupleSlot(estate, RelationGetDescr(rel), &TTSOpsHeapTuple);
-	}
 	upsert->row_context =
 		AllocSetContextCreate(estate->es_query_cxt, "vss_fdw row in conflict", ALLOCSET_SMALL_SIZES);
 	upsert->update =
 		vssfdw_begin_modify(estate, target, CMD_UPDATE, NULL, list_nth(items, VSS_UPSERT_MODIFY));
+	vssfdw_set_upsert(upsert->update, upsert);
 	upsert->lookup = vssfdw_prepare(conn, strVal(list_nth(items, VSS_UPSERT_LOOKUP)), estate->es_query_cxt);
 	return upsert;
 }
@@ -76,66 +71,47 @@ look_up(VssUpsert *upsert, TupleTableSlot *slot)
 	return vssfdw_step(upsert->lookup);
 }
 
-static void
-append_integer(StringInfo address, int64 number)
-{
-	appendStringInfoChar(address, SQLITE_INTEGER);
-	appendBinaryStringInfo(address, (char *) &number, sizeof(number));
-}
-
 /* One value of an address, as bytes that tell it from others. */
 static void
 append_value(StringInfo address, sqlite3_value *value)
 {
 	int type = sqlite3_value_type(value);
+	int64 number = sqlite3_value_int64(value);
+	double real = sqlite3_value_double(value);
+	const void *bytes = &number;
+	int length = sizeof(number);
 
-	if (type == SQLITE_INTEGER)
+	if (type == SQLITE_FLOAT)
+		bytes = &real;
+	else if (type != SQLITE_INTEGER)
 	{
-		append_integer(address, sqlite3_value_int64(value));
-		return;
+		bytes = sqlite3_value_blob(value);
+		length = sqlite3_value_bytes(value);
 	}
 	appendStringInfoChar(address, type);
-	if (type == SQLITE_FLOAT)
-	{
-		double number = sqlite3_value_double(value);
-
-		appendBinaryStringInfo(address, (char *) &number, sizeof(number));
-	}
-	else
-	{
-		const char *text = sqlite3_value_blob(value);
-		int length = sqlite3_value_bytes(value);
-
-		appendBinaryStringInfo(address, (char *) &length, sizeof(length));
-		appendBinaryStringInfo(address, text, length);
-	}
+	appendBinaryStringInfo(address, (char *) &length, sizeof(length));
+	appendBinaryStringInfo(address, bytes, length);
 }
 
-/* Addresses are made in the current memory context. */
+/* In the current memory context. */
 static bytea *
-address_of_rowid(int64 rowid)
-{
-	StringInfoData address;
-
-	initStringInfo(&address);
-	appendStringInfoSpaces(&address, VARHDRSZ);
-	append_integer(&address, rowid);
-	SET_VARSIZE(address.data, address.len);
-	return (bytea *) address.data;
-}
-
-/* The row that the lookup stands on. */
-static bytea *
-address_found(VssUpsert *upsert)
+read_address(VssUpsert *upsert, VssStatement *statement, int first)
 {
 	StringInfoData address;
 
 	initStringInfo(&address);
 	appendStringInfoSpaces(&address, VARHDRSZ);
 	for (int i = 0; i < upsert->address_count; i++)
-		append_value(&address, sqlite3_column_value(upsert->lookup->stmt, i));
+		append_value(&address, sqlite3_column_value(statement->stmt, first + i));
 	SET_VARSIZE(address.data, address.len);
 	return (bytea *) address.data;
+}
+
+void
+vssfdw_note_written(VssUpsert *upsert, VssStatement *statement, int first)
+{
+	if (upsert->written != NULL)
+		vssfdw_address_add(upsert->written, read_address(upsert, statement, first));
 }
 
 /* The row as SET makes it of the existing one and of excluded; NULL where WHERE leaves it alone. */
@@ -163,48 +139,18 @@ compute_row(VssUpsert *upsert, EState *estate, ResultRelInfo *target, TupleTable
 	return row;
 }
 
-void
-vssfdw_upsert_before(VssUpsert *upsert, TupleTableSlot *slot)
-{
-	/* RETURNING replaces it */
-	if (upsert->inserted != NULL)
-		ExecCopySlot(upsert->inserted, slot);
-}
-
-void
-vssfdw_upsert_inserted(VssUpsert *upsert)
-{
-	MemoryContext old;
-
-	if (upsert->written == NULL)
-		return;
-	MemoryContextReset(upsert->row_context);
-	old = MemoryContextSwitchTo(upsert->row_context);
-	if (upsert->inserted == NULL)
-		vssfdw_address_add(upsert->written, address_of_rowid(sqlite3_last_insert_rowid(upsert->conn->db)));
-	else
-	{
-		if (look_up(upsert, upsert->inserted))
-			vssfdw_address_add(upsert->written, address_found(upsert));
-		vssfdw_rewind(upsert->lookup);
-	}
-	MemoryContextSwitchTo(old);
-}
-
 TupleTableSlot *
 vssfdw_upsert(VssUpsert *upsert, EState *estate, ResultRelInfo *target, TupleTableSlot *slot)
 {
 	MemoryContext old;
-	bytea *address = NULL;
 	bool found;
 	TupleTableSlot *row;
 
 	MemoryContextReset(upsert->row_context);
 	old = MemoryContextSwitchTo(upsert->row_context);
 	found = look_up(upsert, slot);
-	if (found && upsert->written != NULL)
-		address = address_found(upsert);
-	if (address != NULL && vssfdw_address_known(upsert->written, address))
+	if (found && upsert->written != NULL &&
+		vssfdw_address_known(upsert->written, read_address(upsert, upsert->lookup, 0)))
 		ereport(ERROR, (errcode(ERRCODE_CARDINALITY_VIOLATION),
 						errmsg("ON CONFLICT DO UPDATE command cannot affect row a second time"),
 						errhint("Ensure that no rows proposed for insertion within the same command have "
@@ -220,18 +166,12 @@ vssfdw_upsert(VssUpsert *upsert, EState *estate, ResultRelInfo *target, TupleTab
 	MemoryContextSwitchTo(old);
 	/* none: a trigger in SQLite has refused the row */
 	row = found ? compute_row(upsert, estate, target, slot) : NULL;
-	if (row == NULL)
-		return NULL;
-	if (address != NULL)
-		vssfdw_address_add(upsert->written, address);
-	return vssfdw_write_found(upsert->update, estate, target, row);
+	return row == NULL ? NULL : vssfdw_write_found(upsert->update, estate, target, row);
 }
 
 void
 vssfdw_end_upsert(VssUpsert *upsert)
 {
-	if (upsert == NULL)
-		return;
 	vssfdw_done(upsert->lookup);
 	vssfdw_end_modify(upsert->update);
 }

@@ -161,6 +161,14 @@ vssfdw_conflict_clause(const ModifyTable *plan, Relation rel, const VssTableInfo
 	return clause.data;
 }
 
+bool
+vssfdw_writes_several(const ModifyTable *plan)
+{
+	const Plan *rows = outerPlan(plan);
+
+	return !IsA(rows, Result) || outerPlan(rows) != NULL;
+}
+
 static bool
 contains_subquery(Node *node, void *unused)
 {
@@ -181,15 +189,13 @@ static void
 refuse_unsupported(const ModifyTable *plan, Relation rel)
 {
 	const TriggerDesc *triggers = rel->trigdesc;
-	const Plan *rows = outerPlan(plan);
-	bool one_row = IsA(rows, Result) && outerPlan(rows) == NULL;
 	const char *what = NULL;
 
 	if (triggers != NULL && (triggers->trig_insert_after_row || triggers->trig_update_before_row ||
 							 triggers->trig_update_after_row))
 		what = "AFTER INSERT or UPDATE triggers for each row";
-	else if (!one_row && (contains_subquery((Node *) plan->onConflictSet, NULL) ||
-						  contains_subquery(plan->onConflictWhere, NULL)))
+	else if (vssfdw_writes_several(plan) && (contains_subquery((Node *) plan->onConflictSet, NULL) ||
+											 contains_subquery(plan->onConflictWhere, NULL)))
 		what = "subqueries in its SET or WHERE clause for several rows";
 	if (what != NULL)
 		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -272,10 +278,7 @@ lookup_sql(Relation rel, const VssTableInfo *info, List *target, List *existing)
 
 	initStringInfo(&sql);
 	appendStringInfoString(&sql, "SELECT ");
-	if (vssfdw_addressed_by_key(info))
-		vssfdw_append_columns(&sql, rel, vssfdw_key_attributes(rel, info), "");
-	else
-		appendStringInfoString(&sql, vssfdw_quote_identifier(info->rowid_name));
+	vssfdw_append_address(&sql, rel, info);
 	if (existing != NIL)
 		appendStringInfoString(&sql, ", ");
 	vssfdw_append_columns(&sql, rel, existing, "");
@@ -297,12 +300,15 @@ vssfdw_plan_upsert(const ModifyTable *plan, Relation rel, Index relid, const Vss
 {
 	List *target = target_attributes(plan);
 	List *existing = existing_attributes(plan, rel, relid);
+	bool several = vssfdw_writes_several(plan);
 	List *update;
 
 	if (plan->onConflictAction != ONCONFLICT_UPDATE)
 		return NIL;
 	refuse_unsupported(plan, rel);
 	refuse_unknown_values(plan, rel, info, written);
-	update = vssfdw_plan_modify(rel, relid, CMD_UPDATE, set_columns(plan, rel), returning, check_options, "");
-	return list_make4(makeString(lookup_sql(rel, info, target, existing)), target, existing, update);
+	update = vssfdw_plan_modify(rel, relid, CMD_UPDATE, set_columns(plan, rel), returning, check_options, "",
+								several);
+	return list_make5(makeString(lookup_sql(rel, info, target, existing)), target, existing,
+					  makeBoolean(several), update);
 }
