@@ -50,6 +50,10 @@ _PG_init(void)
 	DefineCustomIntVariable("vss_fdw.merge_threads", "Threads of each background merge.",
 							"0 takes one for each processor.", &vssfdw_merge_threads, 2, 0, 1024, PGC_SIGHUP,
 							0, NULL, NULL, NULL);
+	DefineCustomStringVariable(
+		"vss_fdw.allowed_extensions", "SQLite extensions that servers may load: paths of library files.",
+		"A server's option \"extensions\" takes some of them.", &vssfdw_allowed_extensions, "", PGC_SIGHUP,
+		GUC_LIST_INPUT | GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("vss_fdw");
 
 	vssfdw_install_planner();

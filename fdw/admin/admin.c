@@ -227,6 +227,8 @@ vss_exec(PG_FUNCTION_ARGS)
 	conn->guard = outside ? VSS_GUARD_EXEC_OUTSIDE : VSS_GUARD_EXEC;
 	rc = run_all(conn->db, sql, &changes);
 	conn->guard = VSS_GUARD_OWN;
+	if (vssfdw_missed_collation() != NULL && rc == SQLITE_OK)
+		rc = SQLITE_ERROR;
 	sqlite3_limit(conn->db, SQLITE_LIMIT_ATTACHED, 0);
 	if (outside && !sqlite3_get_autocommit(conn->db))
 	{

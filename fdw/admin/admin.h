@@ -68,7 +68,7 @@ void vssfdw_launch_merges(void);
 
 /*
  * What the worker is told, in a dynamic shared memory segment that stays
- * until the worker has read it: a struct, then three strings, each with its zero byte.
+ * until the worker has read it: a struct, then four strings, each with its zero byte.
  */
 typedef struct VssMergeJob
 {
@@ -76,7 +76,7 @@ typedef struct VssMergeJob
 	uint64 key;     /* names the index in vssfdw_merge_lock */
 	int cache_size; /* the server's option */
 	bool damaged;
-	char strings[FLEXIBLE_ARRAY_MEMBER]; /* server, database, index (UTF-8) */
+	char strings[FLEXIBLE_ARRAY_MEMBER]; /* server, database, extensions, index (UTF-8) */
 } VssMergeJob;
 
 /*
@@ -117,6 +117,30 @@ bool vssfdw_embed_texts(const BridgeEmbedOptions *options, int count, const char
 int vssfdw_embed_sqlstate(const BridgeEmbedError *error);
 pg_noreturn void vssfdw_embed_report(const BridgeEmbedError *error);
 
+/* ---------- forms.c ---------- */
+
+/* How texts of times are spelled; zero at first. */
+typedef struct VssTimeForms
+{
+	int count;
+	bool mixed;                        /* in several ways, or in one that text_form cannot say */
+	char form[VSS_TIME_FORM_SIZE * 2]; /* without a fraction of seconds, */
+	size_t fraction_at;                /* which would stand here; */
+	int digits;                        /* it has so many digits, 0 where none has any, */
+	bool varied;                       /* or different numbers of them; */
+	bool without;                      /* some have none, */
+	bool zeros;                        /* and some have zeros */
+} VssTimeForms;
+
+#define VSS_BOOLEAN_FORMS 13
+
+void vssfdw_note_time_form(VssTimeForms *forms, ValueKind kind, const char *text);
+void vssfdw_note_boolean_form(int *counts, const char *text);
+
+/* Option text_form for what was noted, NULL where none is needed; beside texts there were so many numbers. */
+const char *vssfdw_time_form(const VssTimeForms *forms, ValueKind kind);
+const char *vssfdw_boolean_form(const int *counts, int integers);
+
 /* ---------- sample.c ---------- */
 
 /* A column and what was found in it; all but the first three are counts of values. */
@@ -140,12 +164,22 @@ typedef struct VssSample
 	int right;                       /* texts that look like the type's: json, inet, interval, ... */
 	int instants;                    /* numbers but 0, of a time */
 	int in_unit[VSS_TIME_TICKS + 1]; /* of these such as the unit has; of VSS_TIME_ANY: can be read */
+	VssTimeForms time_forms;
+	int boolean_forms[VSS_BOOLEAN_FORMS];
 } VssSample;
 
 /* Look at rows of both ends; false where SQLite cannot give them, its message being the connection's. */
 bool vssfdw_sample(VssConnection *conn, const VssTableInfo *info, List *samples);
 
-/* The type that reads all of it, and options column_type and time_unit for it, or NULL. */
-const char *vssfdw_sampled_type(const VssSample *sample, const char **stored, const char **unit);
+/* Options of a column; NULL: not needed. */
+typedef struct VssSampledOptions
+{
+	const char *stored; /* column_type */
+	const char *unit;   /* time_unit */
+	const char *form;   /* text_form */
+} VssSampledOptions;
+
+/* The type that reads all of it, and the options for it. */
+const char *vssfdw_sampled_type(const VssSample *sample, VssSampledOptions *options);
 
 #endif /* VSS_ADMIN_H */

@@ -276,28 +276,28 @@ vector_type(const ImportState *state, int dim)
 								FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_FORCE_QUALIFY);
 }
 
-/* PostgreSQL's type, and the options column_type and time_unit where they are needed. */
+/* PostgreSQL's type, and the options that are needed with it. */
 static const char *
 column_type(const ImportState *state, const char *table, const ImportColumn *column, bool strict,
-			const char **stored, const char **unit)
+			VssSampledOptions *options)
 {
 	const VssSample *sample = &column->sample;
 	const char *declared;
 	const char *type;
 
-	*stored = *unit = NULL;
+	*options = (VssSampledOptions){NULL};
 	if (column->dim != 0)
 	{
 		/* what most of them are; one odd row does not decide */
 		if (sample->blobs + sample->texts > 0 ? sample->blobs > sample->texts
 											  : strcasestr(column->declared, "blob") != NULL)
-			*stored = "BLOB";
+			options->stored = "BLOB";
 		return vector_type(state, column->dim);
 	}
-	type = vssfdw_sampled_type(sample, stored, unit);
+	type = vssfdw_sampled_type(sample, options);
 	if (state->as_text && strcmp(type, "bytea") != 0)
 	{
-		*stored = *unit = NULL;
+		*options = (VssSampledOptions){NULL};
 		return "text";
 	}
 	declared = vssfdw_type_for_declared(column->declared, strict);
@@ -331,18 +331,19 @@ append_column(StringInfo command, ImportState *state, const ImportColumn *column
 			  List **names)
 {
 	StringInfoData options;
-	const char *stored;
-	const char *unit;
-	const char *type = column_type(state, info->name, column, info->strict, &stored, &unit);
+	VssSampledOptions sampled;
+	const char *type = column_type(state, info->name, column, info->strict, &sampled);
 	char *default_sql = column->generated ? NULL : vssfdw_translated_default(column->default_sql, type);
 	bool is_rowid = info->rowid_alias != NULL && strcmp(info->rowid_alias, column->name) == 0;
 
 	initStringInfo(&options);
 	append_option(&options, "column_name", column->name);
-	if (stored != NULL)
-		append_option(&options, "column_type", stored);
-	if (unit != NULL)
-		append_option(&options, "time_unit", unit);
+	if (sampled.stored != NULL)
+		append_option(&options, "column_type", sampled.stored);
+	if (sampled.unit != NULL)
+		append_option(&options, "time_unit", sampled.unit);
+	if (sampled.form != NULL)
+		append_option(&options, "text_form", sampled.form);
 	if (column->key > 0)
 		append_option(&options, "key", "true");
 

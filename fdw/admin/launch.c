@@ -131,7 +131,9 @@ lock_key(const BridgeMergeDue *index)
 static dsm_segment *
 write_job(const VssConnection *conn, const Due *due, uint64 key)
 {
-	const char *const strings[] = {conn->servername, conn->options->database, due->index.index};
+	const char *extensions = conn->options->extensions;
+	const char *const strings[] = {conn->servername, conn->options->database,
+								   extensions != NULL ? extensions : "", due->index.index};
 	Size size = offsetof(VssMergeJob, strings);
 	dsm_segment *segment;
 	VssMergeJob *job;

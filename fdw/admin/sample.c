@@ -139,6 +139,7 @@ count_text(VssSample *sample, ValueKind kind, const char *text)
 	sample->right += looks_right(sample->type, text);
 
 	sample->bools += parse_bool(text, &boolean);
+	vssfdw_note_boolean_form(sample->boolean_forms, text);
 	plain = vssfdw_is_plain_number(text, scratch);
 	pfree(scratch);
 	if (plain)
@@ -149,6 +150,8 @@ count_text(VssSample *sample, ValueKind kind, const char *text)
 		sample->specials += isalpha((unsigned char) *word) != 0;
 	}
 	sample->times += kind != VALUE_OTHER && vssfdw_time_from_text(kind, -1, text, &unused, &zoned);
+	if (kind != VALUE_OTHER)
+		vssfdw_note_time_form(&sample->time_forms, kind, text);
 	sample->uuids += looks_like_uuid(text);
 }
 
@@ -206,6 +209,7 @@ sample_rows(VssConnection *conn, const char *sql, List *samples)
 	conn->give_up_at = 0;
 	sqlite3_finalize(stmt);
 	CHECK_FOR_INTERRUPTS();
+	vssfdw_forget_missed_collation();
 	if (rc == SQLITE_NOMEM)
 		vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
 	return rc == SQLITE_DONE || rc == SQLITE_INTERRUPT;
@@ -322,46 +326,55 @@ vssfdw_sample(VssConnection *conn, const VssTableInfo *info, List *samples)
 	return dates == NIL || sample_ends(conn, info, dates);
 }
 
-/* The type that reads all of it, or as much as can be. */
+/* The type that reads all of it. */
 static const char *
-widest(const VssSample *sample, const char **stored)
+widest(const VssSample *sample, VssSampledOptions *options)
 {
-	if (sample->blobs > 0 && sample->integers + sample->reals == 0)
+	if (sample->blobs > 0)
 	{
-		if (sample->texts > 0)
-			*stored = "TEXT";
+		if (sample->texts + sample->integers + sample->reals > 0)
+			options->stored = "TEXT";
 		return "bytea";
 	}
-	if (sample->texts > 0 || sample->blobs > 0)
+	if (sample->texts > 0)
 		return "text";
 	return sample->reals == 0 ? "bigint" : "double precision";
 }
 
 const char *
-vssfdw_sampled_type(const VssSample *sample, const char **stored, const char **unit)
+vssfdw_sampled_type(const VssSample *sample, VssSampledOptions *options)
 {
 	bool number = strcmp(sample->type, "boolean") == 0 || strcmp(sample->type, "double precision") == 0;
 	int count = sample->integers + sample->reals + sample->texts + sample->blobs;
 	VssTimeUnit found;
 
-	*stored = *unit = NULL;
+	*options = (VssSampledOptions){NULL};
 	if (count == 0)
 		return sample->type;
 	if (sample->undeclared || !fits(sample, &found))
-		return widest(sample, stored);
+		return widest(sample, options);
 	/* numbers beside words: 't' and 0, 'Infinity' and 1.5 */
 	if (number && sample->texts > 0)
-		*stored = "TEXT";
+	{
+		options->stored = "TEXT";
+		if (strcmp(sample->type, "boolean") == 0)
+			options->form = vssfdw_boolean_form(sample->boolean_forms, sample->integers);
+	}
 	else if (strcmp(sample->type, "uuid") == 0 && sample->blobs == count)
-		*stored = "BLOB";
+		options->stored = "BLOB";
 	else if (time_kind(sample->type) != VALUE_OTHER)
 	{
-		if (sample->integers == count)
-			*stored = "INTEGER";
+		/* units with a fraction are written as REAL, of which a column makes INTEGER where it can */
+		if (found == VSS_TIME_COREDATA || found == VSS_TIME_JULIAN)
+			options->stored = NULL;
+		else if (sample->integers == count)
+			options->stored = "INTEGER";
 		else if (sample->reals == count)
-			*stored = "REAL";
+			options->stored = "REAL";
+		else if (sample->texts == count)
+			options->form = vssfdw_time_form(&sample->time_forms, time_kind(sample->type));
 		if (found != VSS_TIME_ANY)
-			*unit = vssfdw_time_unit_name(found);
+			options->unit = vssfdw_time_unit_name(found);
 	}
 	return sample->type;
 }

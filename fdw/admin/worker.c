@@ -228,17 +228,16 @@ take_place(void)
 }
 
 static sqlite3 *
-open_database(const char *server, const char *database, int cache_size)
+open_database(const char *server, const VssServerOptions *options)
 {
-	const VssServerOptions options = {.database = (char *) database, .cache_size = cache_size};
 	const BridgeHost host = {.cancelled = merge_cancelled,
 							 .progress = note_progress,
 							 .build_threads = vssfdw_merge_threads,
 							 .file_mode = -1};
-	sqlite3 *db = vssfdw_open(server, &options);
+	sqlite3 *db = vssfdw_open(server, options);
 
 	sqlite3_progress_handler(db, 1000, stop_statement, NULL);
-	vssfdw_configure(db, NULL, &host, server, cache_size);
+	vssfdw_configure(db, NULL, &host, server, options);
 	return db;
 }
 
@@ -262,7 +261,10 @@ vss_merge_worker_main(Datum arg)
 {
 	VssMergeJob *job = read_job(DatumGetUInt32(arg));
 	const char *server = job->strings;
-	const char *database = server + strlen(server) + 1;
+	char *database = job->strings + strlen(server) + 1;
+	char *extensions = database + strlen(database) + 1;
+	const VssServerOptions options = {
+		.database = database, .cache_size = job->cache_size, .extensions = extensions};
 	char *activity;
 
 	pqsignal(SIGTERM, die);
@@ -277,14 +279,14 @@ vss_merge_worker_main(Datum arg)
 		proc_exit(0);
 	}
 
-	merge.index = database + strlen(database) + 1;
+	merge.index = extensions + strlen(extensions) + 1;
 	merge.when = job->damaged ? "damaged" : "due";
 	activity = psprintf("vss_fdw: merging index \"%s\" of server \"%s\"", merge.index, server);
 	pgstat_report_appname("vss_fdw");
 	pgstat_report_activity(STATE_RUNNING, activity);
 
 	before_shmem_exit(stop_thread, (Datum) 0);
-	merge.db = open_database(server, database, job->cache_size);
+	merge.db = open_database(server, &options);
 	vssfdw_start_progress(InvalidOid, false);
 	merge.running = bridge_thread_start(&merge.thread, merge_main, NULL);
 	if (!merge.running)

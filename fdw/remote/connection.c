@@ -128,13 +128,15 @@ choose_cache_size(sqlite3 *db)
 
 void
 vssfdw_configure(sqlite3 *db, VssConnection *conn, const BridgeHost *host, const char *servername,
-				 int cache_size)
+				 const VssServerOptions *options)
 {
+	int cache_size = options->cache_size;
 	char pragma[64];
 	char *message = NULL;
 	int rc;
 
 	vssfdw_guard(db, conn);
+	vssfdw_load_extensions(db, servername, options->extensions);
 	rc = bridge_attach(db, host, &message);
 	if (rc != SQLITE_OK)
 	{
@@ -145,6 +147,8 @@ vssfdw_configure(sqlite3 *db, VssConnection *conn, const BridgeHost *host, const
 	}
 
 	rc = vssfdw_register_functions(db);
+	if (rc == SQLITE_OK)
+		rc = vssfdw_stand_in_for_collations(db);
 	if (rc != SQLITE_OK)
 		vssfdw_report(ERROR, rc, db, servername, NULL);
 
@@ -168,7 +172,7 @@ configure(VssConnection *conn)
 
 	sqlite3_busy_handler(conn->db, busy_callback, conn);
 	sqlite3_progress_handler(conn->db, PROGRESS_INSTRUCTIONS, progress_callback, conn);
-	vssfdw_configure(conn->db, conn, &host, conn->servername, conn->options->cache_size);
+	vssfdw_configure(conn->db, conn, &host, conn->servername, conn->options);
 }
 
 void

@@ -23,6 +23,20 @@ is_misfit(int rc, const char *message)
 		   strstr(message, " does not fit type ") != NULL;
 }
 
+/* Whether something names what SQLite does not have, though the file's own application may. */
+static bool
+is_lacking(const char *message)
+{
+	static const char *const beginnings[] = {
+		"no such function: ", "unknown function: ",  "no such collation sequence: ",
+		"no such module: ",   "no such tokenizer: ", "unknown tokenizer: "};
+
+	for (int i = 0; i < lengthof(beginnings); i++)
+		if (strncmp(message, beginnings[i], strlen(beginnings[i])) == 0)
+			return true;
+	return false;
+}
+
 /* What a result code means to somebody who reads an SQLSTATE. */
 static int
 sqlstate_for(int rc, const char *message)
@@ -114,6 +128,8 @@ sqlstate_for(int rc, const char *message)
 			return ERRCODE_INVALID_COLUMN_REFERENCE;
 		if (strstr(message, ": the query vector ") != NULL)
 			return ERRCODE_DATATYPE_MISMATCH;
+		if (is_lacking(message))
+			return ERRCODE_FEATURE_NOT_SUPPORTED;
 	}
 	return ERRCODE_FDW_ERROR;
 }
@@ -180,6 +196,10 @@ hint_for(int rc, const char *message)
 		return "The foreign table and the SQLite table differ. Import the table again, or correct the "
 			   "options "
 			   "\"table\" and \"column_name\".";
+	if (message != NULL && is_lacking(message))
+		return "SQLite does not have it. Where the application that owns the file adds it, name a library "
+			   "that "
+			   "has it in the setting vss_fdw.allowed_extensions and in the server option \"extensions\".";
 	return NULL;
 }
 
@@ -276,6 +296,14 @@ vssfdw_report(int elevel, int rc, sqlite3 *db, const char *servername, const cha
 {
 	const char *message = sqlite3_errstr(rc);
 
+	/* whatever else came of it */
+	if (vssfdw_missed_collation() != NULL)
+	{
+		message = psprintf("no such collation sequence: %s", vssfdw_missed_collation());
+		vssfdw_forget_missed_collation();
+		vssfdw_report_message(elevel, SQLITE_ERROR, message, servername, sql);
+		return;
+	}
 	if (db != NULL && (sqlite3_extended_errcode(db) & 0xff) == (rc & 0xff))
 	{
 		message = sqlite3_errmsg(db);

@@ -33,13 +33,15 @@ typedef enum OptionKind
 	OPTION_PATH, /* absolute file name */
 	OPTION_NAME, /* not empty */
 	OPTION_BOOL,
-	OPTION_INTEGER, /* within low..high */
-	OPTION_COST,    /* not negative */
-	OPTION_STORED,  /* column_type */
-	OPTION_UNIT,    /* time_unit */
-	OPTION_URL,     /* of an embedding server */
-	OPTION_API,     /* ollama or openai */
-	OPTION_ENCODING /* float or base64 */
+	OPTION_INTEGER,   /* within low..high */
+	OPTION_COST,      /* not negative */
+	OPTION_STORED,    /* column_type */
+	OPTION_UNIT,      /* time_unit */
+	OPTION_FORM,      /* text_form */
+	OPTION_LIBRARIES, /* absolute paths, with commas between them */
+	OPTION_URL,       /* of an embedding server */
+	OPTION_API,       /* ollama or openai */
+	OPTION_ENCODING   /* float or base64 */
 } OptionKind;
 
 typedef struct Option
@@ -63,6 +65,7 @@ static const Option options[] = {
 	{"batch_size", ForeignServerRelationId, OPTION_INTEGER, 1, INT_MAX},
 	{"fdw_startup_cost", ForeignServerRelationId, OPTION_COST, 0, 0},
 	{"fdw_tuple_cost", ForeignServerRelationId, OPTION_COST, 0, 0},
+	{"extensions", ForeignServerRelationId, OPTION_LIBRARIES, 0, 0},
 	{"embed_url", ForeignServerRelationId, OPTION_URL, 0, 0},
 	{"embed_model", ForeignServerRelationId, OPTION_NAME, 0, 0},
 	{"embed_api", ForeignServerRelationId, OPTION_API, 0, 0},
@@ -84,6 +87,7 @@ static const Option options[] = {
 	{"column_name", AttributeRelationId, OPTION_NAME, 0, 0},
 	{"column_type", AttributeRelationId, OPTION_STORED, 0, 0},
 	{"time_unit", AttributeRelationId, OPTION_UNIT, 0, 0},
+	{"text_form", AttributeRelationId, OPTION_FORM, 0, 0},
 	{"key", AttributeRelationId, OPTION_BOOL, 0, 0},
 };
 
@@ -196,6 +200,38 @@ check_word(const Option *option, const char *value, const char *one, const char 
 						errhint("Use %s or %s.", one, other)));
 }
 
+/* Whether they are allowed is looked at when they are loaded: a dump must be restorable before. */
+static void
+check_libraries(const Option *option, char *value)
+{
+	List *paths = vssfdw_parse_extensions(value);
+	ListCell *lc;
+
+	if (paths == NIL)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+						errhint("Use paths of library files with commas between them.")));
+	foreach (lc, paths)
+	{
+		const char *path = lfirst(lc);
+
+		if (!is_absolute_path(path))
+			ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+							errmsg("option \"%s\" must have absolute paths: \"%s\"", option->name, path)));
+	}
+}
+
+bool
+vssfdw_is_boolean_form(const char *form)
+{
+	const char *slash = strchr(form, '/');
+	bool yes;
+	bool no;
+
+	return slash != NULL && parse_bool_with_len(form, slash - form, &yes) && yes &&
+		   parse_bool(slash + 1, &no) && !no;
+}
+
 /* A whole number as people write it; the server's own parse_int takes 1.5, 0x10 and 1e3. */
 static bool
 parse_integer(const char *value, int *integer)
@@ -281,12 +317,25 @@ check_value(const Option *option, DefElem *def)
 						 "Use s, ms, us or ns (since 1970), julian (days), coredata (seconds since 2001), "
 						 "webkit (microseconds since 1601) or ticks (100 ns since year 1).")));
 			break;
+		case OPTION_FORM:
+			if (!vssfdw_is_boolean_form(value) && !vssfdw_is_time_form(VALUE_DATE, value) &&
+				!vssfdw_is_time_form(VALUE_TIME, value) && !vssfdw_is_time_form(VALUE_TIMESTAMP, value))
+				ereport(
+					ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("invalid value for option \"%s\": \"%s\"", option->name, value),
+					 errhint("For booleans use the two words, such as true/false; for times what they look "
+							 "like, such as YYYY-MM-DDTHH:MM:SS.SSSZ.")));
+			break;
 		case OPTION_URL:
 			/* a password may stand in it, so the value is not repeated */
 			if (pg_strncasecmp(value, "http://", 7) != 0 && pg_strncasecmp(value, "https://", 8) != 0)
 				ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 								errmsg("option \"%s\" must be an http or https URL", option->name),
 								errhint("It looks like http://127.0.0.1:11434 or https://host.")));
+			break;
+		case OPTION_LIBRARIES:
+			check_libraries(option, value);
 			break;
 		case OPTION_API:
 			check_word(option, value, "ollama", "openai");
@@ -423,6 +472,8 @@ vssfdw_server_options(ForeignServer *server)
 			result->keep_connections = option_bool(def);
 		else if (strcmp(name, "use_remote_estimate") == 0)
 			result->use_remote_estimate = option_bool(def);
+		else if (strcmp(name, "extensions") == 0)
+			result->extensions = pstrdup(defGetString(def));
 		else if (strcmp(name, "busy_timeout") == 0)
 			result->busy_timeout = option_int(def);
 		else if (strcmp(name, "cache_size") == 0)
@@ -482,7 +533,7 @@ vssfdw_read_table_options(Oid foreigntableid)
 }
 
 char *
-vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUnit *unit)
+vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUnit *unit, char **form)
 {
 	List *list = GetForeignColumnOptions(relid, attnum);
 	char *name = NULL;
@@ -490,6 +541,7 @@ vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUn
 
 	*stored = VSS_STORED_NATURAL;
 	*unit = VSS_TIME_ANY;
+	*form = NULL;
 	foreach (lc, list)
 	{
 		DefElem *def = (DefElem *) lfirst(lc);
@@ -500,7 +552,11 @@ vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUn
 			(void) parse_stored(defGetString(def), stored);
 		else if (strcmp(def->defname, "time_unit") == 0)
 			(void) vssfdw_time_unit(defGetString(def), unit);
+		else if (strcmp(def->defname, "text_form") == 0)
+			*form = pstrdup(defGetString(def));
 	}
+	if (*form != NULL && *stored == VSS_STORED_NATURAL)
+		*stored = VSS_STORED_TEXT;
 	/* numbers are what such a column holds */
 	if (*unit != VSS_TIME_ANY && *stored == VSS_STORED_NATURAL)
 		*stored =

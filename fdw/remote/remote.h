@@ -30,6 +30,7 @@ typedef struct VssServerOptions
 	bool truncatable;
 	bool keep_connections;
 	bool use_remote_estimate;
+	char *extensions; /* libraries for SQLite to load, as a list; or NULL */
 	int busy_timeout; /* milliseconds */
 	int cache_size;   /* as PRAGMA cache_size: pages, or -KiB; or VSS_CACHE_BY_SIZE */
 	int batch_size;
@@ -63,8 +64,11 @@ typedef enum VssStored
 	VSS_STORED_BLOB
 } VssStored;
 
-/* Name of a column in SQLite, and the form that option column_type gives it. */
-char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUnit *unit);
+/* Name of a column in SQLite, and what its options say of its values; form: text_form or NULL. */
+char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUnit *unit, char **form);
+
+/* Whether it is a text_form of booleans: the word for true, a slash, that for false. */
+bool vssfdw_is_boolean_form(const char *form);
 
 /* ---------- oids.c ---------- */
 
@@ -198,7 +202,7 @@ void vssfdw_finish_touched(void (*callback)(VssConnection *conn, void *arg), voi
  * Errors are reported; db stays the caller's to close.
  */
 void vssfdw_configure(sqlite3 *db, VssConnection *conn, const BridgeHost *host, const char *servername,
-					  int cache_size);
+					  const VssServerOptions *options);
 
 /* Whether what runs on the connection is to end: a cancel, or give_up_at has passed. */
 bool vssfdw_must_stop(const VssConnection *conn);
@@ -266,6 +270,28 @@ void vssfdw_guard(sqlite3 *db, VssConnection *conn);
 void vssfdw_guard_refuse(const char *format, const char *what);
 const char *vssfdw_guard_refusal(void);
 void vssfdw_guard_forget_refusal(void);
+
+/* ---------- collation.c ---------- */
+
+/* Let tables be read whose keys and indexes are in the order of a collation that db lacks. */
+int vssfdw_stand_in_for_collations(sqlite3 *db);
+
+/*
+ * Such a collation by which something was compared since the last forgetting, or
+ * NULL.  What came of it, read or written, is wrong.
+ */
+const char *vssfdw_missed_collation(void);
+void vssfdw_forget_missed_collation(void);
+
+/* ---------- extension.c ---------- */
+
+extern char *vssfdw_allowed_extensions; /* vss_fdw.allowed_extensions */
+
+/* The paths of a list with commas between them, palloc'd; NIL where it is no such list. */
+List *vssfdw_parse_extensions(const char *list);
+
+/* Load the libraries of a server's option; one that is not allowed, or cannot be loaded, is an error. */
+void vssfdw_load_extensions(sqlite3 *db, const char *servername, const char *extensions);
 
 /* ---------- vfs.c ---------- */
 

@@ -195,6 +195,8 @@ vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 		const char *tail = NULL;
 		int rc = vssfdw_compile(conn->db, utf8, strlen(utf8), SQLITE_PREPARE_PERSISTENT, &stmt, &tail);
 
+		/* of statistics, for an estimate: no harm */
+		vssfdw_forget_missed_collation();
 		if (rc != SQLITE_OK)
 			vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
 		if (stmt == NULL)
@@ -249,6 +251,8 @@ vssfdw_try_step(VssStatement *statement)
 	if (conn->undo_level > 0)
 		vssfdw_settle(conn);
 	rc = sqlite3_step(statement->stmt);
+	if (vssfdw_missed_collation() != NULL)
+		rc = SQLITE_ERROR;
 	/* An error inside a write may have ended SQLite's transaction as a whole. */
 	if (rc != SQLITE_ROW && rc != SQLITE_DONE && conn->xact_depth > 0 && sqlite3_get_autocommit(conn->db))
 		conn->lost = true;

@@ -243,6 +243,7 @@ finish(VssConnection *conn, void *arg)
 		dlist_delete(&hold->node);
 		hold->conn = NULL;
 	}
+	vssfdw_forget_missed_collation();
 	conn->in_use = 0;
 	conn->rowids = NULL; /* went with TopTransactionContext */
 	if (conn->db == NULL)

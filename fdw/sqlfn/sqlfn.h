@@ -232,6 +232,17 @@ bool vssfdw_time_to_text(ValueKind kind, Datum value, char *buffer, size_t size)
 bool vssfdw_time_to_integer(ValueKind kind, Datum value, VssTimeUnit unit, int64 *number);
 bool vssfdw_time_to_real(ValueKind kind, Datum value, VssTimeUnit unit, double *number);
 
+/* ---------- time_form.c ---------- */
+
+/* No time takes more bytes, the zero among them. */
+#define VSS_TIME_FORM_SIZE 48
+
+/* Whether times of the kind can be written so: option text_form. */
+bool vssfdw_is_time_form(ValueKind kind, const char *form);
+
+/* A time as text in this form; false where the text would be another time, and for VALUE_TIMETZ. */
+bool vssfdw_time_to_form(ValueKind kind, Datum value, const char *form, char *buffer, size_t size);
+
 /* ---------- time_functions.c ---------- */
 
 /* Whether vss_trunc() knows this unit. */

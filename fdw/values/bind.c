@@ -54,6 +54,17 @@ bound_text(const char *text, int length)
 		.form = SQLITE_TEXT, .bytes = utf8, .length = utf8 != text ? strlen(utf8) : (size_t) length};
 }
 
+/* Bytes of a column that holds both: TEXT where they are text. */
+static VssBound
+bound_mixed(const char *bytes, int length)
+{
+	VssBound bound = bound_blob(bytes, length);
+
+	if (memchr(bytes, '\0', length) == NULL && pg_verify_mbstr(PG_UTF8, bytes, length, true))
+		bound.form = SQLITE_TEXT;
+	return bound;
+}
+
 /*
  * The type's own text, in the form that does not depend on the session's
  * settings and is read back to the same value.
@@ -97,6 +108,29 @@ unstorable(const VssColumn *column, Datum value, const char *form)
 		 errhint("Store it as text, which keeps microseconds and infinities: column_type 'TEXT'.")));
 }
 
+pg_noreturn static void
+unformable(const VssColumn *column, Datum value)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+			 errmsg("value %s of type %s has no text of the form \"%s\"",
+					OutputFunctionCall((FmgrInfo *) &column->output, value), format_type_be(column->type),
+					column->form),
+			 errdetail("The option text_form of column \"%s\" says how its text looks.", column->name),
+			 errhint("Change the option, or write a value that has nothing in the parts that it lacks.")));
+}
+
+/* The word that the column has for it. */
+static VssBound
+bound_boolean(const VssColumn *column, Datum value)
+{
+	const char *slash = strchr(column->form, '/');
+
+	if (DatumGetBool(value))
+		return bound_text(column->form, (int) (slash - column->form));
+	return bound_text(slash + 1, (int) strlen(slash + 1));
+}
+
 static VssBound
 bound_time(const VssColumn *column, Datum value)
 {
@@ -121,7 +155,12 @@ bound_time(const VssColumn *column, Datum value)
 							   : psprintf("a number of time_unit %s", vssfdw_time_unit_name(column->unit)));
 			return bound_real(real);
 		default:
-			if (!vssfdw_time_to_text(column->kind, value, buffer, sizeof(buffer)))
+			if (column->form != NULL)
+			{
+				if (!vssfdw_time_to_form(column->kind, value, column->form, buffer, sizeof(buffer)))
+					unformable(column, value);
+			}
+			else if (!vssfdw_time_to_text(column->kind, value, buffer, sizeof(buffer)))
 				unstorable(column, value, "ISO 8601 text");
 			return bound_text(pstrdup(buffer), (int) strlen(buffer));
 	}
@@ -172,6 +211,8 @@ becomes_number(const VssColumn *column, Datum value)
 static VssBound
 make_bound(const VssColumn *column, Datum value)
 {
+	if (column->kind == VALUE_BOOL && column->form != NULL)
+		return bound_boolean(column, value);
 	if (column->stored == VSS_STORED_TEXT && column->kind >= VALUE_BOOL && column->kind <= VALUE_NUMERIC &&
 		!becomes_number(column, value))
 		return bound_output(column, value);
@@ -202,7 +243,9 @@ make_bound(const VssColumn *column, Datum value)
 		{
 			bytea *packed = DatumGetByteaPP(value);
 
-			return bound_blob(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
+			return column->stored == VSS_STORED_TEXT
+					   ? bound_mixed(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed))
+					   : bound_blob(VARDATA_ANY(packed), VARSIZE_ANY_EXHDR(packed));
 		}
 		case VALUE_UUID:
 			if (column->stored == VSS_STORED_BLOB)

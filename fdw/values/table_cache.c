@@ -169,6 +169,19 @@ check_options(const VssColumn *column)
 						errmsg("option \"time_unit\" of column \"%s\" means nothing for type %s",
 							   column->name, format_type_be(column->type)),
 						errhint("It is for date, time and timestamp; drop the option or change the type.")));
+	if (column->form != NULL &&
+		!(column->kind == VALUE_BOOL ? vssfdw_is_boolean_form(column->form)
+									 : vssfdw_is_time_form(column->kind, column->form)))
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("option \"text_form\" of column \"%s\" means nothing for type %s",
+							   column->name, format_type_be(column->type)),
+						errhint("It is for boolean, date, time and timestamp, and must have all of their "
+								"parts.")));
+	if (column->form != NULL && (column->stored != VSS_STORED_TEXT || column->unit != VSS_TIME_ANY))
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("option \"text_form\" of column \"%s\" contradicts its option %s",
+							   column->name, column->unit != VSS_TIME_ANY ? "time_unit" : "column_type"),
+						errhint("Drop one of them: it is for what is stored as TEXT.")));
 	if (!has_form(column))
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("option \"column_type\" of column \"%s\" means nothing for type %s",
@@ -203,7 +216,8 @@ vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
 		vssfdw_column_init_type(&made, attribute->atttypid, attribute->atttypmod);
 		made.attnum = attnum;
 		made.relid = RelationGetRelid(rel);
-		made.name = vssfdw_column_options(RelationGetRelid(rel), attnum, &made.stored, &made.unit);
+		made.name =
+			vssfdw_column_options(RelationGetRelid(rel), attnum, &made.stored, &made.unit, &made.form);
 		check_options(&made);
 		MemoryContextSwitchTo(old);
 		*kept = made;

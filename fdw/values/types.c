@@ -170,7 +170,7 @@ find_rowid(const Place *place, sqlite3_int64 *rowid)
 
 	if (place->tablename == NULL || place->column->name == NULL)
 		return false;
-	sql = sqlite3_mprintf("SELECT rowid FROM \"%w\" WHERE \"%w\" IS ?1 LIMIT 1",
+	sql = sqlite3_mprintf("SELECT rowid FROM \"%w\" WHERE \"%w\" IS ?1 COLLATE BINARY LIMIT 1",
 						  vssfdw_to_utf8(place->tablename), vssfdw_to_utf8(place->column->name));
 	if (sql != NULL && vssfdw_compile(db, sql, strlen(sql), 0, &stmt, NULL) == SQLITE_OK &&
 		sqlite3_bind_value(stmt, 1, sqlite3_column_value(place->statement->stmt, place->i)) == SQLITE_OK &&
@@ -440,12 +440,19 @@ bytea_value(const Place *place)
 	int length;
 	bytea *result;
 
-	if (place->stored != SQLITE_BLOB &&
-		!(place->stored == SQLITE_TEXT && place->column->stored == VSS_STORED_TEXT))
+	if (place->stored != SQLITE_BLOB && place->column->stored != VSS_STORED_TEXT)
 		misfit(place, NULL);
-	bytes = place->stored == SQLITE_BLOB ? sqlite3_column_blob(stmt, place->i)
-										 : (const void *) sqlite3_column_text(stmt, place->i);
-	length = sqlite3_column_bytes(stmt, place->i);
+	if (place->stored == SQLITE_FLOAT)
+	{
+		bytes = server_text(place); /* ASCII, in any encoding */
+		length = (int) strlen(bytes);
+	}
+	else
+	{
+		bytes = place->stored == SQLITE_BLOB ? sqlite3_column_blob(stmt, place->i)
+											 : (const void *) sqlite3_column_text(stmt, place->i);
+		length = sqlite3_column_bytes(stmt, place->i);
+	}
 	result = palloc(VARHDRSZ + length);
 	SET_VARSIZE(result, VARHDRSZ + length);
 	if (length > 0)

@@ -25,6 +25,7 @@ typedef struct VssColumn
 	int32 typmod;
 	VssStored stored;
 	VssTimeUnit unit; /* of a time's numbers */
+	char *form;       /* of a time's or a boolean's text, or NULL */
 	FmgrInfo input;
 	Oid ioparam;
 	FmgrInfo output;

@@ -1,0 +1,26 @@
+-- Flash cards; the names' collation, unicase, is the program's own.
+CREATE TABLE col(id integer PRIMARY KEY, crt integer NOT NULL, mod integer NOT NULL, scm integer NOT NULL, ver integer NOT NULL, conf text NOT NULL, models text NOT NULL);
+INSERT INTO col VALUES (1, 1709164800, 1709210096789, 1709210096000, 18, '{}', '');
+CREATE TABLE notes(id integer PRIMARY KEY, guid text NOT NULL, mid integer NOT NULL, mod integer NOT NULL, usn integer NOT NULL, tags text NOT NULL, flds text NOT NULL, sfld integer NOT NULL, csum integer NOT NULL, flags integer NOT NULL, data text NOT NULL);
+INSERT INTO notes VALUES (1709210096789, 'aB(c', 1, 1709210096, -1, ' verb ', 'gehen' || char(31) || 'to go', 'gehen', 2768374591, 0, ''), (1709210096790, 'x1', 1, 1709210097, 3, '', '42' || char(31) || 'the answer', '42', 12, 0, '');
+CREATE INDEX ix_notes_usn ON notes (usn);
+CREATE INDEX ix_notes_csum ON notes (csum);
+CREATE TABLE cards(id integer PRIMARY KEY, nid integer NOT NULL, did integer NOT NULL, ord integer NOT NULL, due integer NOT NULL, ivl integer NOT NULL, factor integer NOT NULL, data text NOT NULL);
+INSERT INTO cards VALUES (1709210096791, 1709210096789, 1, 0, 5, 10, 2500, ''), (1709210096792, 1709210096790, 1, 0, 6, 0, 0, '{"s":1.5}');
+CREATE INDEX ix_cards_sched ON cards (did, due);
+CREATE TABLE revlog(id integer PRIMARY KEY, cid integer NOT NULL, ease integer NOT NULL, time integer NOT NULL);
+INSERT INTO revlog VALUES (1709210100000, 1709210096791, 3, 4200), (1709210200000, 1709210096791, 1, 60000);
+CREATE TABLE graves(oid integer NOT NULL, type integer NOT NULL, usn integer NOT NULL, PRIMARY KEY (oid, type)) WITHOUT ROWID;
+INSERT INTO graves VALUES (5, 1, -1), (5, 0, -1);
+CREATE TABLE deck_config(id integer PRIMARY KEY NOT NULL, name text NOT NULL COLLATE NOCASE, mtime_secs integer NOT NULL, config blob NOT NULL);
+INSERT INTO deck_config VALUES (1, 'Default', 1709210096, x'0a00'), (2, 'fast', 1709210097, x'0b');
+CREATE TABLE decks(id integer PRIMARY KEY NOT NULL, name text NOT NULL COLLATE NOCASE, common blob NOT NULL);
+INSERT INTO decks VALUES (1, 'Verbs', x'01'), (2, 'adjectives', x'02'), (3, 'Zahlen', x'03'), (4, 'nouns', x'04');
+CREATE UNIQUE INDEX idx_decks_name ON decks (name);
+CREATE TABLE tags(tag text NOT NULL PRIMARY KEY COLLATE NOCASE, usn integer NOT NULL, collapsed boolean NOT NULL, config blob NULL) WITHOUT ROWID;
+INSERT INTO tags VALUES ('Verb', -1, 0, NULL), ('adjective', -1, 1, x'00'), ('Noun', 2, 0, NULL);
+CREATE TABLE fields(ntid integer NOT NULL, ord integer NOT NULL, name text NOT NULL COLLATE NOCASE, config blob NOT NULL, PRIMARY KEY (ntid, ord)) WITHOUT ROWID;
+INSERT INTO fields VALUES (1, 0, 'Front', x'01'), (1, 1, 'Back', x'02');
+CREATE UNIQUE INDEX idx_fields_name_ntid ON fields (name, ntid);
+PRAGMA writable_schema = 1;
+UPDATE sqlite_schema SET sql = replace(sql, 'COLLATE NOCASE', 'COLLATE unicase') WHERE tbl_name IN ('deck_config', 'decks', 'tags', 'fields');
