@@ -63,6 +63,14 @@ SELECT vss_exec('guard', 'PRAGMA hard_heap_limit; PRAGMA foreign_keys = off; PRA
 SELECT vss_exec('guard', 'INSERT INTO doc(body) VALUES (''apple tart''); PRAGMA user_version = 5');
 SELECT * FROM found ORDER BY id;
 \set VERBOSITY default
+-- the wrapper's own functions, with arguments that only a stranger would write
+\set SHOW_CONTEXT never
+SELECT vss_exec('guard', 'SELECT vss_timestamp(''2020-01-01'', 99)');
+SELECT vss_exec('guard', 'SELECT vss_date(1, 0, 4294967258)');
+SELECT vss_exec('guard', 'SELECT vss_numeric(1, 2147483647, -2147483648)');
+SELECT vss_exec('guard', 'CREATE TABLE odd AS SELECT length(vss_numeric_text(x''037fffffffff01'')) AS n, vss_add_days(9223372036854775807, 9223372036854775807) AS day, vss_right(''abc'', -9223372036854775808) AS side');
+CREATE FOREIGN TABLE odd(n bigint, day bigint, side text) SERVER guard;
+SELECT * FROM odd;
 
 DROP SCHEMA guard CASCADE;
 DROP SERVER guard CASCADE;

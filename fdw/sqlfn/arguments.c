@@ -31,6 +31,24 @@ vssfdw_value_integer(sqlite3_value *value, int64 *out)
 	}
 }
 
+bool
+vssfdw_small_argument(sqlite3_context *context, int argc, sqlite3_value **argv, int i, int least, int most,
+					  int *out)
+{
+	sqlite3_int64 value;
+
+	if (i >= argc)
+		return true;
+	value = sqlite3_value_int64(argv[i]);
+	if (value < least || value > most)
+	{
+		vssfdw_result_failure(context, SQLITE_ERROR, "an argument of a function of vss_fdw is out of range");
+		return false;
+	}
+	*out = (int) value;
+	return true;
+}
+
 /*
  * The value is not shown: a condition may be asked of rows that a
  * security-barrier view keeps from the one who asks.
@@ -42,6 +60,7 @@ vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char 
 		[SQLITE_INTEGER] = "INTEGER", [SQLITE_FLOAT] = "REAL", [SQLITE_TEXT] = "TEXT",
 		[SQLITE_BLOB] = "BLOB",       [SQLITE_NULL] = "NULL",
 	};
+	StaticAssertStmt(lengthof(names) == SQLITE_NULL + 1, "names of SQLite's types");
 	char *message =
 		sqlite3_mprintf("a value stored as %s does not fit type %s%s%s", names[sqlite3_value_type(value)],
 						type, reason != NULL ? ": " : "", reason != NULL ? reason : "");

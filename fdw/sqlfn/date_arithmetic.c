@@ -50,8 +50,7 @@ add_days(sqlite3_context *context, int argc, sqlite3_value **argv)
 	}
 	if (!DATE_NOT_FINITE(day))
 	{
-		day += days;
-		if (!IS_VALID_DATE(day))
+		if (pg_add_s64_overflow(day, days, &day) || !IS_VALID_DATE(day))
 			day = days < 0 ? DATEVAL_NOBEGIN + 1 : DATEVAL_NOEND - 1;
 	}
 	sqlite3_result_int64(context, day);
@@ -71,9 +70,12 @@ typedef struct Span
 static bool
 add_months(struct pg_tm *tm, int64 months)
 {
-	int64 month = (int64) tm->tm_year * MONTHS_PER_YEAR + tm->tm_mon - 1 + months;
-	int64 year = month / MONTHS_PER_YEAR;
+	int64 month = (int64) tm->tm_year * MONTHS_PER_YEAR + tm->tm_mon - 1;
+	int64 year;
 
+	if (pg_add_s64_overflow(month, months, &month))
+		return false;
+	year = month / MONTHS_PER_YEAR;
 	month %= MONTHS_PER_YEAR;
 	if (month < 0)
 	{
@@ -91,9 +93,10 @@ add_months(struct pg_tm *tm, int64 months)
 static bool
 add_calendar_days(struct pg_tm *tm, int64 days)
 {
-	int64 day = days + date2j(tm->tm_year, tm->tm_mon, tm->tm_mday);
+	int64 day;
 
-	if (day < 0 || day > PG_INT32_MAX)
+	if (pg_add_s64_overflow(days, date2j(tm->tm_year, tm->tm_mon, tm->tm_mday), &day) || day < 0 ||
+		day > PG_INT32_MAX)
 		return false;
 	j2date((int) day, &tm->tm_year, &tm->tm_mon, &tm->tm_mday);
 	return true;

@@ -26,6 +26,7 @@
 #include <math.h>
 
 #include "common/shortest_dec.h"
+#include "utils/numeric.h"
 
 #include "fdw/sqlfn/sqlfn.h"
 
@@ -226,9 +227,14 @@ vssfdw_decimal_read(sqlite3_context *context, int argc, sqlite3_value **argv, De
 	char shortest[DOUBLE_SHORTEST_DECIMAL_LEN];
 	const char *text;
 	int length;
+	int precision = 0;
+	int scale = 0;
 
 	memset(out, 0, offsetof(Decimal, local));
 	out->digits = out->local;
+	if (!vssfdw_small_argument(context, argc, argv, 1, 1, NUMERIC_MAX_PRECISION, &precision) ||
+		!vssfdw_small_argument(context, argc, argv, 2, -NUMERIC_MAX_PRECISION, NUMERIC_MAX_PRECISION, &scale))
+		return false;
 	switch (sqlite3_value_type(argv[0]))
 	{
 		case SQLITE_NULL:
@@ -257,8 +263,8 @@ vssfdw_decimal_read(sqlite3_context *context, int argc, sqlite3_value **argv, De
 		vssfdw_result_misfit(context, argv[0], "numeric", NULL);
 		return false;
 	}
-	if ((argc > 2 && !apply_precision(out, sqlite3_value_int(argv[1]), sqlite3_value_int(argv[2]))) ||
-		out->dscale > MAX_DSCALE || out->weight > MAX_WEIGHT)
+	if ((argc > 2 && !apply_precision(out, precision, scale)) || out->dscale > MAX_DSCALE ||
+		out->weight > MAX_WEIGHT)
 	{
 		vssfdw_result_misfit(context, argv[0], "numeric", "it has too many digits");
 		return false;
@@ -397,6 +403,8 @@ decode(const unsigned char *key, int length, int scale)
 		for (int i = 1; i <= 4; i++)
 			biased = biased << 8 | (negative ? (unsigned char) ~key[i] : key[i]);
 		weight = (int) (biased ^ UINT32_C(0x80000000));
+		/* a BLOB that vss_numeric did not make may say anything */
+		weight = Max(Min(weight, MAX_WEIGHT + 1), -MAX_DSCALE - 1);
 		if (key_digit(key, ndigits, ndigits - 1) == '0')
 			ndigits--;
 	}
@@ -424,6 +432,7 @@ text_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	const unsigned char *key = sqlite3_value_blob(argv[0]);
 	int length = sqlite3_value_bytes(argv[0]);
+	int scale = -1;
 	char *text;
 
 	if (sqlite3_value_type(argv[0]) != SQLITE_BLOB || key == NULL || length < 1)
@@ -442,7 +451,9 @@ text_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		case KEY_ZERO:
 		case KEY_NEGATIVE:
 		case KEY_POSITIVE:
-			text = decode(key, length, argc > 1 ? sqlite3_value_int(argv[1]) : -1);
+			if (!vssfdw_small_argument(context, argc, argv, 1, -1, MAX_DSCALE, &scale))
+				return;
+			text = decode(key, length, scale);
 			if (text == NULL)
 				sqlite3_result_error_nomem(context);
 			else

@@ -35,13 +35,6 @@
 
 #include "fdw/sqlfn/sqlfn.h"
 
-/* An integer argument that the planner wrote, or a default. */
-static int
-small_argument(int argc, sqlite3_value **argv, int i, int otherwise)
-{
-	return i < argc ? sqlite3_value_int(argv[i]) : otherwise;
-}
-
 /* The text without its length's doubts: false when it holds a zero byte. */
 static bool
 is_whole(const char *text, int length)
@@ -71,12 +64,17 @@ static void
 time_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
 	const TimeType *type = sqlite3_user_data(context);
-	int precision = small_argument(argc, argv, 1, -1);
-	VssTimeUnit unit = (VssTimeUnit) small_argument(argc, argv, 2, VSS_TIME_ANY);
+	int precision = -1;
+	int number = VSS_TIME_ANY;
+	VssTimeUnit unit;
 	const char *text;
 	Datum result = 0;
 	bool fits = false;
 
+	if (!vssfdw_small_argument(context, argc, argv, 1, -1, MAX_TIMESTAMP_PRECISION, &precision) ||
+		!vssfdw_small_argument(context, argc, argv, 2, VSS_TIME_ANY, VSS_TIME_TICKS, &number))
+		return;
+	unit = (VssTimeUnit) number;
 	switch (sqlite3_value_type(argv[0]))
 	{
 		case SQLITE_NULL:

@@ -45,6 +45,14 @@ int vssfdw_register_functions(sqlite3 *db);
 /* An integer, also one that SQLite keeps as a REAL: what a column of integers may hold; false for all else. */
 bool vssfdw_value_integer(sqlite3_value *value, int64 *out);
 
+/*
+ * Argument i, an integer from least to most; out is left alone where there is
+ * none.  The planner writes it, but so can anybody's view: false, with the error
+ * as the function's result, where it is another.
+ */
+bool vssfdw_small_argument(sqlite3_context *context, int argc, sqlite3_value **argv, int i, int least,
+						   int most, int *out);
+
 /* Fail because the value does not fit the type; reason may be NULL. */
 void vssfdw_result_misfit(sqlite3_context *context, sqlite3_value *value, const char *type,
 						  const char *reason);

@@ -138,6 +138,7 @@ side_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 
 	if (text == NULL || sqlite3_value_type(argv[1]) == SQLITE_NULL)
 		return;
+	n = Max(Min(n, PG_INT32_MAX), -PG_INT32_MAX); /* no text is as long */
 	/* the left part's length in characters */
 	if (right ? n >= 0 : n < 0)
 	{
