@@ -71,7 +71,10 @@ allocate(Recall *recall, BridgeError *err)
 	return SQLITE_OK;
 }
 
-/* Every (rows / samples)-th row, where it has a vector that belongs in a graph. */
+/*
+ * Of the rows with a vector every (rows / samples)-th, or the next whose vector
+ * belongs in a graph.
+ */
 static int
 take_samples(Recall *recall, BridgeError *err)
 {
@@ -79,12 +82,13 @@ take_samples(Recall *recall, BridgeError *err)
 	BridgeVector vector = {0};
 	sqlite3_stmt *stmt = NULL;
 	int64_t rows;
+	int64_t i = 0;
 	int64_t taken = 0;
 	int step = SQLITE_DONE;
 	int rc = bridge_content_look(recall->store, err);
 
 	if (rc == SQLITE_OK)
-		rc = bridge_store_truth_count(recall->store, &rows, err);
+		rc = bridge_store_truth_count(recall->store, true, &rows, err);
 	if (rc == SQLITE_OK && recall->samples > rows)
 		recall->samples = rows;
 	if (rc != SQLITE_OK || rows == 0)
@@ -92,13 +96,13 @@ take_samples(Recall *recall, BridgeError *err)
 	rc = allocate(recall, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_truth_select(recall->store, false, &stmt, err);
-	for (int64_t i = 0; rc == SQLITE_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW; i++)
+	while (rc == SQLITE_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW)
 	{
+		if (sqlite3_column_type(stmt, 1) == SQLITE_NULL)
+			continue;
+		i++;
 		/* in double, since the product may not fit; the share is what matters */
-		bool wanted = floor((double) (i + 1) * (double) recall->samples / (double) rows) >
-					  floor((double) i * (double) recall->samples / (double) rows);
-
-		if (!wanted)
+		if ((double) taken >= floor((double) i * (double) recall->samples / (double) rows))
 			continue;
 		rc = poll_cancel(recall, err);
 		if (rc == SQLITE_OK)

@@ -211,9 +211,10 @@ bridge_store_truth_delete(BridgeStore *store, int64_t rowid, BridgeError *err)
 }
 
 int
-bridge_store_truth_count(BridgeStore *store, int64_t *count, BridgeError *err)
+bridge_store_truth_count(BridgeStore *store, bool vectors, int64_t *count, BridgeError *err)
 {
-	char *sql = bridge_store_expand(store, "SELECT count(*) FROM %3");
+	char *sql =
+		bridge_store_expand(store, vectors ? "SELECT count(t.%5) FROM %3 AS t" : "SELECT count(*) FROM %3");
 	sqlite3_stmt *stmt = NULL;
 	int rc;
 

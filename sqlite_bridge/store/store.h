@@ -214,7 +214,8 @@ int bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTr
 int bridge_store_truth_get(BridgeStore *store, int64_t rowid, BridgeVector *out, bool *present,
 						   BridgeError *err);
 int bridge_store_truth_exists(BridgeStore *store, int64_t rowid, bool *present, BridgeError *err);
-int bridge_store_truth_count(BridgeStore *store, int64_t *count, BridgeError *err);
+/* Rows of the truth, or of these the ones with a vector. */
+int bridge_store_truth_count(BridgeStore *store, bool vectors, int64_t *count, BridgeError *err);
 
 /* The row's vector as stored: *stmt is on it, to be reset; NULL if there is no such row. */
 int bridge_store_truth_value(BridgeStore *store, int64_t rowid, sqlite3_stmt **stmt, BridgeError *err);

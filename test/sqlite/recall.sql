@@ -8,6 +8,12 @@ SELECT 'no neighbours', hnsw_recall(5) IS NULL;
 INSERT INTO d VALUES (3, '[2,2,2,2,2,2,2,2,2,2,2,2,2,2,2,2]');
 SELECT 'fewer rows than k', hnsw_recall(5), hnsw_recall(5, 1), hnsw_recall(5, 100, 'v');
 DELETE FROM d;
+-- the sample is of rows with vectors, wherever these lie
+INSERT INTO d SELECT i, CASE WHEN i % 2 THEN vector('[' || i || ',1,1,1,1,1,1,1,1,1,1,1,1,1,1,1]') END FROM (WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) SELECT i FROM n);
+SELECT 'every second row without a vector', hnsw_recall(5, 100), hnsw_recall(5, 10);
+UPDATE d SET e = NULL WHERE id > 20;
+SELECT 'vectors at the beginning alone', hnsw_recall(5, 5);
+DELETE FROM d;
 
 -- 5,000 vectors without structure; a weak graph of them
 INSERT INTO d WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000), j(j) AS (SELECT 1 UNION ALL SELECT j + 1 FROM j WHERE j < 16)
