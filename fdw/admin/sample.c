@@ -43,6 +43,7 @@ static const struct
 	[VSS_TIME_WEBKIT] = {12591158400e6, 15746918400e6},
 	[VSS_TIME_TICKS] = {63082281600e7, 66238041600e7},
 };
+StaticAssertDecl(lengthof(windows) == VSS_TIME_TICKS + 1, "windows of the units of times");
 
 static ValueKind
 time_kind(const char *type)

@@ -158,6 +158,10 @@ vssBeginForeignScan(ForeignScanState *node, int eflags)
 	int skip = knn != NIL ? VSS_KNN_EXPRS : 0;
 	int i = 0;
 
+	Assert(list_length(plan->fdw_private) == VSS_SCAN_ITEMS);
+	Assert(knn == NIL || list_length(knn) == VSS_KNN_ITEMS);
+	Assert(list_length(plan->fdw_exprs) >= skip);
+	Assert(counts == NIL || list_length(counts) == 2);
 	node->fdw_state = state;
 	state->owner = CurrentResourceOwner;
 	state->sql = strVal(list_nth(plan->fdw_private, VSS_SCAN_SQL));

@@ -190,7 +190,9 @@ path_private(const VssDistance *distance, Expr *expr, Expr *k, Expr *ef, Expr *b
 
 	result = lappend(result, ef);
 	result = lappend(result, bound);
-	return lappend(result, makeBoolean(prefilter));
+	result = lappend(result, makeBoolean(prefilter));
+	Assert(list_length(result) == VSS_KNN_PATH_ITEMS);
+	return result;
 }
 
 void

@@ -158,14 +158,15 @@ AttrNumber vssfdw_own_column(const RelOptInfo *baserel, Expr *expr);
  */
 enum VssKnnPathItem
 {
-	VSS_KNN_PATH_INDEX,    /* String: name of the hnsw table */
-	VSS_KNN_PATH_COLUMN,   /* Integer: attnum of the vector column */
-	VSS_KNN_PATH_DISTANCE, /* Expr: col <operator> q, or NULL for the predicate */
-	VSS_KNN_PATH_QUERY,    /* Expr: q */
-	VSS_KNN_PATH_K,        /* Expr of the predicate, or NULL */
-	VSS_KNN_PATH_EF,       /* Expr of the predicate, or NULL */
-	VSS_KNN_PATH_BOUND,    /* Expr: only distances up to this are wanted, or NULL */
-	VSS_KNN_PATH_PREFILTER /* Boolean: collect the matching rowids first */
+	VSS_KNN_PATH_INDEX,     /* String: name of the hnsw table */
+	VSS_KNN_PATH_COLUMN,    /* Integer: attnum of the vector column */
+	VSS_KNN_PATH_DISTANCE,  /* Expr: col <operator> q, or NULL for the predicate */
+	VSS_KNN_PATH_QUERY,     /* Expr: q */
+	VSS_KNN_PATH_K,         /* Expr of the predicate, or NULL */
+	VSS_KNN_PATH_EF,        /* Expr of the predicate, or NULL */
+	VSS_KNN_PATH_BOUND,     /* Expr: only distances up to this are wanted, or NULL */
+	VSS_KNN_PATH_PREFILTER, /* Boolean: collect the matching rowids first */
+	VSS_KNN_PATH_ITEMS      /* how many these are */
 };
 
 /* Whether the pathkey sorts by a distance of this relation, or by what has its order. */

@@ -289,7 +289,12 @@ static void
 commit_one(List *writers, int i)
 {
 	VssConnection *conn = list_nth(writers, i);
-	int rc = vssfdw_exec_quiet(conn, "COMMIT", false);
+	int rc;
+
+	/* subtransactions have ended, and it comes in its order */
+	Assert(conn->xact_depth == 1 && conn->undo_level == 0 && conn->wrote);
+	Assert(i == 0 || ((const VssConnection *) list_nth(writers, i - 1))->serverid < conn->serverid);
+	rc = vssfdw_exec_quiet(conn, "COMMIT", false);
 
 	if (rc != SQLITE_OK)
 	{

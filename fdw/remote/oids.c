@@ -25,6 +25,7 @@
 
 static const char *const operator_names[] = {
 	[BRIDGE_COSINE] = "<=>", [BRIDGE_L2] = "<->", [BRIDGE_IP] = "<#>"};
+StaticAssertDecl(lengthof(operator_names) == BRIDGE_IP + 1, "operators of the metrics");
 
 static VssOids oids;
 static bool oids_valid = false;

@@ -133,6 +133,7 @@ cache_give(VssConnection *conn, sqlite3_stmt *stmt)
 	VssStatementCache *cache = conn->cache;
 	CachedStatement *slot;
 
+	Assert(stmt != NULL && sqlite3_db_handle(stmt) == conn->db);
 	sqlite3_reset(stmt);
 	sqlite3_clear_bindings(stmt);
 	if (cache == NULL || conn->poisoned)
@@ -203,6 +204,7 @@ vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 			elog(ERROR, "empty SQL statement for server \"%s\"", conn->servername);
 	}
 
+	Assert(!sqlite3_stmt_busy(stmt));
 	/* From here on nothing throws until the callback owns it. */
 	statement->stmt = stmt;
 	dlist_push_head(&conn->statements, &statement->node);
@@ -327,10 +329,12 @@ vssfdw_reparent_statements(VssConnection *conn, int level)
 {
 	dlist_iter iter;
 
+	Assert(level > 1);
 	dlist_foreach(iter, &conn->statements)
 	{
 		VssStatement *statement = dlist_container(VssStatement, node, iter.cur);
 
+		Assert(statement->level <= level);
 		if (statement->level >= level)
 			statement->level = level - 1;
 	}

@@ -32,6 +32,31 @@ struct VssHold
 	MemoryContextCallback callback;
 };
 
+/*
+ * What is always so between two calls.  SQLite may end its transaction by itself,
+ * so that xact_depth can be behind; ahead it can never be.
+ */
+static void
+check_state(const VssConnection *conn)
+{
+#ifdef USE_ASSERT_CHECKING
+	int holds = 0;
+	dlist_iter iter;
+
+	dlist_foreach(iter, &conn->holds) holds++;
+	Assert(conn->in_use == holds);
+	Assert(conn->undo_level >= 0 && conn->undo_level <= conn->xact_depth);
+	Assert(conn->undo_level != 1); /* that is the whole transaction */
+	Assert(conn->xact_depth <= GetCurrentTransactionNestLevel());
+	Assert(conn->xact_depth <= 1 || conn->wrote);
+	Assert(conn->xact_depth > 0 || !conn->wrote);
+	Assert(conn->db != NULL || conn->xact_depth == 0);
+	Assert(conn->is_touched || (conn->xact_depth == 0 && holds == 0 && dlist_is_empty(&conn->statements)));
+	if (conn->db != NULL && conn->xact_depth == 0 && !conn->poisoned)
+		Assert(sqlite3_get_autocommit(conn->db));
+#endif
+}
+
 /* ---------- ending: quiet, safe in error cleanup ---------- */
 
 /* End SQLite's transaction without keeping anything; poison if even that fails. */
@@ -66,6 +91,7 @@ release(VssHold *hold)
 
 	if (conn == NULL)
 		return;
+	Assert(conn->in_use > 0);
 	hold->conn = NULL;
 	dlist_delete(&hold->node);
 	conn->in_use--;
@@ -124,6 +150,7 @@ begin(VssConnection *conn, const char *sql)
 {
 	int rc;
 
+	Assert(conn->xact_depth == 0 && conn->undo_level == 0 && !conn->wrote);
 	vssfdw_touch(conn);
 	rc = vssfdw_exec_quiet(conn, sql, false);
 	if (rc != SQLITE_OK)
@@ -147,6 +174,7 @@ vssfdw_hold(VssConnection *conn, MemoryContext context)
 	dlist_push_head(&conn->holds, &hold->node);
 	conn->in_use++;
 	MemoryContextRegisterResetCallback(context, &hold->callback);
+	check_state(conn);
 	return hold;
 }
 
@@ -202,6 +230,8 @@ vssfdw_begin_write(VssConnection *conn)
 			vssfdw_report(ERROR, rc, conn->db, conn->servername, sql);
 		conn->xact_depth++;
 	}
+	Assert(conn->xact_depth == level);
+	check_state(conn);
 }
 
 /* ---------- PostgreSQL's transaction ends ---------- */
@@ -253,6 +283,7 @@ finish(VssConnection *conn, void *arg)
 	vssfdw_forget_retired_catalogs(conn);
 	if (conn->poisoned || conn->invalidated || !conn->options->keep_connections)
 		vssfdw_close(conn);
+	Assert(conn->xact_depth == 0 && !conn->wrote && dlist_is_empty(&conn->statements));
 }
 
 static void

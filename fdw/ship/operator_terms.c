@@ -79,6 +79,8 @@ comparison_word(int how)
 {
 	static const char *const words[] = {NULL, "<", "<=", "=", ">=", ">", "<>"};
 
+	StaticAssertStmt(lengthof(words) == VSS_NOT_EQUAL + 1, "words of the comparisons");
+	Assert(how >= BTLessStrategyNumber && how <= VSS_NOT_EQUAL);
 	return words[how];
 }
 

@@ -374,6 +374,10 @@ vssfdw_find_function(Oid function)
 		for (int i = 0; i < lengthof(functions); i++)
 			sorted[i] = &functions[i];
 		qsort(sorted, lengthof(functions), sizeof(sorted[0]), compare_rows);
+#ifdef USE_ASSERT_CHECKING
+		for (int i = 1; i < lengthof(functions); i++)
+			Assert(sorted[i - 1]->function < sorted[i]->function); /* none is there twice */
+#endif
 	}
 	found = bsearch(&key, sorted, lengthof(functions), sizeof(sorted[0]), compare_rows);
 	return found != NULL ? *found : NULL;

@@ -88,6 +88,7 @@ static const Field fields[] = {
 	{"epoch", FIELD_EPOCH, 6, 0, true, true, true, true},
 	{"julian", FIELD_JULIAN, 0, 4, true, true, false, false},
 };
+StaticAssertDecl(lengthof(fields) == FIELD_JULIAN + 1, "fields of times");
 
 static const Field *
 find_field(const char *name)

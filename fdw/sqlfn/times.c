@@ -330,6 +330,7 @@ static const struct
 	[VSS_TIME_WEBKIT] = {"webkit", 1, 1, INT64CONST(-12591158400)},
 	[VSS_TIME_TICKS] = {"ticks", 1, 10, INT64CONST(-63082281600)},
 };
+StaticAssertDecl(lengthof(units) == VSS_TIME_TICKS + 1, "units of times");
 
 bool
 vssfdw_time_unit(const char *name, VssTimeUnit *unit)
