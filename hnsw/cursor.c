@@ -194,7 +194,7 @@ settle(HnswCursor *c)
 	distance = hnsw_reference_distance(&c->reference, vector);
 	c->stats.distances_computed++;
 
-	/* the builder admits no vector of which this could be true */
+	/* cannot be, of a vector that the builder has admitted: the file is damaged */
 	if (!isfinite(distance))
 	{
 		atomic_store_explicit(&((HnswSnapshot *) s)->corrupt, true, memory_order_relaxed);

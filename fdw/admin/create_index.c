@@ -129,7 +129,7 @@ is_pgvector(Oid type)
 	return OidIsValid(type) && type == vssfdw_oids()->pgvector;
 }
 
-/* As declared, else that of a vector that is there. */
+/* The declared number of dimensions, else the number that a stored vector has. */
 static int
 find_dimensions(VssConnection *conn, const Definition *index)
 {

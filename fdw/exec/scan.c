@@ -60,8 +60,8 @@ plain_is_satisfied(VssScanState *state)
 }
 
 /*
- * After a failure: when the index of a cached plan was dropped in SQLite,
- * of which PostgreSQL hears nothing, say so, and have plans made anew.
+ * After a failure.  PostgreSQL hears nothing when an index is dropped in SQLite,
+ * so a cached plan may ask one that is gone: say so, and have plans made anew.
  */
 static void
 report_lost_index(VssScanState *state, const char *name)

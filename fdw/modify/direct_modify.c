@@ -121,8 +121,8 @@ count_rows(ForeignScanState *node, DirectState *state, uint64 rows)
 
 /*
  * The row that SQLite returns, where the projection of RETURNING looks for it.
- * What the node itself gives must be some row, of which nobody takes anything
- * where it is no row of the table.
+ * The node itself must give some row, too.  If that is no row of the table,
+ * nobody reads a column of it.
  */
 static TupleTableSlot *
 returned_row(ForeignScanState *node, DirectState *state)

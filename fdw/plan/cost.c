@@ -33,7 +33,7 @@
 #define PARSED_PER_OPERATOR 0.5
 #define COPIED_PER_OPERATOR 10.0
 
-/* Bytes of a row of which there is no sample. */
+/* Bytes of a row, where no sample says more. */
 #define LEAST_WIDTH 32
 
 /* A condition that SQLite may use to find rows by a key. */

@@ -77,7 +77,7 @@ is_minmax_subquery(PlannerInfo *root)
 	return entry->resname != NULL && strcmp(entry->resname, "agg_target") == 0;
 }
 
-/* Callback: whether there is a window function other than those that number rows from the first on. */
+/* Callback: whether there is a window function that needs more than the rows before the present one. */
 static bool
 looks_ahead(Node *node, void *unused)
 {

@@ -3,9 +3,10 @@
  *		Values from PostgreSQL in the form in which SQLite compares them: as
  *		literals of a statement, as its parameters, as elements of an array.
  *
- * The form is that of the class (column_class.c): a date is the number of its
- * day, a uuid a BLOB.  Literals of times are written through their reader, for
- * those who read the statement: vss_date('2024-02-29') is computed once.
+ * The class of a value decides about the form (column_class.c): a date is the
+ * number of its day, a uuid a BLOB.  A time is written as a call of its reader,
+ * vss_date('2024-02-29'), so that people can read the statement; SQLite computes
+ * the call once.
  *
  * A value is written as a literal where the text says exactly the value, and
  * bound otherwise: SQLite's conversion of decimal digits to a double is not

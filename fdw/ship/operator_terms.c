@@ -49,7 +49,7 @@ vssfdw_common_class(VssClass a, VssClass b)
 																	: VSS_CLASS_TIMESTAMP;
 }
 
-/* Whether the database keeps its text as UTF-8, the order of which memcmp gives. */
+/* Whether the database keeps its text as UTF-8.  Then memcmp gives the order of code points. */
 static bool
 sqlite_is_utf8(VssConnection *conn)
 {

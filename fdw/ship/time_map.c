@@ -3,12 +3,13 @@
  *		For which operands SQLite has the functions over dates and times that have a
  *		row in pushdown_functions.c.
  *
- * A sum may come out of its type's range, and a day is beyond that of timestamps
- * from the year 294277 on.  Sums and casts go down with such a result beyond all
- * finite values, and it fails when it is fetched (time_functions.c); but fields
- * of it, which would hide that, are not asked for, except that a cast of a date
- * by itself is left out, since all fields of a timestamp at midnight are those of
- * its day: date_part() of a date is written so.
+ * The result of a sum or a cast may be out of its type's range: there are dates
+ * after the year 294276, and no timestamps.  Sums and casts go down all the same.
+ * SQLite then computes a value beyond all finite ones, which fails when it is
+ * fetched (time_functions.c).  A field of such a result would hide the error, so
+ * fields of sums and casts do not go down.  One cast is an exception: a field of a
+ * date that is cast to a timestamp, as date_part() of a date is written.  It is a
+ * field of the date itself, and the cast is left out.
  */
 #include "postgres.h"
 

@@ -22,8 +22,8 @@
 #define MAX_UNCARRIED INT64CONST(4000000000)
 
 /*
- * The sum is that of limbs[i] * 10^(9 * (low + i)).  Zeroed memory is the sum of
- * nothing.
+ * The value is the sum of limbs[i] * 10^(9 * (low + i)) over all i.  Zeroed memory
+ * is a valid sum without terms.
  */
 typedef struct DecimalSum
 {

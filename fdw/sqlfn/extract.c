@@ -8,10 +8,10 @@
  * vss_part_date and its like:		date_part(), a REAL
  * vss_whole_date and its like:		extract()::integer
  *
- * A field of a timestamptz is that of the session's time zone.  Of an infinite
- * time those fields that come again and again are NULL, and those that only
- * grow are infinite, as in PostgreSQL; an infinite number is no integer, which
- * is PostgreSQL's error.
+ * Fields of a timestamptz are taken in the session's time zone.  An infinite time
+ * has two kinds of fields, as in PostgreSQL: those that repeat (month, hour) are
+ * NULL, and those that only grow (year, epoch) are infinite.  The latter have no
+ * integer; vss_whole_* then gives PostgreSQL's error.
  *
  * A field is written as extract() has it in the parse tree, in lower case and
  * without the other names that PostgreSQL takes ("years", "mon"); see
@@ -184,7 +184,10 @@ read_moment(ValueKind kind, int64 value, Moment *out)
 	return true;
 }
 
-/* Years in units of n, the first of which begins with the year 1, and the last before it ends with 1 BC. */
+/*
+ * The number of the century or the like (n years) that a year is in.  Number 1
+ * begins with the year 1, number -1 ends with 1 BC.
+ */
 static int
 count_years(int year, int n)
 {

@@ -180,7 +180,7 @@ visible_tables(void)
 
 		if (!RelationIsVisible(relid))
 			continue;
-		/* NULL: dropped since the scan.  The lock stays, as that of any query. */
+		/* NULL: dropped since the scan.  The lock is kept until the transaction ends, as by any query. */
 		rel = try_relation_open(relid, AccessShareLock);
 		if (rel == NULL)
 			continue;

@@ -247,7 +247,10 @@ read_embedding(Reading *r, sqlite3_stmt *row, size_t i, BridgeEmbedError *error)
 	return BRIDGE_EMBED_OK;
 }
 
-/* One row an embedding: its place in the list, that of its text (NULL: none), type and value (NULL: none). */
+/*
+ * One row for each embedding: its place in the answer, the place of its text in the
+ * request (NULL: none), type and value (NULL: none).
+ */
 #define OLLAMA_ROWS "SELECT key, key, type, value FROM json_each(?1, '$.embeddings')"
 #define OPENAI_ROWS                                                                                          \
 	"SELECT key, CASE ifnull(json_type(item, '$.index'), '') WHEN '' THEN key WHEN 'integer'"                \

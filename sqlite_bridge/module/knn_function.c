@@ -4,10 +4,10 @@
  *
  *	CREATE TABLE x(distance REAL, vec HIDDEN, k HIDDEN, ef HIDDEN, "table" HIDDEN)
  *
- * The same scan as that of the table it is asked about.  A statement on that
- * table, the guard, is kept prepared for as long as a cursor may read it: it
- * makes SQLite connect the table, notice changes of the schema, and keep the
- * table object alive.  A guard that is free waits for the next cursor.
+ * It scans as the named table itself does.  As long as a cursor may read that
+ * table, a prepared statement on it is kept, the guard.  The guard makes SQLite
+ * connect the table, notice changes of the schema, and keep the table object
+ * alive.  A guard that is free waits for the next cursor.
  */
 #include "sqlite_bridge/module/module.h"
 

@@ -4,9 +4,9 @@
  *
  * Asks for the k nearest of stored vectors, once as any search does (graph and
  * delta) and once exactly, and returns the mean share of the k that the search
- * found.  Of two rows at the same distance either serves: what counts is a
- * distance not beyond that of the k-th nearest.  The vector asked about is
- * left out on both sides, since finding it is no merit.  NULL without vectors.
+ * found.  A row counts as found if it is no farther than the true k-th nearest, so
+ * of two rows at the same distance either will do.  The vector asked about is left
+ * out on both sides, since finding it is no merit.  NULL without vectors.
  *
  * The sample is every n-th row, so the result repeats.  Exact search is one walk
  * over the truth that measures each row against all samples, which costs

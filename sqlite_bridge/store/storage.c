@@ -125,7 +125,7 @@ bridge_store_create(sqlite3 *db, const char *schema, const char *table, const Br
 	return rc;
 }
 
-/* The store stays that of the old name: SQLite connects the new one anew. */
+/* The store keeps the old name; SQLite connects a store of the new name afterwards. */
 int
 bridge_store_rename(BridgeStore *store, const char *new_name, BridgeError *err)
 {
