@@ -214,6 +214,24 @@ read_columns(ImportState *state, const char *table)
 }
 
 /*
+ * Of a view's column without a type SQLite 3.41 and later say BLOB, too.  What is
+ * declared of the column that it shows tells the two apart.
+ */
+static bool
+shows_blob(const ImportState *state, const char *view, const char *column)
+{
+	const char *sql =
+		psprintf("SELECT %s FROM %s", vssfdw_quote_identifier(column), vssfdw_quote_identifier(view));
+	sqlite3_stmt *stmt = NULL;
+	bool declared = true;
+
+	if (sqlite3_prepare_v2(state->conn->db, vssfdw_to_utf8(sql), -1, &stmt, NULL) == SQLITE_OK)
+		declared = sqlite3_column_decltype(stmt, 0) != NULL;
+	sqlite3_finalize(stmt);
+	return declared;
+}
+
+/*
  * Look at what the columns hold.  False where SQLite cannot give the rows, such
  * as of a view over a function that is not there: the table is passed over.
  */
@@ -226,8 +244,11 @@ sample_columns(ImportState *state, const char *table, List *columns, const VssTa
 	foreach (lc, columns)
 	{
 		ImportColumn *column = lfirst(lc);
-		const char *type = vssfdw_type_for_declared(column->declared, info->strict);
+		const char *type;
 
+		if (info->is_view && strcmp(column->declared, "BLOB") == 0 && !shows_blob(state, table, column->name))
+			column->declared = pstrdup("");
+		type = vssfdw_type_for_declared(column->declared, info->strict);
 		column->sample.name = column->name;
 		column->sample.undeclared = column->declared[0] == '\0';
 		column->sample.type = strcmp(type, "json") == 0 && state->jsonb ? "jsonb" : type;
