@@ -53,7 +53,7 @@ BEGIN
 	EXECUTE format('INSERT INTO aff.f VALUES (%L::%s)', spelling, type);
 	-- numbers are the same when they are equal, all else when it is written alike
 	EXECUTE CASE WHEN type ~ 'int$|real|double|numeric' THEN 'SELECT v::text, v = $1::' || type || ' FROM aff.f' ELSE 'SELECT v::text, v::text = $1::' || type || '::text FROM aff.f' END INTO back, same USING spelling;
-	RETURN CASE WHEN same THEN 'kept' WHEN column_type = 'REAL' AND type = 'numeric' THEN 'rounded to ' || back ELSE 'WRONG: came back as ' || coalesce(back, 'NULL') END;
+	RETURN CASE WHEN same THEN 'kept' WHEN column_type = 'REAL' AND type = 'numeric' THEN 'rounded to ' || trim(to_char(back::numeric, '9.999999999EEEE')) ELSE 'WRONG: came back as ' || coalesce(back, 'NULL') END;
 EXCEPTION
 	WHEN SQLSTATE 'HV004' THEN RETURN CASE WHEN SQLERRM ~ 'would not come back|cannot (be stored|store)' THEN 'refused' ELSE 'WRONG: ' || SQLERRM END;
 END $$;
@@ -88,9 +88,11 @@ UPDATE aff.r SET v = 9007199254740993;
 UPDATE aff.r SET v = 9007199254740993;
 CREATE FOREIGN TABLE aff.t(v text) SERVER affinity OPTIONS ("table" 'a_numeric');
 INSERT INTO aff.t VALUES ('7'), ('007');
+\set SHOW_CONTEXT never
 COPY aff.t FROM stdin;
 1.50
 \.
+\set SHOW_CONTEXT errors
 CREATE FOREIGN TABLE aff.b(v bigint) SERVER affinity OPTIONS ("table" 'a_text');
 INSERT INTO aff.b VALUES (7);
 \set VERBOSITY terse

@@ -27,7 +27,9 @@ SELECT '[1,2.5]'::vss_vector::real[], '[1,2.5]'::vss_vector::real[]::vss_vector;
 CREATE TEMP TABLE arrays (r real[]);
 INSERT INTO arrays SELECT '[1,2.5]'::vss_vector;
 SELECT r, r::vss_vector <-> '[1,2.5]' AS d FROM arrays;
+\set VERBOSITY terse
 SELECT array_length('[1,2]'::vss_vector, 1);
+\set VERBOSITY default
 
 -- text and JSON: explicit only
 SELECT '[1, 2.50]'::text::vss_vector, '[1,2]'::varchar::vss_vector(2), '[1,2.5]'::vss_vector::text;
@@ -43,8 +45,10 @@ SELECT '[]'::jsonb::vss_vector;
 SELECT 'null'::jsonb::vss_vector;
 SELECT '[1,2]'::jsonb::vss_vector(3);
 SELECT '[1,2]'::text::vss_vector(3);
+\set VERBOSITY terse
 SELECT '[1]'::vss_vector <=> '[1]'::text;
 SELECT '[1]'::vss_vector <=> '[1]'::jsonb;
+\set VERBOSITY default
 
 -- function arguments take arrays of any of the four types
 SELECT vss_dims(ARRAY[1,2]::real[]), vss_dims(ARRAY[1,2]::float8[]), vss_dims(ARRAY[1,2]::numeric[]), vss_dims(ARRAY[1,2]);

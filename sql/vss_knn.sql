@@ -97,7 +97,9 @@ SELECT * FROM vss_knn('a.b.c.d', '[1,0]', 3);
 SELECT * FROM vss_knn('', '[1,0]', 3);
 CREATE TABLE local_points(place vss_vector);
 SELECT * FROM vss_knn('local_points', '[1,0]', 3);
+\set VERBOSITY terse
 SELECT * FROM vss_knn('near'::regclass, '[1,0]', 3);
+\set VERBOSITY default
 
 -- the predicate is for WHERE over a foreign table only
 INSERT INTO local_points VALUES ('[1,0]');
