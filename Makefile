@@ -13,7 +13,7 @@
 #	make check-layers	who includes whom, and what the libraries export
 #	make check-format	the layout of the C sources
 #
-# PG_CONFIG selects the server (PostgreSQL 15 to 18); COPT adds compiler flags
+# PG_CONFIG selects the server (PostgreSQL 15 to 19); COPT adds compiler flags
 # (COPT=-Werror).  scripts/check runs everything on a private server.
 
 HNSW_SRCS   := $(sort $(wildcard hnsw/*.c))

@@ -10,7 +10,7 @@
 # pg_config in PATH, then the newest of /usr/lib/postgresql that will do.
 
 SERVER_OLDEST=15
-SERVER_NEWEST=18
+SERVER_NEWEST=19
 
 # The folder where Debian keeps its servers (a test has another).
 SERVER_FOLDER=${SERVER_FOLDER:-/usr/lib/postgresql}
