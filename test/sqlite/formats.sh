@@ -1,0 +1,27 @@
+# A database of each format that was ever written: its answers are right at once, and the
+# first merge makes a graph (one that was copied counts as another file's).
+sql() {
+	{
+		echo '.load ./hnsw'
+		for line; do
+			printf '%s;\n' "$line"
+		done
+	} | sqlite3 -batch -init /dev/null "$file" 2>&1
+}
+questions=(
+	"SELECT rowid, round(distance, 3) FROM docs('[3,1,4,1.5]', 3)"
+	"SELECT rowid, round(distance, 4) FROM own('[3,1,4,1.5]', 2)"
+	"SELECT hnsw_info('docs') ->> '$.rows', hnsw_info('own') ->> '$.rows'"
+	"SELECT hnsw_check('docs'), hnsw_check('own')"
+)
+for format in 2; do
+	file=format-$format.db
+	cp "data/$file" .
+	echo "- $file"
+	sql "${questions[@]}"
+	echo "- ... written by a program without the extension, read, and merged"
+	sqlite3 -batch -init /dev/null "$file" \
+		"INSERT INTO documents SELECT 501, 'new', embedding FROM documents WHERE id = 50; DELETE FROM documents WHERE id = 2"
+	sql "${questions[@]}" "SELECT hnsw_save('docs'), hnsw_save('own')" \
+		"SELECT hnsw_info('docs') ->> '$.graph.state', hnsw_info('own') ->> '$.graph.state'" "${questions[@]}"
+done
