@@ -66,7 +66,7 @@ TAP_TESTS := $(if $(wildcard test/tap/*.pl),1)
 PROVE_TESTS = test/tap/*.pl
 EXTRA_CLEAN = build hnsw.so results regression.diffs regression.out output_iso tmp_check tmp_check_iso
 
-SERVER_LACKS := $(shell . ./scripts/server.sh && server_lacks '$(PG_CONFIG)')
+SERVER_LACKS := $(shell . ./scripts/server.sh && server_lacks '$(PG_CONFIG)' build)
 ifeq ($(SERVER_LACKS),)
 
 # Bitcode would let the server inline our functions into compiled expressions;

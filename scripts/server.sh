@@ -2,7 +2,8 @@
 # by the Makefile, so it keeps to sh.
 #
 #	find_server				print the pg_config to use; 1 if there is none
-#	server_lacks CONFIG		print what CONFIG's server lacks, nothing if it will do
+#	server_lacks CONFIG [build]	print what CONFIG's server lacks, nothing if it will
+#							do; building needs no program postgres
 #
 # A server will do when its version is one of those below and both its programs
 # and its headers are there.  pg_config and pgxs.mk prove neither: libpq-dev and
@@ -31,7 +32,7 @@ server_lacks() {
 		echo "a pg_config that runs ($config does not)"
 	elif ! server_supported "$major"; then
 		echo "a version from $SERVER_OLDEST to $SERVER_NEWEST (it is $major)"
-	elif ! [ -x "$("$config" --bindir)/postgres" ]; then
+	elif [ "${2:-}" != build ] && ! [ -x "$("$config" --bindir)/postgres" ]; then
 		echo "the program postgres in $("$config" --bindir)"
 	elif ! [ -e "$("$config" --includedir-server)/postgres.h" ]; then
 		echo "the header postgres.h in $("$config" --includedir-server)"
