@@ -336,6 +336,10 @@ CREATE FUNCTION vss_recall(index regclass, k integer DEFAULT 10, samples integer
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vss_recall(regclass, integer, integer)
 	IS 'mean share of the k nearest that a search with an hnsw index finds, against exact search';
+CREATE FUNCTION vss_tune(index regclass, queries vss_vector[] DEFAULT NULL) RETURNS jsonb
+	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE;
+COMMENT ON FUNCTION vss_tune(regclass, vss_vector[])
+	IS 'measure how far searches of an hnsw index must go for questions like these, and keep that';
 CREATE FUNCTION vss_merge(index regclass) RETURNS void
 	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION vss_merge(regclass)
@@ -369,7 +373,7 @@ COMMENT ON VIEW vss_merges IS 'background merges of hnsw indexes that are runnin
 GRANT SELECT ON vss_merges TO PUBLIC;
 
 REVOKE ALL ON FUNCTION vss_index_info(regclass), vss_check(regclass), vss_merge(regclass),
-	vss_recall(regclass, integer, integer),
+	vss_recall(regclass, integer, integer), vss_tune(regclass, vss_vector[]),
 	vss_rebuild(regclass),
 	vss_create_index(regclass, name, text, integer, integer, integer, integer, name, boolean),
 	vss_drop_index(regclass)

@@ -176,7 +176,7 @@ main(int argc, char **argv)
 			(seconds(CLOCK_MONOTONIC) - start) * 1e3);
 
 	start = seconds(CLOCK_PROCESS_CPUTIME_ID);
-	if (hnsw_snapshot_tune(snapshot, 0.97, NULL, &tuned, &err) != HNSW_OK)
+	if (hnsw_snapshot_tune(snapshot, 0.97, NULL, NULL, &tuned, &err) != HNSW_OK)
 		die(argv[2], err.message);
 	fprintf(stderr, "margin %.2f found in %.2f s of CPU\n", (double) tuned.margin,
 			seconds(CLOCK_PROCESS_CPUTIME_ID) - start);

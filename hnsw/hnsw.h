@@ -390,17 +390,30 @@ typedef struct HnswTuned
 {
 	float margin;    /* HnswSearchOptions.margin */
 	uint32_t visits; /* nodes that a search for ten results visits with it, on average */
+	double recall;   /* the share that the questions found with it; 0: not measured */
 } HnswTuned;
+
+/* Questions of the caller's, as many as are worth asking. */
+#define HNSW_MAX_QUESTIONS 256
+
+typedef struct HnswQuestions
+{
+	const float *vectors; /* count x dim, each one fit to be searched for */
+	uint32_t count;       /* at most HNSW_MAX_QUESTIONS; 0: stored vectors are asked for */
+} HnswQuestions;
 
 /*
  * Measure how far a search must go on so that this share of the ten nearest of a
- * new query is found, on average: recall > 0, < 1.  The same graph gives the same
- * values.  It takes the time of some thousand searches, on the calling thread; only
- * task's cancelled is used, and task may be NULL.  HNSW_INTERRUPTED, HNSW_CORRUPT,
- * HNSW_NOMEM.
+ * new query is found, on average: recall > 0, < 1.  New queries are like the
+ * questions; without any, which may be NULL then, stored vectors serve as such.  The
+ * same graph and questions give the same values.  It takes the time of some thousand
+ * searches, and with questions one reading of all vectors that measures each against
+ * all questions, on the calling thread; only task's cancelled is used, and task may be
+ * NULL.  HNSW_INVALID for a question that cannot be asked, HNSW_INTERRUPTED,
+ * HNSW_CORRUPT, HNSW_NOMEM.
  */
-HnswStatus hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const HnswTask *task,
-							  HnswTuned *out, HnswError *err);
+HnswStatus hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const HnswQuestions *questions,
+							  const HnswTask *task, HnswTuned *out, HnswError *err);
 
 HNSW_END_DECLARATIONS
 

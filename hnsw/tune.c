@@ -14,20 +14,28 @@
  * towards a wider margin.
  *
  * The truth is a search with so many candidates that it misses next to nothing.
+ *
+ * Questions are often unlike what is stored, and a caller who has some may have them
+ * asked instead.  They may be so far away that no search is to be trusted with the
+ * truth, so every vector is measured.
  */
+#include "distance.h"
 #include "search.h"
 
 #include <inttypes.h>
 
-#define SAMPLES 256
+#define SAMPLES HNSW_MAX_QUESTIONS
 #define TRUTH_EF 1200
+#define POLL_EVERY 64 /* nodes, each measured against all questions */
 
 /*
  * Of the true neighbours that may be missed, the samples may miss this share, so
  * that new queries do not miss more: the sample's mean is near that of the data, and
- * questions are often farther from what is stored than stored vectors are.
+ * questions are often farther from what is stored than stored vectors are.  The
+ * caller's questions are what will be asked; there the share is for their small number.
  */
 #define SAMPLES_MISS 0.6
+#define QUESTIONS_MISS 0.8
 
 /* Below so many nodes the default margin finds all there is to find. */
 #define LEAST_NODES 5000
@@ -42,6 +50,9 @@ typedef struct Tuning
 	const HnswSnapshot *snapshot;
 	HnswSearchOptions options;
 	HnswError *err;
+	const float *questions;   /* NULL: stored vectors */
+	uint32_t samples;         /* how many of either are asked */
+	uint32_t k;               /* for how many nearest */
 	double farthest[SAMPLES]; /* distance of the last true neighbour */
 	uint32_t may_miss;        /* true neighbours, of all samples */
 	uint32_t misses;
@@ -66,27 +77,29 @@ fail(const Tuning *t, HnswStatus status)
 					 t->snapshot->count);
 }
 
-/* The vector of a node, with that node left out of the search. */
+/* Ask sample i: a question, or the vector of a node, with that node left out of the search. */
 static HnswStatus
-begin_without(Tuning *t, uint32_t node, HnswCursor **cursor)
+begin(Tuning *t, uint32_t i, HnswCursor **cursor)
 {
 	const HnswSnapshot *s = t->snapshot;
-	const float *vector = hnsw_vector(s, node);
+	uint32_t node = sample_node(s, i);
+	const float *vector =
+		t->questions != NULL ? t->questions + (size_t) i * s->header.dim : hnsw_vector(s, node);
 	HnswStatus status;
 
-	if (!hnsw_touch(s, vector, s->header.dim * sizeof *vector))
+	if (t->questions == NULL && !hnsw_touch(s, vector, s->header.dim * sizeof *vector))
 		return fail(t, HNSW_CORRUPT);
-	status = *cursor == NULL ? hnsw_search_begin(s, vector, HNSW_TUNED_K, &t->options, cursor, t->err)
-							 : hnsw_search_again(*cursor, vector, HNSW_TUNED_K, t->err);
+	status = *cursor == NULL ? hnsw_search_begin(s, vector, t->k, &t->options, cursor, t->err)
+							 : hnsw_search_again(*cursor, vector, t->k, t->err);
 	/* a vector that cannot be searched for was never written */
-	if (status == HNSW_INVALID)
+	if (status == HNSW_INVALID && t->questions == NULL)
 		return fail(t, HNSW_CORRUPT);
-	if (status == HNSW_OK)
-	{
+	if (status != HNSW_OK)
+		return status;
+	(*cursor)->one_a_node = true;
+	if (t->questions == NULL)
 		hnsw_visited_insert(&(*cursor)->visited, node);
-		(*cursor)->one_a_node = true;
-	}
-	return status;
+	return HNSW_OK;
 }
 
 /*
@@ -102,13 +115,13 @@ ask(Tuning *t, bool truth)
 
 	t->misses = 0;
 	t->visits = 0;
-	for (uint32_t i = 0; i < SAMPLES && status == HNSW_OK && t->misses <= t->may_miss; i++)
+	for (uint32_t i = 0; i < t->samples && status == HNSW_OK && t->misses <= t->may_miss; i++)
 	{
 		HnswHit hit = {0};
 		HnswStats stats;
 
-		status = begin_without(t, sample_node(t->snapshot, i), &cursor);
-		for (int k = 0; k < HNSW_TUNED_K && status == HNSW_OK; k++)
+		status = begin(t, i, &cursor);
+		for (uint32_t k = 0; k < t->k && status == HNSW_OK; k++)
 		{
 			status = hnsw_search_next(cursor, &hit);
 			if (status != HNSW_OK)
@@ -128,32 +141,108 @@ ask(Tuning *t, bool truth)
 	return status;
 }
 
-HnswStatus
-hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const HnswTask *task, HnswTuned *out,
-				   HnswError *err)
+/* ---------- the truth about questions ---------- */
+
+/* Keep the k least distances of a question, in order. */
+static void
+note_distance(double *nearest, uint32_t *count, uint32_t k, double distance)
 {
-	Tuning t = {.snapshot = snapshot, .err = err};
+	uint32_t i;
+
+	if (*count == k && distance >= nearest[k - 1])
+		return;
+	i = *count < k ? (*count)++ : k - 1;
+	for (; i > 0 && nearest[i - 1] > distance; i--)
+		nearest[i] = nearest[i - 1];
+	nearest[i] = distance;
+}
+
+static HnswStatus
+measure_all(Tuning *t, HnswReference *references, double (*nearest)[HNSW_TUNED_K])
+{
+	const HnswSnapshot *s = t->snapshot;
+	uint32_t counts[SAMPLES] = {0};
+
+	for (uint32_t i = 0; i < t->samples; i++)
+		hnsw_reference_set(&references[i], (HnswMetric) s->header.metric,
+						   t->questions + (size_t) i * s->header.dim, s->header.dim);
+	for (uint32_t node = 0; node < s->count; node++)
+	{
+		const float *vector = hnsw_vector(s, node);
+
+		if (node % POLL_EVERY == 0 && t->options.interrupted != NULL &&
+			t->options.interrupted(t->options.interrupt_arg))
+			return fail(t, HNSW_INTERRUPTED);
+		if (!hnsw_touch(s, vector, s->header.dim * sizeof *vector))
+			return fail(t, HNSW_CORRUPT);
+		for (uint32_t i = 0; i < t->samples; i++)
+			note_distance(nearest[i], &counts[i], t->k, hnsw_reference_distance(&references[i], vector));
+	}
+	for (uint32_t i = 0; i < t->samples; i++)
+		t->farthest[i] = nearest[i][t->k - 1];
+	return HNSW_OK;
+}
+
+static HnswStatus
+learn_truth(Tuning *t)
+{
+	HnswReference *references;
+	double(*nearest)[HNSW_TUNED_K];
+	HnswStatus status;
+
+	if (t->questions == NULL)
+	{
+		t->options.ef = TRUTH_EF;
+		return ask(t, true);
+	}
+	references = malloc(t->samples * sizeof *references);
+	nearest = malloc(t->samples * sizeof *nearest);
+	status =
+		references != NULL && nearest != NULL ? measure_all(t, references, nearest) : fail(t, HNSW_NOMEM);
+	free(references);
+	free(nearest);
+	return status;
+}
+
+/* ---------- which margin ---------- */
+
+HnswStatus
+hnsw_snapshot_tune(const HnswSnapshot *snapshot, double recall, const HnswQuestions *questions,
+				   const HnswTask *task, HnswTuned *out, HnswError *err)
+{
+	bool own = questions == NULL || questions->count == 0;
+	Tuning t = {.snapshot = snapshot,
+				.err = err,
+				.questions = own ? NULL : questions->vectors,
+				.samples = own ? SAMPLES : questions->count,
+				.k = snapshot->count < HNSW_TUNED_K ? snapshot->count : HNSW_TUNED_K};
+	double wanted;
 	HnswStatus status;
 
 	if (err != NULL)
 		*err = (HnswError){0};
-	*out = (HnswTuned){(float) HNSW_DEFAULT_MARGIN, HNSW_DEFAULT_VISITS};
-	if (snapshot->count < LEAST_NODES)
+	*out = (HnswTuned){(float) HNSW_DEFAULT_MARGIN, HNSW_DEFAULT_VISITS, 0};
+	if (t.samples > SAMPLES)
+		return hnsw_fail(err, HNSW_INVALID, "%" PRIu32 " questions are more than %d", t.samples, SAMPLES);
+	if (snapshot->count < (own ? LEAST_NODES : 1))
 		return HNSW_OK;
 	if (task != NULL)
 	{
 		t.options.interrupted = task->cancelled;
 		t.options.interrupt_arg = task->arg;
 	}
-	t.may_miss = (uint32_t) (SAMPLES * HNSW_TUNED_K * (1 - recall) * SAMPLES_MISS);
-	t.options.ef = TRUTH_EF;
-	status = ask(&t, true);
+	wanted = (double) t.samples * t.k;
+	t.may_miss = UINT32_MAX; /* the truth has no misses */
+	status = learn_truth(&t);
+	t.may_miss = (uint32_t) (wanted * (1 - recall) * (own ? SAMPLES_MISS : QUESTIONS_MISS));
 	for (size_t step = 0; step < STEPS && status == HNSW_OK; step++)
 	{
+		/* the last one is asked to the end, so that it is known what it finds */
 		t.options.margin = ladder[step];
+		if (step + 1 == STEPS)
+			t.may_miss = UINT32_MAX;
 		status = ask(&t, false);
-		out->margin = ladder[step];
-		out->visits = (uint32_t) (t.visits / SAMPLES) + 1;
+		*out = (HnswTuned){ladder[step], (uint32_t) (t.visits / t.samples) + 1, 1 - t.misses / wanted};
 		if (t.misses <= t.may_miss)
 			break;
 	}

@@ -162,6 +162,19 @@ SELECT vss_recall('nearby', k => 5, samples => 20);
 RESET vss_fdw.ef_search;
 SELECT vss_recall('nearby', 0);
 SELECT vss_recall('nearby', 10, 0);
+-- how far searches go: by questions of one's own, which are kept with the index
+SELECT t ->> 'questions' AS questions, (t ->> 'recall')::float8 >= 0.97 AS found,
+	(t -> 'margin') = (vss_index_info('"items_odd ""name_vss"') -> 'margin') AS kept
+	FROM vss_tune('"items_odd ""name_vss"', (SELECT array_agg(format('[%s,%s,%s]', i, 600 - i, i % 7)::vss_vector)
+		FROM generate_series(1, 1000, 9) i)) t;
+SELECT vss_index_info('"items_odd ""name_vss"') ->> 'questions' AS questions;
+SELECT vss_tune('"items_odd ""name_vss"', ARRAY['[1,2,3]'::vss_vector]);
+SELECT vss_tune('"items_odd ""name_vss"', ARRAY['[1,2]'::vss_vector, NULL]);
+SELECT vss_tune('"items_odd ""name_vss"') ->> 'questions' AS questions;
+SELECT vss_tune('nearby');
+BEGIN READ ONLY;
+SELECT vss_tune('nearby');
+ROLLBACK;
 SELECT vss_recall('items');
 SET statement_timeout = '1ms';
 SELECT vss_recall('nearby', 10, 3000);
@@ -213,6 +226,7 @@ SELECT vss_exec('maint', 'SELECT 1');
 SELECT vss_index_info('nearby');
 SELECT * FROM vss_check('nearby');
 SELECT vss_recall('nearby');
+SELECT vss_tune('nearby');
 SELECT vss_merge('nearby');
 SELECT vss_rebuild('nearby');
 SELECT vss_create_index('items', 'v');

@@ -32,6 +32,7 @@
  *	SELECT hnsw_due()
  *		tells merge_due of indexes that follow a content table: after writing it, since
  *		its triggers are plain SQL and tell nobody.
+ *	SELECT hnsw_tune('index', question) FROM ..., hnsw_tune('index')
  *	SELECT hnsw_recall(k [, samples [, 'index' [, ef]]])
  */
 #ifndef BRIDGE_H

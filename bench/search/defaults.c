@@ -18,7 +18,7 @@ bench_default_margin(const char *graph)
 	HnswTuned tuned;
 
 	if (hnsw_snapshot_open(graph, &snapshot, &err) != HNSW_OK ||
-		hnsw_snapshot_tune(snapshot, 0.97, NULL, &tuned, &err) != HNSW_OK)
+		hnsw_snapshot_tune(snapshot, 0.97, NULL, NULL, &tuned, &err) != HNSW_OK)
 	{
 		fprintf(stderr, "%s: %s\n", graph, err.message);
 		exit(1);

@@ -1,14 +1,14 @@
 /*
  * maintenance.c
  *		SQL functions that look after an hnsw index: what it is, whether it is
- *		sound, how good its answers are, merge, rebuild.
+ *		sound, how good its answers are, tuning, merge, rebuild.
  *
  * The work is the SQLite side's; these functions find the index that a foreign
  * table names, see to it that SQLite is in the right state, and report
  * progress in pg_stat_progress_create_index.
  *
- * Merges and rebuilds are not part of any transaction: they change no row,
- * only the graph, and SQLite must be able to commit while they run.  So the
+ * Merges, rebuilds and tuning are not part of any transaction: they change no row,
+ * only the graph or how far it is searched, and SQLite must be able to commit while they run.  So the
  * connection must be idle, and a ROLLBACK does not undo them.
  */
 #include "fdw/admin/admin.h"
@@ -17,14 +17,17 @@
 #include "commands/progress.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/backend_progress.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
 #include "utils/tuplestore.h"
 
 VSS_SQL_FUNCTION(vss_index_info);
 VSS_SQL_FUNCTION(vss_check);
 VSS_SQL_FUNCTION(vss_recall);
+VSS_SQL_FUNCTION(vss_tune);
 VSS_SQL_FUNCTION(vss_merge);
 VSS_SQL_FUNCTION(vss_rebuild);
 
@@ -190,6 +193,66 @@ vss_recall(PG_FUNCTION_ARGS)
 	if (!known)
 		PG_RETURN_NULL();
 	PG_RETURN_FLOAT8(recall);
+}
+
+/* The vectors of an array as a JSON array of arrays, without NULLs. */
+static char *
+json_of_vectors(ArrayType *array)
+{
+	StringInfoData json;
+	Datum *elements;
+	bool *nulls;
+	int count;
+	int16 length;
+	bool by_value;
+	char alignment;
+	Oid output;
+	bool varlena;
+
+	get_typlenbyvalalign(ARR_ELEMTYPE(array), &length, &by_value, &alignment);
+	getTypeOutputInfo(ARR_ELEMTYPE(array), &output, &varlena);
+	deconstruct_array(array, ARR_ELEMTYPE(array), length, by_value, alignment, &elements, &nulls, &count);
+	initStringInfo(&json);
+	appendStringInfoChar(&json, '[');
+	for (int i = 0; i < count; i++)
+		if (!nulls[i])
+			appendStringInfo(&json, "%s%s", json.len > 1 ? "," : "",
+							 OidOutputFunctionCall(output, elements[i]));
+	appendStringInfoChar(&json, ']');
+	return json.data;
+}
+
+/* (regclass, vss_vector[]) -> jsonb; without the array the questions that were kept are forgotten */
+Datum
+vss_tune(PG_FUNCTION_ARGS)
+{
+	const char *sql =
+		PG_ARGISNULL(1) ? "SELECT hnsw_tune(?)" : "SELECT hnsw_tune(?, value) FROM json_each(?)";
+	char *json = NULL;
+	VssConnection *conn;
+	VssTarget *target;
+	VssStatement *statement;
+	Oid relid;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_NULL();
+	PreventCommandIfReadOnly("vss_tune");
+	relid = lock_table(PG_GETARG_OID(0));
+	conn = vssfdw_idle_connection(relid, "vss_tune");
+	target = vssfdw_relation_target(relid);
+	vssfdw_end_read(conn);
+	statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
+	if (sqlite3_bind_text(statement->stmt, 1, vssfdw_to_utf8(target->index), -1, SQLITE_TRANSIENT) !=
+			SQLITE_OK ||
+		(!PG_ARGISNULL(1) && sqlite3_bind_text(statement->stmt, 2, json_of_vectors(PG_GETARG_ARRAYTYPE_P(1)),
+											   -1, SQLITE_TRANSIENT) != SQLITE_OK))
+		vssfdw_report(ERROR, SQLITE_NOMEM, conn->db, conn->servername, sql);
+	if (vssfdw_step(statement) && sqlite3_column_type(statement->stmt, 0) != SQLITE_NULL)
+		json = pstrdup((const char *) sqlite3_column_text(statement->stmt, 0));
+	vssfdw_done(statement);
+	if (json == NULL)
+		PG_RETURN_NULL();
+	PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(json)));
 }
 
 static void

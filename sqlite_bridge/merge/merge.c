@@ -533,7 +533,7 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	if (snapshot == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	if (tunes)
-		rc = bridge_tune(task, graph, bridge_store_recall(store), &tuned, err);
+		rc = bridge_tune(task, store, graph, &tuned, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_set_current(store, &segment, 1, NULL, 0, err);
 	if (rc == SQLITE_OK && store->journal)

@@ -268,12 +268,12 @@ bool bridge_publish_owns(const BridgeFiles *files, const char *ending);
  */
 bool bridge_tuning_is_due(const BridgeStore *store, const BridgeState *state, const BridgeBuilt *built);
 
-/* Measure it.  *tuned stays as it is where memory is out. */
-int bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, double recall, BridgeTuned *tuned,
+/* Measure it, by the user's questions where the store has any.  *tuned stays as it is where memory is out. */
+int bridge_tune(BridgeMergeTask *task, BridgeStore *store, const HnswSnapshot *graph, BridgeTuned *tuned,
 				BridgeError *err);
 
 /* The same of the graph in a file. */
-int bridge_tune_file(BridgeMergeTask *task, const char *path, double recall, BridgeTuned *tuned,
+int bridge_tune_file(BridgeMergeTask *task, BridgeStore *store, const char *path, BridgeTuned *tuned,
 					 BridgeError *err);
 
 /* ---------- orphans.c ---------- */

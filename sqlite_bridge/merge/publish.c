@@ -345,7 +345,7 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 
 	if (rc == SQLITE_OK && bridge_tuning_is_due(store, before, built))
 	{
-		rc = bridge_tune_file(task, new_file, bridge_store_recall(store), &after.tuned, err);
+		rc = bridge_tune_file(task, store, new_file, &after.tuned, err);
 		if (rc != SQLITE_OK)
 			unlink(new_file);
 	}

@@ -6,7 +6,8 @@
  * The margin that a search needs for the same recall differs from data to data
  * (hnsw/tune.c).  So a merge that makes a
  * base asks the new graph, before it becomes current, and the answer is written
- * in the transaction that makes it so (storage.c, key "tuned").  A second segment
+ * in the transaction that makes it so (storage.c, key "tuned").  The user's own
+ * questions, where there are any (module/tune.c), are what the graph is asked.  A second segment
  * is searched with what its base needs, being smaller.
  */
 #include "sqlite_bridge/merge/merge.h"
@@ -26,14 +27,22 @@ bridge_tuning_is_due(const BridgeStore *store, const BridgeState *state, const B
 }
 
 int
-bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, double recall, BridgeTuned *tuned,
+bridge_tune(BridgeMergeTask *task, BridgeStore *store, const HnswSnapshot *graph, BridgeTuned *tuned,
 			BridgeError *err)
 {
 	HnswTask work = bridge_merge_work(task, BRIDGE_WRITING);
 	HnswError hnsw = {0};
+	HnswQuestions questions;
 	HnswTuned found;
-	HnswStatus status = hnsw_snapshot_tune(graph, recall, &work, &found, &hnsw);
+	HnswStatus status;
+	float *vectors;
+	int rc = bridge_store_questions(store, &vectors, &questions.count, err);
 
+	if (rc != SQLITE_OK)
+		return rc;
+	questions.vectors = vectors;
+	status = hnsw_snapshot_tune(graph, bridge_store_recall(store), &questions, &work, &found, &hnsw);
+	sqlite3_free(vectors);
 	if (status == HNSW_NOMEM) /* the graph is as good without */
 		return SQLITE_OK;
 	if (status != HNSW_OK)
@@ -45,7 +54,8 @@ bridge_tune(BridgeMergeTask *task, const HnswSnapshot *graph, double recall, Bri
 }
 
 int
-bridge_tune_file(BridgeMergeTask *task, const char *path, double recall, BridgeTuned *tuned, BridgeError *err)
+bridge_tune_file(BridgeMergeTask *task, BridgeStore *store, const char *path, BridgeTuned *tuned,
+				 BridgeError *err)
 {
 	HnswSnapshot *graph;
 	HnswError hnsw = {0};
@@ -56,7 +66,7 @@ bridge_tune_file(BridgeMergeTask *task, const char *path, double recall, BridgeT
 		return SQLITE_OK;
 	if (status != HNSW_OK)
 		return bridge_error_hnsw(err, status, &hnsw, "reading the graph file");
-	rc = bridge_tune(task, graph, recall, tuned, err);
+	rc = bridge_tune(task, store, graph, tuned, err);
 	hnsw_snapshot_close(graph);
 	return rc;
 }

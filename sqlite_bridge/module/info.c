@@ -7,6 +7,7 @@
  *	recall			the share of the true neighbours that searches shall find, and
  *	margin			how far they go on for it (hnsw/stages.c)
  *	visits			nodes that a search for ten visits
+ *	questions		how many of the user's margin is measured by; 0: by stored vectors
  *	rows			rows of the truth
  *	changes			number of the last change
  *	delta_rows		changes that the graph lacks
@@ -369,6 +370,8 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	int64_t rows = 0;
 	int64_t stored = 0;
 	int64_t bad = 0;
+	float *vectors = NULL;
+	uint32_t questions = 0;
 	int64_t lacking;
 	int64_t recent;
 	int rc = bridge_hold_view(store, &hold, err);
@@ -379,6 +382,9 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 		rc = bridge_store_truth_count(store, false, &rows, err);
 	if (rc == SQLITE_OK && store->journal)
 		rc = bridge_store_bad_rows(store, &bad, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_questions(store, &vectors, &questions, err);
+	sqlite3_free(vectors);
 	if (rc == SQLITE_OK && (!store->journal || store->follow.journal_there))
 		rc = count_delta(store, &stored, err);
 	if (rc == SQLITE_OK)
@@ -408,6 +414,7 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 		put_real(out, "margin", bridge_store_margin(store, &state.tuned));
 	}
 	put_number(out, "visits", bridge_store_visits(store, &state.tuned));
+	put_number(out, "questions", questions);
 	put_text(out, "content", p->content);
 	put_text(out, "follow",
 			 p->content == NULL ? NULL

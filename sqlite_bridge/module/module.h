@@ -72,6 +72,10 @@ int bridge_check_register(BridgeConnection *connection, BridgeError *err);
 
 int bridge_recall_register(BridgeConnection *connection, BridgeError *err);
 
+/* ---------- tune.c ---------- */
+
+int bridge_tune_register(BridgeConnection *connection, BridgeError *err);
+
 /* ---------- info.c ---------- */
 
 int bridge_info_register(BridgeConnection *connection, BridgeError *err);

@@ -55,6 +55,75 @@ bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError
 	return bridge_store_finish(store, stmt, err);
 }
 
+/* Whether so many bytes are vectors that can be asked for. */
+static bool
+are_questions(const BridgeParams *params, const float *vectors, size_t bytes)
+{
+	size_t each = (size_t) params->dim * sizeof(float);
+
+	if (bytes % each != 0 || bytes / each > HNSW_MAX_QUESTIONS)
+		return false;
+	for (size_t i = 0; i < bytes / each; i++)
+		if (!bridge_indexable(params, vectors + i * (size_t) params->dim))
+			return false;
+	return true;
+}
+
+int
+bridge_store_questions(BridgeStore *store, float **vectors, uint32_t *count, BridgeError *err)
+{
+	char *sql = bridge_store_expand(store, "SELECT value FROM %1.%2_config% WHERE key = 'questions'");
+	sqlite3_stmt *stmt = NULL;
+	int rc = sql ? sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+
+	*vectors = NULL;
+	*count = 0;
+	sqlite3_free(sql);
+	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW &&
+		sqlite3_column_type(stmt, 0) == SQLITE_BLOB)
+	{
+		const void *blob = sqlite3_column_blob(stmt, 0);
+		size_t bytes = (size_t) sqlite3_column_bytes(stmt, 0);
+
+		*vectors = sqlite3_malloc64(bytes + 1);
+		if (*vectors != NULL && blob != NULL)
+			memcpy(*vectors, blob, bytes);
+		if (*vectors != NULL && blob != NULL && are_questions(&store->params, *vectors, bytes))
+			*count = (uint32_t) (bytes / ((size_t) store->params.dim * sizeof(float)));
+		else if (*vectors == NULL)
+			rc = SQLITE_NOMEM;
+	}
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+		(void) bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : err->code;
+}
+
+int
+bridge_store_set_questions(BridgeStore *store, const HnswQuestions *questions, BridgeError *err)
+{
+	sqlite3_stmt *stmt;
+	int rc;
+
+	if (questions->count == 0)
+		return bridge_exec(store->db, err, "DELETE FROM \"%w\".\"%w_config\" WHERE key = 'questions'",
+						   store->schema, store->table) == SQLITE_OK
+				   ? SQLITE_OK
+				   : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	rc = bridge_store_statement(store, BRIDGE_STMT_CONFIG_PUT, &stmt, err);
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_bind_text(stmt, 1, "questions", -1, SQLITE_STATIC);
+	if (sqlite3_bind_blob64(stmt, 2, questions->vectors,
+							questions->count * (uint64_t) store->params.dim * sizeof(float),
+							SQLITE_STATIC) != SQLITE_OK)
+	{
+		sqlite3_reset(stmt);
+		return bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	}
+	return bridge_store_finish(store, stmt, err);
+}
+
 double
 bridge_store_margin(const BridgeStore *store, const BridgeTuned *tuned)
 {

@@ -22,6 +22,8 @@
  *						graph of so many rows were found to have to go, and how many
  *						they visit; absent where ef_search is given or nothing was
  *						measured
+ *		questions		BLOB of up to HNSW_MAX_QUESTIONS vectors, float32, which merges
+ *						measure by; absent where the user gave none
  *	<t>_vectors(rowid INTEGER PRIMARY KEY, vector)
  *		the truth, unless content= names a table; BLOB of float32, or NULL
  *	<t>_delta(seq INTEGER PRIMARY KEY, tag, label, vector, UNIQUE(label, seq))

@@ -182,6 +182,13 @@ int bridge_store_set_config(BridgeStore *store, const char *key, const char *tex
 /* The same of what a measurement found. */
 int bridge_store_set_tuned(BridgeStore *store, const BridgeTuned *tuned, BridgeError *err);
 
+/*
+ * The questions that merges measure by, the caller's to sqlite3_free; none where
+ * there are none, or where what is there cannot be questions.
+ */
+int bridge_store_questions(BridgeStore *store, float **vectors, uint32_t *count, BridgeError *err);
+int bridge_store_set_questions(BridgeStore *store, const HnswQuestions *questions, BridgeError *err);
+
 /* Of searches that name no ef: the margin, 0 where the table was given an ef; found, else the default. */
 double bridge_store_margin(const BridgeStore *store, const BridgeTuned *tuned);
 

@@ -296,6 +296,120 @@ it_comes_with_the_graph(void **state)
 	close_database(db);
 }
 
+/* Questions in a table: so many means of two vectors that have nothing to do with one another. */
+static void
+make_questions(sqlite3 *db, int count)
+{
+	Set *set = set_normal(2 * (size_t) count, DIM, 99);
+	sqlite3_stmt *stmt;
+
+	run_sql(db, "DROP TABLE IF EXISTS questions; CREATE TABLE questions(q BLOB)");
+	assert_int_equal(sqlite3_prepare_v2(db, "INSERT INTO questions VALUES(?1)", -1, &stmt, NULL), SQLITE_OK);
+	run_sql(db, "BEGIN");
+	for (int i = 0; i < count; i++)
+	{
+		float *question = set_vector(set, 2 * (size_t) i);
+
+		for (int d = 0; d < DIM; d++)
+			question[d] = (question[d] + question[DIM + d]) / 2;
+		sqlite3_bind_blob(stmt, 1, question, DIM * sizeof(float), SQLITE_STATIC);
+		assert_int_equal(sqlite3_step(stmt), SQLITE_DONE);
+		sqlite3_reset(stmt);
+	}
+	run_sql(db, "COMMIT");
+	sqlite3_finalize(stmt);
+	set_free(set);
+}
+
+/* Asked by the user's own questions, it is what these need; they are kept, and later merges ask them. */
+static void
+a_users_questions_count(void **unused)
+{
+	sqlite3 *db = make_index(folder, "recall = 0.95");
+	char before[100];
+	char asked[200];
+	int own;
+
+	make_questions(db, 1000);
+	fill(db, "vss", 1, N);
+	run_sql(db, "SELECT hnsw_save()");
+	own = found(db);
+	snprintf(before, sizeof(before), "%s", get_text(db, "SELECT value FROM vss_config WHERE key = 'tuned'"));
+	assert_string_equal(get_info(db, "$.questions"), "0");
+
+	snprintf(asked, sizeof(asked), "%s", get_text(db, "SELECT hnsw_tune('vss', q) FROM questions"));
+	assert_int_equal(found(db), lround(1000 * atof(get_text(db, "SELECT %Q ->> '$.margin'", asked))));
+	assert_true(found(db) != own);
+	assert_told(db, "vss", 0, found(db));
+	assert_int_equal(SEARCHED(db, "vss"), found(db));
+	assert_true(atof(get_text(db, "SELECT %Q ->> '$.recall'", asked)) >= 0.95);
+	/* of a thousand, evenly, as many as are worth asking */
+	assert_string_equal(get_text(db, "SELECT %Q ->> '$.questions'", asked), "256");
+	assert_string_equal(get_info(db, "$.questions"), "256");
+	assert_string_equal(get_text(db, "SELECT hnsw_tune('vss', q) FROM questions"), asked);
+
+	/* another connection knows, and a merge that measures anew asks them */
+	own = found(db);
+	close_database(db);
+	db = open_database(folder, "a.db", NULL);
+	assert_int_equal(SEARCHED(db, "vss"), own);
+	run_sql(db, "SELECT hnsw_rebuild()");
+	assert_true(abs(found(db) - own) <= own / 4);
+	assert_string_equal(get_info(db, "$.questions"), "256");
+
+	/* forgotten, everything is as it was */
+	assert_string_equal(get_text(db, "SELECT hnsw_tune('vss') ->> '$.questions'"), "0");
+	assert_string_equal(get_info(db, "$.questions"), "0");
+	run_sql(db, "SELECT hnsw_rebuild()");
+	assert_int_equal(get_number(db, "SELECT count(*) FROM vss_config WHERE key = 'questions'"), 0);
+	assert_true(found(db) != own);
+	close_database(db);
+}
+
+static void
+assert_refused(sqlite3 *db, const char *sql, const char *why)
+{
+	assert_int_not_equal(try_sql(db, "%s", sql), SQLITE_OK);
+	if (strstr(sqlite3_errmsg(db), why) == NULL)
+		fail_msg("%s: %s", sql, sqlite3_errmsg(db));
+}
+
+/* What cannot be measured says why, and leaves everything as it was. */
+static void
+questions_that_will_not_do(void **unused)
+{
+	sqlite3 *db = make_index(folder, "m = 8");
+
+	make_questions(db, 40);
+	assert_refused(db, "SELECT hnsw_tune('vss', q) FROM questions", "no graph");
+	fill(db, "vss", 1, 3000);
+	run_sql(db, "SELECT hnsw_save()");
+	assert_refused(db, "SELECT hnsw_tune('vss', q) FROM questions WHERE false", "no questions");
+	assert_refused(db, "SELECT hnsw_tune('vss', q) FROM (SELECT q FROM questions LIMIT 29)", "too few");
+	assert_refused(db, "SELECT hnsw_tune('vss', NULL) FROM questions", "too few");
+	assert_refused(db, "SELECT hnsw_tune('vss', '[1,2,3]') FROM questions", "3 dimensions, expected 32");
+	assert_refused(db, "SELECT hnsw_tune('vss', 'what is a cat?') FROM questions", "hnsw_tune");
+	assert_refused(db, "SELECT hnsw_tune('nothing', q) FROM questions", "nothing");
+	assert_string_equal(get_info(db, "$.questions"), "0");
+	run_sql(db, "CREATE VIRTUAL TABLE other USING hnsw(dim = 32, ef_search = 50)");
+	assert_refused(db, "SELECT hnsw_tune('other', q) FROM questions", "ef_search = 50");
+	run_sql(db, "DROP TABLE other");
+
+	/* within a transaction it goes with it */
+	run_sql(db, "BEGIN; SELECT hnsw_tune('vss', q) FROM questions");
+	assert_string_equal(get_info(db, "$.questions"), "40");
+	run_sql(db, "ROLLBACK");
+	assert_string_equal(get_info(db, "$.questions"), "0");
+
+	/* what somebody else wrote there counts as nothing */
+	run_sql(db, "INSERT INTO vss_config VALUES('questions', x'0011')");
+	assert_string_equal(get_info(db, "$.questions"), "0");
+	run_sql(db, "UPDATE vss_config SET value = zeroblob(128 * 300) WHERE key = 'questions'");
+	assert_string_equal(get_info(db, "$.questions"), "0");
+	run_sql(db, "SELECT hnsw_rebuild()");
+	close_database(db);
+}
+
 int
 main(void)
 {
@@ -307,6 +421,8 @@ main(void)
 		FOLDER_TEST(a_second_segment_takes_the_bases),
 		FOLDER_TEST(databases_in_memory_have_it_too),
 		FOLDER_TEST(it_comes_with_the_graph),
+		FOLDER_TEST(a_users_questions_count),
+		FOLDER_TEST(questions_that_will_not_do),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

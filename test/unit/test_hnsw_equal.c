@@ -59,7 +59,7 @@ crowd_hides_nobody(size_t crowd, size_t others, HnswMetric metric)
 	snapshot = set_snapshot(builder);
 	assert_int_equal(hnsw_snapshot_info(snapshot)->count, set->count);
 	assert_int_equal(hnsw_snapshot_info(snapshot)->nodes, others);
-	assert_ok(hnsw_snapshot_tune(snapshot, 0.97, NULL, &tuned, &err));
+	assert_ok(hnsw_snapshot_tune(snapshot, 0.97, NULL, NULL, &tuned, &err));
 	for (int way = 0; way < 2; way++)
 	{
 		HnswSearchOptions options = {.ef = 40, .margin = way == 0 ? tuned.margin : 0};

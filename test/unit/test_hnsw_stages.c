@@ -37,7 +37,7 @@ setup(void **state)
 	{
 		f.builder[i] = set_graph(f.set, 0, N, metrics[i], 16, 100);
 		f.snapshot[i] = set_snapshot(f.builder[i]);
-		assert_ok(hnsw_snapshot_tune(f.snapshot[i], 0.97, NULL, &f.tuned[i], &err));
+		assert_ok(hnsw_snapshot_tune(f.snapshot[i], 0.97, NULL, NULL, &f.tuned[i], &err));
 	}
 	*state = &f;
 	return 0;

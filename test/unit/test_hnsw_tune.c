@@ -4,6 +4,8 @@
  */
 #include "support.h"
 
+#include <math.h>
+
 #define K 10
 #define TARGET 0.97
 #define N 8000
@@ -56,7 +58,7 @@ tuned(const HnswSnapshot *snapshot)
 	HnswError err;
 	HnswTuned out;
 
-	assert_ok(hnsw_snapshot_tune(snapshot, TARGET, NULL, &out, &err));
+	assert_ok(hnsw_snapshot_tune(snapshot, TARGET, NULL, NULL, &out, &err));
 	assert_string_equal(err.message, "");
 	return out;
 }
@@ -106,11 +108,44 @@ more_recall_may_be_asked_for(void **state)
 	HnswTuned high;
 	HnswError err;
 
-	assert_ok(hnsw_snapshot_tune(f->hard, 0.90, NULL, &low, &err));
-	assert_ok(hnsw_snapshot_tune(f->hard, 0.995, NULL, &high, &err));
+	assert_ok(hnsw_snapshot_tune(f->hard, 0.90, NULL, NULL, &low, &err));
+	assert_ok(hnsw_snapshot_tune(f->hard, 0.995, NULL, NULL, &high, &err));
 	assert_true(low.margin < high.margin && low.visits < high.visits);
 	assert_true(recall_with(f->hard, f->hard_set, f->hard_queries, low.margin, NULL) >= 0.90);
 	assert_true(recall_with(f->hard, f->hard_set, f->hard_queries, high.margin, NULL) >= 0.99);
+}
+
+/* Questions unlike what is stored get what they need, which others of their kind then have. */
+static void
+questions_of_the_caller(void **state)
+{
+	Fixture *f = *state;
+	Set *questions = set_normal(2 * QUERIES, 32, 77);
+	HnswQuestions asked = {questions->vectors, QUERIES};
+	Set others = {32, QUERIES, set_vector(questions, QUERIES), NULL};
+	HnswTuned own = tuned(f->hard);
+	HnswTuned theirs;
+	HnswError err;
+	double recall;
+
+	/* far out, where every stored vector is about as far as another */
+	for (size_t i = 0; i < 2 * QUERIES * 32; i++)
+		questions->vectors[i] *= 3;
+	assert_ok(hnsw_snapshot_tune(f->hard, TARGET, &asked, NULL, &theirs, &err));
+	recall = recall_with(f->hard, f->hard_set, &others, theirs.margin, NULL);
+	print_message("# questions: %.4f at %.2f, where stored vectors want %.2f; %.4f at that\n", recall,
+				  (double) theirs.margin, (double) own.margin,
+				  recall_with(f->hard, f->hard_set, &others, own.margin, NULL));
+	assert_true(theirs.margin != own.margin); /* or these would show nothing */
+	assert_true(theirs.recall >= TARGET);
+	assert_true(recall >= TARGET - 0.01);
+
+	/* a question that cannot be asked; too many */
+	set_vector(questions, 3)[5] = NAN;
+	assert_int_equal(hnsw_snapshot_tune(f->hard, TARGET, &asked, NULL, &theirs, &err), HNSW_INVALID);
+	asked.count = HNSW_MAX_QUESTIONS + 1;
+	assert_int_equal(hnsw_snapshot_tune(f->hard, TARGET, &asked, NULL, &theirs, &err), HNSW_INVALID);
+	set_free(questions);
 }
 
 static void
@@ -137,7 +172,7 @@ there_is_an_upper_bound(void **state)
 	HnswTuned out;
 	HnswError err;
 
-	assert_ok(hnsw_snapshot_tune(snapshot, 0.9999, NULL, &out, &err));
+	assert_ok(hnsw_snapshot_tune(snapshot, 0.9999, NULL, NULL, &out, &err));
 	assert_true(out.margin > HNSW_DEFAULT_MARGIN && out.margin <= 1);
 	hnsw_snapshot_close(snapshot);
 	hnsw_builder_free(builder);
@@ -211,13 +246,13 @@ it_can_be_stopped_at_any_time(void **state)
 	HnswTuned out;
 	int all;
 
-	assert_ok(hnsw_snapshot_tune(f->hard, TARGET, &task, &out, &err));
+	assert_ok(hnsw_snapshot_tune(f->hard, TARGET, NULL, &task, &out, &err));
 	all = asked.times;
 	assert_true(all > 500); /* more than once a search */
 	for (int at = 1; at <= all; at += 1 + all / 7)
 	{
 		asked = (Asked){0, at};
-		assert_int_equal(hnsw_snapshot_tune(f->hard, TARGET, &task, &out, &err), HNSW_INTERRUPTED);
+		assert_int_equal(hnsw_snapshot_tune(f->hard, TARGET, NULL, &task, &out, &err), HNSW_INTERRUPTED);
 		assert_int_equal(asked.times, at); /* and it does nothing more */
 		assert_string_not_equal(err.message, "");
 	}
@@ -230,6 +265,7 @@ main(void)
 		cmocka_unit_test(hard_data_get_more_and_reach_the_recall),
 		cmocka_unit_test(easy_data_stay_near_the_least),
 		cmocka_unit_test(more_recall_may_be_asked_for),
+		cmocka_unit_test(questions_of_the_caller),
 		cmocka_unit_test(the_same_graph_gives_the_same_value),
 		cmocka_unit_test(there_is_an_upper_bound),
 		cmocka_unit_test(few_nodes_are_not_measured),
