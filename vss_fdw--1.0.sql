@@ -331,10 +331,11 @@ CREATE FUNCTION vss_check(index regclass) RETURNS SETOF text
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
 COMMENT ON FUNCTION vss_check(regclass)
 	IS 'compare an hnsw index with the rows it indexes; one line a finding';
-CREATE FUNCTION vss_recall(index regclass, k integer DEFAULT 10, samples integer DEFAULT 100)
+CREATE FUNCTION vss_recall(index regclass, k integer DEFAULT 10, samples integer DEFAULT 100,
+	questions text DEFAULT 'stored')
 	RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED;
-COMMENT ON FUNCTION vss_recall(regclass, integer, integer)
+COMMENT ON FUNCTION vss_recall(regclass, integer, integer, text)
 	IS 'mean share of the k nearest that a search with an hnsw index finds, against exact search';
 CREATE FUNCTION vss_tune(index regclass, queries vss_vector[] DEFAULT NULL) RETURNS jsonb
 	AS 'MODULE_PATHNAME' LANGUAGE C PARALLEL UNSAFE;
@@ -373,7 +374,7 @@ COMMENT ON VIEW vss_merges IS 'background merges of hnsw indexes that are runnin
 GRANT SELECT ON vss_merges TO PUBLIC;
 
 REVOKE ALL ON FUNCTION vss_index_info(regclass), vss_check(regclass), vss_merge(regclass),
-	vss_recall(regclass, integer, integer), vss_tune(regclass, vss_vector[]),
+	vss_recall(regclass, integer, integer, text), vss_tune(regclass, vss_vector[]),
 	vss_rebuild(regclass),
 	vss_create_index(regclass, name, text, integer, integer, integer, integer, name, boolean),
 	vss_drop_index(regclass)

@@ -160,6 +160,8 @@ SELECT vss_recall('nearby') > 0.9 AS recall, vss_recall('nearby', 3, 10) = vss_r
 SET vss_fdw.ef_search = 2000;
 SELECT vss_recall('nearby', k => 5, samples => 20);
 RESET vss_fdw.ef_search;
+SELECT vss_recall('nearby', questions => 'near') > 0.9 AS near, vss_recall('nearby', 5, 50, 'far') > 0.5 AS far;
+SELECT vss_recall('nearby', questions => 'other');
 SELECT vss_recall('nearby', 0);
 SELECT vss_recall('nearby', 10, 0);
 -- how far searches go: by questions of one's own, which are kept with the index

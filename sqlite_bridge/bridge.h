@@ -33,7 +33,7 @@
  *		tells merge_due of indexes that follow a content table: after writing it, since
  *		its triggers are plain SQL and tell nobody.
  *	SELECT hnsw_tune('index', question) FROM ..., hnsw_tune('index')
- *	SELECT hnsw_recall(k [, samples [, 'index' [, ef]]])
+ *	SELECT hnsw_recall(k [, samples [, 'index' [, ef [, 'stored' | 'near' | 'far']]]])
  */
 #ifndef BRIDGE_H
 #define BRIDGE_H

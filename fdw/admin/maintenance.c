@@ -167,11 +167,11 @@ vss_check(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
-/* (regclass, k integer, samples integer) -> double precision */
+/* (regclass, k integer, samples integer, questions text) -> double precision */
 Datum
 vss_recall(PG_FUNCTION_ARGS)
 {
-	static const char *const sql = "SELECT hnsw_recall(?, ?, ?, ?)";
+	static const char *const sql = "SELECT hnsw_recall(?, ?, ?, ?, ?)";
 	VssTarget *target = vssfdw_relation_target(lock_table(PG_GETARG_OID(0)));
 	VssConnection *conn = vssfdw_connect(target->serverid);
 	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
@@ -183,7 +183,9 @@ vss_recall(PG_FUNCTION_ARGS)
 	if (sqlite3_bind_int(stmt, 1, PG_GETARG_INT32(1)) != SQLITE_OK ||
 		sqlite3_bind_int(stmt, 2, PG_GETARG_INT32(2)) != SQLITE_OK ||
 		sqlite3_bind_text(stmt, 3, vssfdw_to_utf8(target->index), -1, SQLITE_TRANSIENT) != SQLITE_OK ||
-		(vssfdw_ef_search > 0 && sqlite3_bind_int(stmt, 4, vssfdw_ef_search) != SQLITE_OK))
+		(vssfdw_ef_search > 0 && sqlite3_bind_int(stmt, 4, vssfdw_ef_search) != SQLITE_OK) ||
+		sqlite3_bind_text(stmt, 5, vssfdw_to_utf8(text_to_cstring(PG_GETARG_TEXT_PP(3))), -1,
+						  SQLITE_TRANSIENT) != SQLITE_OK)
 		vssfdw_report(ERROR, SQLITE_NOMEM, conn->db, conn->servername, sql);
 	known = vssfdw_step(statement) && sqlite3_column_type(stmt, 0) != SQLITE_NULL;
 	if (known)

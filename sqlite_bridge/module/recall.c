@@ -1,15 +1,22 @@
 /*
  * recall.c
- *		hnsw_recall(k [, samples [, table [, ef]]]): how good are the answers?
+ *		hnsw_recall(k [, samples [, table [, ef [, questions]]]]): how good are the answers?
  *
- * Asks for the k nearest of stored vectors, once as any search does (graph and
+ * Asks for the k nearest different vectors, once as any search does (graph and
  * delta) and once exactly, and returns the mean share of the k that the search
- * found.  A row counts as found if it is no farther than the true k-th nearest, so
- * of two rows at the same distance either will do.  The vector asked about is left
- * out on both sides, since finding it is no merit.  NULL without vectors.
+ * found.  Rows at the same distance count as one vector, so that a crowd of copies,
+ * which is found or not as a whole, does not decide.  NULL without vectors.
  *
- * The sample is every n-th row, so the result repeats.  Exact search is one walk
- * over the truth that measures each row against all samples, which costs
+ * Questions are
+ *
+ *	stored	stored vectors; such a vector and its copies are left out on both sides,
+ *			since finding them is no merit
+ *	near	means of a stored vector and its two nearest others: unlike what is stored, and
+ *			close to it
+ *	far		means of two stored vectors that have nothing to do with one another
+ *
+ * Of the rows with a vector the sample is every n-th, so the result repeats.  Exact
+ * search is one walk over the truth that measures each row against all samples, which costs
  * (rows x samples) distances and a decoding of each vector.
  *
  * Everything happens in one snapshot of the database.
@@ -24,6 +31,26 @@
 #define MAX_K 10000
 #define MAX_BYTES (INT64_C(1) << 30) /* of vectors and distances kept */
 
+typedef enum Kind
+{
+	STORED,
+	NEAR,
+	FAR,
+	KINDS
+} Kind;
+
+static const char *const kind_names[KINDS] = {"stored", "near", "far"};
+
+/* The least distances of a question, each once, rising; and how many rows have them. */
+typedef struct Nearest
+{
+	double *distances; /* room for k */
+	int64_t *rows;     /* likewise */
+	int64_t count;
+	double own;       /* distance of a stored vector to itself: left out, */
+	int64_t own_rows; /* and how many rows that is */
+} Nearest;
+
 typedef struct Recall
 {
 	BridgeIndex *index;
@@ -31,13 +58,13 @@ typedef struct Recall
 	int64_t k;
 	int64_t samples; /* asked for, then taken */
 	int64_t ef;      /* 0: the index's */
+	Kind kind;
 	int64_t measured;
 
-	int64_t *rowids; /* samples of them */
-	float *vectors;  /* samples * dim */
-	/* The k smallest distances to each sample so far: max-heaps, k slots each. */
-	double *nearest;
-	int64_t *counts;
+	float *vectors;   /* samples * dim; of stored vectors, then of the questions */
+	Nearest *nearest; /* samples */
+	double *distances;
+	int64_t *rows;
 } Recall;
 
 static int
@@ -56,18 +83,21 @@ allocate(Recall *recall, BridgeError *err)
 	size_t dim = (size_t) recall->index->dim;
 	size_t n = (size_t) recall->samples;
 
-	if ((int64_t) (n * (dim * sizeof(float) + (size_t) recall->k * sizeof(double))) > MAX_BYTES)
+	if ((int64_t) (n * (dim * sizeof(float) + (size_t) recall->k * (sizeof(double) + sizeof(int64_t)))) >
+		MAX_BYTES)
 		return bridge_error(err, SQLITE_TOOBIG,
 							"%lld samples with k = %lld take too much memory; ask for fewer", (long long) n,
 							(long long) recall->k);
-	recall->rowids = sqlite3_malloc64(n * sizeof(int64_t));
 	recall->vectors = sqlite3_malloc64(n * dim * sizeof(float));
-	recall->nearest = sqlite3_malloc64(n * (size_t) recall->k * sizeof(double));
-	recall->counts = sqlite3_malloc64(n * sizeof(int64_t));
-	if (recall->rowids == NULL || recall->vectors == NULL || recall->nearest == NULL ||
-		recall->counts == NULL)
+	recall->nearest = sqlite3_malloc64(n * sizeof(Nearest));
+	recall->distances = sqlite3_malloc64(n * (size_t) recall->k * sizeof(double));
+	recall->rows = sqlite3_malloc64(n * (size_t) recall->k * sizeof(int64_t));
+	if (recall->vectors == NULL || recall->nearest == NULL || recall->distances == NULL ||
+		recall->rows == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	memset(recall->counts, 0, n * sizeof(int64_t));
+	for (size_t i = 0; i < n; i++)
+		recall->nearest[i] = (Nearest){.distances = recall->distances + i * (size_t) recall->k,
+									   .rows = recall->rows + i * (size_t) recall->k};
 	return SQLITE_OK;
 }
 
@@ -117,7 +147,6 @@ take_samples(Recall *recall, BridgeError *err)
 		if (rc != SQLITE_OK || vector.data == NULL || (size_t) vector.dim != dim ||
 			taken == recall->samples || !bridge_indexable(&recall->store->params, vector.data))
 			continue;
-		recall->rowids[taken] = sqlite3_column_int64(stmt, 0);
 		memcpy(recall->vectors + (size_t) taken * dim, vector.data, dim * sizeof(float));
 		taken++;
 	}
@@ -129,39 +158,156 @@ take_samples(Recall *recall, BridgeError *err)
 	return rc;
 }
 
-/* ---------- exact search ---------- */
+/* ---------- questions ---------- */
 
-static void
-sift_down(double *heap, int64_t count)
+/* Add a row's vector, or nothing where it has none any more, to sum. */
+static int
+add_row(Recall *recall, int64_t rowid, float *sum, int *added, BridgeError *err)
 {
-	double value = heap[0];
-	int64_t at = 0;
+	BridgeVector vector = {0};
+	bool present;
+	int rc = bridge_store_truth_get(recall->store, rowid, &vector, &present, err);
 
-	for (;;)
+	if (rc == SQLITE_OK && present && vector.data != NULL && vector.dim == recall->index->dim)
 	{
-		int64_t child = at * 2 + 1;
-
-		if (child + 1 < count && heap[child + 1] > heap[child])
-			child++;
-		if (child >= count || heap[child] <= value)
-			break;
-		heap[at] = heap[child];
-		at = child;
+		for (int d = 0; d < vector.dim; d++)
+			sum[d] += vector.data[d];
+		++*added;
 	}
-	heap[at] = value;
+	bridge_vector_free(&vector);
+	return rc;
 }
 
-static void
-sift_up(double *heap, int64_t at)
+/* The mean of a sample and the two others that are nearest to it, in place of it. */
+static int
+mean_with_nearest(Recall *recall, sqlite3_stmt *stmt, float *vector, BridgeError *err)
 {
-	double value = heap[at];
+	size_t bytes = (size_t) recall->index->dim * sizeof(float);
+	float *sum = sqlite3_malloc64(bytes);
+	double last = -INFINITY;
+	int added = 1;
+	int step = SQLITE_DONE;
+	int rc = SQLITE_OK;
 
-	while (at > 0 && heap[(at - 1) / 2] < value)
+	if (sum == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	memcpy(sum, vector, bytes);
+	sqlite3_bind_blob64(stmt, 1, vector, bytes, SQLITE_STATIC);
+	for (int i = 0; added < 3 && rc == SQLITE_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW; i++)
 	{
-		heap[at] = heap[(at - 1) / 2];
-		at = (at - 1) / 2;
+		double distance = sqlite3_column_double(stmt, 1);
+
+		/* the first is the sample, or its equal */
+		if (i > 0 && distance > last)
+			rc = add_row(recall, sqlite3_column_int64(stmt, 0), sum, &added, err);
+		last = distance;
 	}
-	heap[at] = value;
+	if (rc == SQLITE_OK && step != SQLITE_ROW && step != SQLITE_DONE)
+		rc = bridge_error_db(err, recall->store->db, "searching table %s", recall->store->table);
+	sqlite3_reset(stmt);
+	for (int d = 0; d < recall->index->dim; d++)
+		vector[d] = sum[d] / (float) added;
+	sqlite3_free(sum);
+	return rc;
+}
+
+static int
+ask_near(Recall *recall, BridgeError *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *sql = sqlite3_mprintf("SELECT rowid, distance FROM \"%w\".\"%w\"(?)", recall->store->schema,
+								recall->store->table);
+	int rc = sql ? sqlite3_prepare_v2(recall->store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+
+	sqlite3_free(sql);
+	if (rc != SQLITE_OK)
+		rc = bridge_error_db(err, recall->store->db, "searching table %s", recall->store->table);
+	for (int64_t i = 0; i < recall->samples && rc == SQLITE_OK; i++)
+	{
+		rc = mean_with_nearest(recall, stmt, recall->vectors + i * recall->index->dim, err);
+		if (rc == SQLITE_OK)
+			rc = poll_cancel(recall, err);
+	}
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
+/* Each with the one half the sample on; the second half is used up. */
+static void
+ask_far(Recall *recall)
+{
+	int64_t half = recall->samples / 2;
+	int dim = recall->index->dim;
+
+	for (int64_t i = 0; i < half * dim; i++)
+		recall->vectors[i] = (recall->vectors[i] + recall->vectors[half * dim + i]) / 2;
+	recall->samples = half;
+}
+
+/* From stored vectors to what is asked; what has no direction then is not asked. */
+static int
+make_questions(Recall *recall, BridgeError *err)
+{
+	size_t dim = (size_t) recall->index->dim;
+	int64_t kept = 0;
+	int rc = recall->kind == NEAR ? ask_near(recall, err) : SQLITE_OK;
+
+	if (recall->kind == FAR)
+		ask_far(recall);
+	for (int64_t i = 0; i < recall->samples && rc == SQLITE_OK; i++)
+	{
+		float *vector = recall->vectors + (size_t) i * dim;
+
+		if (!bridge_indexable(&recall->store->params, vector))
+			continue;
+		memmove(recall->vectors + (size_t) kept * dim, vector, dim * sizeof(float));
+		recall->nearest[kept].own =
+			recall->kind != STORED
+				? NAN
+				: bridge_distance((BridgeMetric) recall->index->metric, vector, vector, recall->index->dim);
+		kept++;
+	}
+	recall->samples = kept;
+	return rc;
+}
+
+/* ---------- exact search ---------- */
+
+/* A row is at this distance. */
+static void
+note(Nearest *nearest, int64_t k, double distance)
+{
+	int64_t low = 0;
+	int64_t high = nearest->count;
+	int64_t after;
+
+	if (distance == nearest->own)
+	{
+		nearest->own_rows++;
+		return;
+	}
+	while (low < high)
+	{
+		int64_t middle = low + (high - low) / 2;
+
+		if (nearest->distances[middle] < distance)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	if (low < nearest->count && nearest->distances[low] == distance)
+	{
+		nearest->rows[low]++;
+		return;
+	}
+	if (low == k)
+		return;
+	nearest->count += nearest->count < k;
+	after = nearest->count - 1 - low;
+	memmove(nearest->distances + low + 1, nearest->distances + low, (size_t) after * sizeof(double));
+	memmove(nearest->rows + low + 1, nearest->rows + low, (size_t) after * sizeof(int64_t));
+	nearest->distances[low] = distance;
+	nearest->rows[low] = 1;
 }
 
 /* A row of the truth, against all samples. */
@@ -172,56 +318,53 @@ measure(void *arg, int64_t rowid, const float *vector, BridgeError *err)
 	int dim = recall->index->dim;
 	BridgeMetric metric = (BridgeMetric) recall->index->metric;
 
+	(void) rowid;
 	if (vector == NULL)
 		return SQLITE_OK;
 	for (int64_t i = 0; i < recall->samples; i++)
 	{
-		double *heap = recall->nearest + i * recall->k;
+		Nearest *nearest = &recall->nearest[i];
 		double distance;
 
-		if (recall->rowids[i] == rowid)
-			continue;
 		if (recall->measured++ % 4096 == 0 && poll_cancel(recall, err) != SQLITE_OK)
 			return err->code;
-		distance = bridge_distance(metric, recall->vectors + (size_t) i * (size_t) dim, vector, dim);
-		if (recall->counts[i] < recall->k)
-		{
-			heap[recall->counts[i]] = distance;
-			sift_up(heap, recall->counts[i]++);
-		}
-		else if (distance < heap[0])
-		{
-			heap[0] = distance;
-			sift_down(heap, recall->k);
-		}
+		distance = bridge_distance(metric, recall->vectors + i * dim, vector, dim);
+		if (nearest->count < recall->k || distance <= nearest->distances[recall->k - 1] ||
+			distance == nearest->own)
+			note(nearest, recall->k, distance);
 	}
 	return SQLITE_OK;
 }
 
 /* ---------- the search that is judged ---------- */
 
-/* How many of the k nearest of sample i the search finds. */
+/* How many of the nearest of question i the search finds, asked for as many rows as they have. */
 static int
 search(Recall *recall, sqlite3_stmt *stmt, int64_t i, int64_t *found, BridgeError *err)
 {
 	const size_t bytes = (size_t) recall->index->dim * sizeof(float);
-	const float *query = recall->vectors + (size_t) i * (size_t) recall->index->dim;
-	int64_t others = 0;
+	const Nearest *nearest = &recall->nearest[i];
+	int64_t rows = nearest->own_rows;
+	double last = NAN;
 	int step = SQLITE_DONE;
 
 	*found = 0;
-	sqlite3_bind_blob64(stmt, 1, query, bytes, SQLITE_STATIC);
-	sqlite3_bind_int64(stmt, 2, recall->k + 1);
+	for (int64_t j = 0; j < nearest->count; j++)
+		rows += nearest->rows[j];
+	sqlite3_bind_blob64(stmt, 1, recall->vectors + i * recall->index->dim, bytes, SQLITE_STATIC);
+	sqlite3_bind_int64(stmt, 2, rows);
 	if (recall->ef > 0)
 		sqlite3_bind_int64(stmt, 3, recall->ef);
-	while (others < recall->k && (step = sqlite3_step(stmt)) == SQLITE_ROW)
+	while ((step = sqlite3_step(stmt)) == SQLITE_ROW)
 	{
-		if (sqlite3_column_int64(stmt, 0) == recall->rowids[i])
+		double distance = sqlite3_column_double(stmt, 1);
+
+		if (distance == nearest->own || distance == last)
 			continue;
-		others++;
-		*found += sqlite3_column_double(stmt, 1) <= recall->nearest[i * recall->k];
+		last = distance;
+		*found += distance <= nearest->distances[nearest->count - 1];
 	}
-	if (step != SQLITE_ROW && step != SQLITE_DONE)
+	if (step != SQLITE_DONE)
 		return bridge_error_db(err, recall->store->db, "searching table %s", recall->store->table);
 	sqlite3_reset(stmt);
 	return poll_cancel(recall, err);
@@ -243,12 +386,12 @@ judge(Recall *recall, double *mean, int64_t *judged, BridgeError *err)
 	{
 		int64_t found;
 
-		if (recall->counts[i] == 0) /* the only vector has no neighbours */
+		if (recall->nearest[i].count == 0) /* the only vector has no neighbours */
 			continue;
 		rc = search(recall, stmt, i, &found, err);
 		if (rc != SQLITE_OK)
 			break;
-		sum += (double) found / (double) recall->counts[i];
+		sum += (double) found / (double) recall->nearest[i].count;
 		++*judged;
 	}
 	if (*judged > 0)
@@ -270,6 +413,8 @@ measure_recall(Recall *recall, double *mean, int64_t *judged, BridgeError *err)
 	if (rc == SQLITE_OK)
 		rc = take_samples(recall, err);
 	if (rc == SQLITE_OK && recall->samples > 0)
+		rc = make_questions(recall, err);
+	if (rc == SQLITE_OK && recall->samples > 0)
 		rc = bridge_store_truth(recall->store, INT64_MIN, -1, measure, recall, NULL, err);
 	if (rc == SQLITE_OK && recall->samples > 0)
 		rc = judge(recall, mean, judged, err);
@@ -284,6 +429,18 @@ whole_number(sqlite3_value *value, const char *name, int64_t most, int64_t *out,
 		return bridge_error(err, SQLITE_ERROR, "%s must be a whole number from 1 to %lld", name,
 							(long long) most);
 	return SQLITE_OK;
+}
+
+static int
+read_kind(sqlite3_value *value, Kind *kind, BridgeError *err)
+{
+	const char *name = (const char *) sqlite3_value_text(value);
+
+	for (*kind = STORED; name != NULL && *kind < KINDS; ++*kind)
+		if (sqlite3_stricmp(name, kind_names[*kind]) == 0)
+			return SQLITE_OK;
+	return bridge_error(err, SQLITE_ERROR, "questions must be 'stored', 'near' or 'far', not %s",
+						name != NULL ? name : "NULL");
 }
 
 static void
@@ -301,6 +458,8 @@ recall_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		rc = whole_number(argv[1], "samples", MAX_SAMPLES, &recall.samples, &err);
 	if (rc == SQLITE_OK && argc > 3 && sqlite3_value_type(argv[3]) != SQLITE_NULL)
 		rc = whole_number(argv[3], "ef", INT32_MAX, &recall.ef, &err);
+	if (rc == SQLITE_OK && argc > 4)
+		rc = read_kind(argv[4], &recall.kind, &err);
 	if (rc == SQLITE_OK)
 		rc = bridge_find_index(connection, name, &recall.index, &err);
 	if (rc == SQLITE_OK)
@@ -308,10 +467,10 @@ recall_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		recall.store = bridge_index_store(recall.index);
 		rc = measure_recall(&recall, &mean, &judged, &err);
 	}
-	sqlite3_free(recall.rowids);
 	sqlite3_free(recall.vectors);
 	sqlite3_free(recall.nearest);
-	sqlite3_free(recall.counts);
+	sqlite3_free(recall.distances);
+	sqlite3_free(recall.rows);
 	if (rc != SQLITE_OK)
 	{
 		bridge_error_prefix(&err, "hnsw_recall");
@@ -324,7 +483,7 @@ recall_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 int
 bridge_recall_register(BridgeConnection *connection, BridgeError *err)
 {
-	for (int arguments = 1; arguments <= 4; arguments++)
+	for (int arguments = 1; arguments <= 5; arguments++)
 	{
 		int rc = sqlite3_create_function_v2(
 			connection->db, "hnsw_recall", arguments, SQLITE_UTF8 | SQLITE_DIRECTONLY,

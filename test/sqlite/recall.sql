@@ -36,6 +36,22 @@ SELECT 'as by hand', abs(hnsw_recall(3, 10, 'v', 10) - (SELECT sum(l2_distance(a
 UPDATE d SET e = (SELECT e FROM d WHERE id = 1) WHERE id BETWEEN 100 AND 1099;
 SELECT 'ties', hnsw_recall(10, 1000, 'v', 300) > 0.98;
 
+-- questions unlike what is stored
+SELECT 'kinds', hnsw_recall(10, 100, 'v', NULL, 'stored') = hnsw_recall(10, 100, 'v'), hnsw_recall(10, 100, 'v', 5000, 'near') > 0.98, hnsw_recall(10, 100, 'v', 5000, 'far') > 0.98;
+SELECT 'approximate', hnsw_recall(10, 100, 'v', 10, 'near') BETWEEN 0.2 AND 0.99, hnsw_recall(10, 100, 'v', 10, 'far') BETWEEN 0.1 AND 0.99;
+SELECT 'repeats', hnsw_recall(10, 50, 'v', 10, 'far') = hnsw_recall(10, 50, 'v', 10, 'far');
+SELECT hnsw_recall(10, 10, 'v', NULL, 'distant');
+SELECT hnsw_recall(10, 10, 'v', NULL, NULL);
+
+-- different vectors count: nobody is fooled by copies that are found together
+CREATE TABLE few(id INTEGER PRIMARY KEY, e BLOB);
+CREATE VIRTUAL TABLE f USING hnsw(dim=2, metric=l2, content=few, content_vector=e);
+INSERT INTO few WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 3000) SELECT i, vector('[1,' || min(i % 1000, 6) || ']') FROM n;
+SELECT 'seven vectors', hnsw_save('f'), hnsw_recall(3, 100, 'f'), hnsw_recall(10, 100, 'f'), hnsw_recall(10, 100, 'f', NULL, 'near');
+-- rows without a vector among the others
+UPDATE few SET e = NULL WHERE id % 2 = 0;
+SELECT 'every second row is NULL', hnsw_recall(3, 10, 'f'), hnsw_recall(3, 1500, 'f');
+
 SELECT hnsw_recall(0);
 SELECT hnsw_recall(NULL);
 SELECT hnsw_recall(1.5);
