@@ -292,16 +292,22 @@ import(const Definition *index)
 static void
 mention_type(const Definition *index)
 {
+	/* what bytea or text needed would say how vectors are written */
+	const char *drop =
+		index->column.stored == VSS_STORED_NATURAL
+			? ""
+			: psprintf("ALTER COLUMN %s OPTIONS (DROP column_type), ", quote_identifier(index->column_name));
+
 	if (vssfdw_is_vector(index->column.base))
 		return;
 	ereport(
 		NOTICE,
 		(errmsg("column \"%s\" of foreign table \"%s\" is declared %s, so that queries cannot use the index",
 				index->column_name, RelationGetRelationName(index->rel), format_type_be(index->column.base)),
-		 errhint("Change it: ALTER FOREIGN TABLE %s ALTER COLUMN %s TYPE vss_vector(%d).",
+		 errhint("Change it: ALTER FOREIGN TABLE %s %sALTER COLUMN %s TYPE vss_vector(%d).",
 				 quote_qualified_identifier(get_namespace_name(RelationGetNamespace(index->rel)),
 											RelationGetRelationName(index->rel)),
-				 quote_identifier(index->column_name), index->dim)));
+				 drop, quote_identifier(index->column_name), index->dim)));
 }
 
 static void

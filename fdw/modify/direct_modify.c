@@ -86,7 +86,8 @@ vssBeginDirectModify(ForeignScanState *node, int eflags)
 	/* before any scan of this command has read, so that the lock can be waited for */
 	vssfdw_begin_write(scan->conn);
 	scan->statement = vssfdw_prepare(scan->conn, scan->sql, query);
-	state->targets = vssfdw_stored_columns(vssfdw_table_info(scan->conn, state->table), rel, targets);
+	state->targets =
+		vssfdw_stored_columns(scan->conn, vssfdw_table_info(scan->conn, state->table), rel, targets);
 }
 
 /* Bind all and make the changes; what was bound lives until the last row is fetched. */

@@ -67,7 +67,7 @@ vssfdw_modified_columns(Relation rel, List *attributes)
 }
 
 VssColumn *
-vssfdw_stored_columns(const VssTableInfo *info, Relation rel, List *attributes)
+vssfdw_stored_columns(VssConnection *conn, const VssTableInfo *info, Relation rel, List *attributes)
 {
 	VssColumn *columns = vssfdw_modified_columns(rel, attributes);
 
@@ -81,6 +81,8 @@ vssfdw_stored_columns(const VssTableInfo *info, Relation rel, List *attributes)
 
 		columns[i].is_stored = stored != NULL;
 		columns[i].affinity = stored != NULL ? stored->affinity : VSS_AFFINITY_BLOB;
+		if (stored != NULL && columns[i].kind == VALUE_VECTOR && columns[i].stored == VSS_STORED_NATURAL)
+			columns[i].stored = vssfdw_vector_form(conn, info, stored);
 	}
 	return columns;
 }
@@ -144,7 +146,7 @@ vssfdw_begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Pl
 	modify->is_view = info->is_view;
 	modify->keys_of_table = info->keys;
 	modify->param_count = list_length(params);
-	modify->params = vssfdw_stored_columns(info, rel, params);
+	modify->params = vssfdw_stored_columns(modify->conn, info, rel, params);
 	modify->returned_count = list_length(returned);
 	modify->returned = vssfdw_modified_columns(rel, returned);
 	modify->values_end = intVal(list_nth(items, VSS_MODIFY_VALUES_END));

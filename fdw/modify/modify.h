@@ -96,7 +96,8 @@ List *vssfdw_plan_upsert(const ModifyTable *plan, Relation rel, Index relid, con
 VssColumn *vssfdw_modified_columns(Relation rel, List *attributes);
 
 /* The same of columns whose values are to be stored, so that they must come back the same. */
-VssColumn *vssfdw_stored_columns(const VssTableInfo *info, Relation rel, List *attributes);
+VssColumn *vssfdw_stored_columns(VssConnection *conn, const VssTableInfo *info, Relation rel,
+								 List *attributes);
 
 typedef struct VssUpsert VssUpsert;
 

@@ -43,7 +43,7 @@ vssfdw_begin_upsert(ModifyTableState *state, ResultRelInfo *target, List *items,
 	upsert->conn = conn;
 	upsert->address_count = vssfdw_addressed_by_key(info) ? list_length(vssfdw_key_attributes(rel, info)) : 1;
 	upsert->target_count = list_length(columns);
-	upsert->target = vssfdw_stored_columns(info, rel, columns);
+	upsert->target = vssfdw_stored_columns(conn, info, rel, columns);
 	upsert->existing_count = list_length(existing);
 	upsert->existing = vssfdw_modified_columns(rel, existing);
 	if (boolVal(list_nth(items, VSS_UPSERT_SEVERAL)))

@@ -476,6 +476,7 @@ typedef struct VssColumnInfo
 	char *name;
 	char *declared; /* type as declared, "" without */
 	VssAffinity affinity;
+	VssStored vector_form; /* stored_form.c's; VSS_STORED_NATURAL: not known yet */
 	bool not_null;
 	bool generated;
 	bool has_default;
@@ -526,6 +527,11 @@ void vssfdw_forget_retired_catalogs(VssConnection *conn);
 
 /* Mean size of the values of some rows, 0 where the table has no rowid; errors are reported. (row_width.c) */
 double vssfdw_sample_row_bytes(VssConnection *conn, const VssTableInfo *info);
+
+/* ---------- stored_form.c ---------- */
+
+/* The form that vectors of a table's column have, and new ones are to have: TEXT or BLOB. */
+VssStored vssfdw_vector_form(VssConnection *conn, const VssTableInfo *info, const VssColumnInfo *column);
 
 /* ---------- sqlite_types.c ---------- */
 
