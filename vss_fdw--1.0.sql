@@ -316,6 +316,12 @@ COMMENT ON FUNCTION vss_exec(text, text)
 	IS 'run SQL in SQLite; returns the number of rows changed';
 REVOKE ALL ON FUNCTION vss_exec(text, text) FROM PUBLIC;
 
+CREATE FUNCTION vss_query(server text, sql text) RETURNS SETOF record
+	AS 'MODULE_PATHNAME' LANGUAGE C STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION vss_query(text, text)
+	IS 'rows of a SELECT in SQLite';
+REVOKE ALL ON FUNCTION vss_query(text, text) FROM PUBLIC;
+
 CREATE FUNCTION vss_sqlite_version() RETURNS text
 	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vss_sqlite_version()

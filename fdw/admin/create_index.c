@@ -366,7 +366,7 @@ vss_create_index(PG_FUNCTION_ARGS)
 
 	index.server = pstrdup(conn->servername);
 	index.table = vssfdw_table_options(relid)->table;
-	table = vssfdw_table_info(conn, index.table);
+	table = vssfdw_described(conn, vssfdw_table_options(relid));
 	check_table(&index, table);
 	vssfdw_column_init(&index.column, index.rel, attnum);
 	index.column_name = NameStr(*PG_GETARG_NAME(1));

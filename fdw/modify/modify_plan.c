@@ -78,7 +78,7 @@ const VssTableInfo *
 vssfdw_written_table(Relation rel, VssConnection **conn)
 {
 	*conn = vssfdw_connect(GetForeignTable(RelationGetRelid(rel))->serverid);
-	return vssfdw_table_info(*conn, vssfdw_table_options(RelationGetRelid(rel))->table);
+	return vssfdw_described(*conn, vssfdw_table_options(RelationGetRelid(rel)));
 }
 
 void
@@ -227,6 +227,10 @@ is_nocase(const VssTableInfo *info, const char *name)
 static const char *
 rowid_name(Relation rel, const VssTableInfo *info)
 {
+	if (info->is_query)
+		ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE),
+						errmsg("foreign table \"%s\" stands for a query and cannot be written",
+							   RelationGetRelationName(rel))));
 	if (info->rowid_name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FDW_ERROR),

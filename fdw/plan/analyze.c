@@ -52,7 +52,8 @@ open_sample(Sample *sample, VssConnection *conn, MemoryContext context)
 	}
 	if (sample->ncolumns == 0)
 		appendStringInfoString(&sql, "NULL");
-	appendStringInfo(&sql, " FROM \"main\".%s AS r1", vssfdw_quote_identifier(sample->table));
+	appendStringInfo(&sql, " FROM %s AS r1",
+					 vssfdw_source(vssfdw_table_options(RelationGetRelid(sample->rel))));
 	sample->statement = vssfdw_prepare(conn, sql.data, context);
 }
 

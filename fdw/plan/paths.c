@@ -85,7 +85,7 @@ vssGetForeignRelSize(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 	rel->conn = vssfdw_connect(baserel->serverid);
 	rel->server = vssfdw_server_options(GetForeignServer(baserel->serverid));
 	rel->table = vssfdw_table_options(foreigntableid);
-	rel->info = vssfdw_table_info(rel->conn, rel->table->table);
+	rel->info = vssfdw_described(rel->conn, rel->table);
 	vssfdw_load_columns(rel);
 	split_conditions(root, baserel);
 

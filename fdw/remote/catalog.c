@@ -594,8 +594,47 @@ read_table(VssConnection *conn, VssCatalog *catalog, const char *table)
 	return entry;
 }
 
-const VssTableInfo *
-vssfdw_table_info(VssConnection *conn, const char *table)
+/* The columns of a query, with the declarations of those columns that it passes on. */
+static void
+read_query_columns(VssConnection *conn, VssTableInfo *info)
+{
+	VssStatement *statement =
+		vssfdw_prepare(conn, psprintf("SELECT * FROM %s", info->name), CurrentMemoryContext);
+
+	for (int i = 0; i < sqlite3_column_count(statement->stmt); i++)
+	{
+		VssColumnInfo *column = palloc0(sizeof(VssColumnInfo));
+		const char *declared = sqlite3_column_decltype(statement->stmt, i);
+
+		column->name = pstrdup(vssfdw_from_utf8(sqlite3_column_name(statement->stmt, i)));
+		column->declared = pstrdup(declared != NULL ? vssfdw_from_utf8(declared) : "");
+		column->affinity = vssfdw_affinity(column->declared, false);
+		info->columns = lappend(info->columns, column);
+		info->nocase_columns = lappend(info->nocase_columns, column->name);
+	}
+	vssfdw_done(statement);
+}
+
+/* The same of a query, which is a view without a name. */
+static TableEntry *
+read_query(VssConnection *conn, const char *query)
+{
+	TableEntry *entry = palloc0(sizeof(TableEntry));
+	VssTableInfo *info = &entry->info;
+
+	/* without the brackets */
+	vssfdw_check_query(conn, pnstrdup(query + 1, strlen(query) - 2));
+	info->name = pstrdup(query);
+	info->is_view = info->is_query = true;
+	read_query_columns(conn, info);
+	/* what it computes has any type */
+	info->keeps_affinity = false;
+	entry->data_version = -1;
+	return entry;
+}
+
+static const VssTableInfo *
+find_info(VssConnection *conn, const char *table, bool is_query)
 {
 	MemoryContext work =
 		AllocSetContextCreate(CurrentMemoryContext, "vss_fdw catalog reading", ALLOCSET_SMALL_SIZES);
@@ -612,13 +651,15 @@ vssfdw_table_info(VssConnection *conn, const char *table)
 	{
 		TableEntry *candidate = lfirst(lc);
 
-		if (pg_strcasecmp(candidate->info.name, table) == 0)
+		if (candidate->info.is_query == is_query &&
+			(is_query ? strcmp(candidate->info.name, table) : pg_strcasecmp(candidate->info.name, table)) ==
+				0)
 			entry = candidate;
 	}
 	if (entry == NULL)
 	{
 		MemoryContextSwitchTo(catalog->context);
-		entry = read_table(conn, catalog, table);
+		entry = is_query ? read_query(conn, table) : read_table(conn, catalog, table);
 		catalog->tables = lappend(catalog->tables, entry);
 		MemoryContextSwitchTo(work);
 	}
@@ -642,6 +683,26 @@ vssfdw_table_info(VssConnection *conn, const char *table)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(work);
 	return &entry->info;
+}
+
+const VssTableInfo *
+vssfdw_table_info(VssConnection *conn, const char *table)
+{
+	return find_info(conn, table, false);
+}
+
+const VssTableInfo *
+vssfdw_described(VssConnection *conn, const VssTableOptions *options)
+{
+	return options->query != NULL ? find_info(conn, options->query, true)
+								  : find_info(conn, options->table, false);
+}
+
+char *
+vssfdw_source(const VssTableOptions *options)
+{
+	return options->query != NULL ? options->query
+								  : psprintf("\"main\".%s", vssfdw_quote_identifier(options->table));
 }
 
 List *

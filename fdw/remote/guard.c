@@ -126,6 +126,18 @@ check_pragma(VssGuardMode mode, const char *name, const char *value)
 	return refuse("vss_fdw does not allow PRAGMA %s with a value.", name);
 }
 
+/* Functions of ours that change the file, or ask servers: nothing for queries. */
+static int
+check_query(const char *function)
+{
+	static const char *const refused[] = {"hnsw_add",    "hnsw_del",   "hnsw_save",    "hnsw_rebuild",
+										  "hnsw_recall", "hnsw_model", "get_embedding"};
+
+	return is_among(function, refused, lengthof(refused))
+			   ? refuse("vss_fdw does not allow function %s() in queries.", function)
+			   : check_function(function);
+}
+
 /*
  * Asked for every step of compiling a statement.  It also serves to stop
  * compiling: views that multiply can keep SQLite at it for long, where it asks
@@ -147,7 +159,7 @@ authorize(void *arg, int action, const char *first, const char *second, const ch
 	switch (action)
 	{
 		case SQLITE_FUNCTION:
-			return check_function(second);
+			return mode == VSS_GUARD_QUERY ? check_query(second) : check_function(second);
 		case SQLITE_PRAGMA:
 			return check_pragma(mode, first, second);
 		case SQLITE_READ:

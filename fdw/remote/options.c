@@ -79,6 +79,7 @@ static const Option options[] = {
 	{"embed_key", UserMappingRelationId, OPTION_NAME, 0, 0},
 
 	{"table", ForeignTableRelationId, OPTION_NAME, 0, 0},
+	{"query", ForeignTableRelationId, OPTION_NAME, 0, 0},
 	{"updatable", ForeignTableRelationId, OPTION_BOOL, 0, 0},
 	{"truncatable", ForeignTableRelationId, OPTION_BOOL, 0, 0},
 	{"use_remote_estimate", ForeignTableRelationId, OPTION_BOOL, 0, 0},
@@ -379,6 +380,8 @@ vss_fdw_validator(PG_FUNCTION_ARGS)
 	Oid context = PG_GETARG_OID(1);
 	bool database = false;
 	bool read_only = false;
+	bool table = false;
+	bool query = false;
 	ListCell *lc;
 
 	foreach (lc, list)
@@ -397,7 +400,13 @@ vss_fdw_validator(PG_FUNCTION_ARGS)
 			database = true;
 		else if (strcmp(option->name, "read_only") == 0)
 			(void) parse_bool(defGetString(def), &read_only);
+		table = table || strcmp(option->name, "table") == 0;
+		query = query || strcmp(option->name, "query") == 0;
 	}
+	if (table && query)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("options \"table\" and \"query\" exclude each other"),
+						errhint("A foreign table stands for a table of SQLite's, or for a query.")));
 
 	if (context == ForeignServerRelationId)
 	{
@@ -515,6 +524,8 @@ vssfdw_read_table_options(Oid foreigntableid)
 
 		if (strcmp(name, "table") == 0)
 			result->table = pstrdup(defGetString(def));
+		else if (strcmp(name, "query") == 0)
+			result->query = vssfdw_query_source(defGetString(def));
 		else if (strcmp(name, "updatable") == 0)
 			result->updatable = option_bool(def);
 		else if (strcmp(name, "truncatable") == 0)
@@ -525,8 +536,11 @@ vssfdw_read_table_options(Oid foreigntableid)
 			result->use_remote_estimate = option_bool(def);
 	}
 	/* A table cannot grant what the server forbids. */
-	if (server->read_only)
+	if (server->read_only || result->query != NULL)
 		result->updatable = result->truncatable = false;
+	/* no table has this name: what reads tables only fails */
+	if (result->query != NULL)
+		result->table = result->query;
 	if (result->table == NULL)
 		result->table = get_rel_name(foreigntableid);
 	return result;

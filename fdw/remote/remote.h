@@ -41,6 +41,7 @@ typedef struct VssServerOptions
 typedef struct VssTableOptions
 {
 	char *table; /* name in SQLite */
+	char *query; /* what stands in the table's place, in brackets; or NULL */
 	bool updatable;
 	bool truncatable;
 	int batch_size;
@@ -131,7 +132,8 @@ typedef enum VssGuardMode
 {
 	VSS_GUARD_OWN,         /* ours */
 	VSS_GUARD_EXEC,        /* vss_exec's text, inside of PostgreSQL's transaction */
-	VSS_GUARD_EXEC_OUTSIDE /* the same outside of it, on a connection that is closed afterwards */
+	VSS_GUARD_QUERY,       /* a query that anybody wrote who may use the server */
+	VSS_GUARD_EXEC_OUTSIDE /* the same as VSS_GUARD_EXEC outside of it, on a connection that is closed afterwards */
 } VssGuardMode;
 
 /*
@@ -429,6 +431,14 @@ void vssfdw_reparent_statements(VssConnection *conn, int level);
 /* Finalize everything that is cached, free the cache. */
 void vssfdw_drop_statements(VssConnection *conn);
 
+/* ---------- query.c ---------- */
+
+/* An error unless the text is one statement that returns rows and changes nothing. */
+void vssfdw_check_query(VssConnection *conn, const char *sql);
+
+/* A query in brackets, as it stands in FROM; palloc'd. */
+char *vssfdw_query_source(const char *sql);
+
 /* ---------- catalog.c: what the SQLite file says of itself ---------- */
 
 typedef struct VssIndexInfo
@@ -485,6 +495,7 @@ typedef struct VssColumnInfo
 typedef struct VssTableInfo
 {
 	char *name;
+	bool is_query; /* name is that of no table but a query in brackets; is_view is set as well */
 	bool strict;   /* a STRICT table: only values of the declared type */
 	List *columns; /* of VssColumnInfo, hidden ones left out (PRAGMA table_xinfo) */
 	bool is_view;
@@ -504,6 +515,12 @@ typedef struct VssTableInfo
 
 /* Cached per connection until schema_version changes; do not free. */
 const VssTableInfo *vssfdw_table_info(VssConnection *conn, const char *table);
+
+/* The same of what a foreign table stands for, which may be a query. */
+const VssTableInfo *vssfdw_described(VssConnection *conn, const VssTableOptions *options);
+
+/* What a foreign table reads, as it stands in FROM; palloc'd. */
+char *vssfdw_source(const VssTableOptions *options);
 
 /* A column by its name, whose case does not matter; NULL without. */
 const VssColumnInfo *vssfdw_find_column(const VssTableInfo *info, const char *name);

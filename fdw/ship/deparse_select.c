@@ -49,8 +49,8 @@ put_columns(VssDeparse *context, List *columns)
 static void
 put_from(VssDeparse *context)
 {
-	appendStringInfo(context->buf, "\"main\".%s AS r%u",
-					 vssfdw_quote_identifier(VSS_REL(context->rel)->table->table), context->rel->relid);
+	appendStringInfo(context->buf, "%s AS r%u", vssfdw_source(VSS_REL(context->rel)->table),
+					 context->rel->relid);
 }
 
 void
@@ -255,8 +255,7 @@ put_exists(VssDeparse *context, const VssExists *exists)
 static void
 put_table(VssDeparse *context, RelOptInfo *rel)
 {
-	appendStringInfo(context->buf, "\"main\".%s AS r%u", vssfdw_quote_identifier(VSS_REL(rel)->table->table),
-					 rel->relid);
+	appendStringInfo(context->buf, "%s AS r%u", vssfdw_source(VSS_REL(rel)->table), rel->relid);
 }
 
 /* A table with its conditions, where they must be tested before the join. */

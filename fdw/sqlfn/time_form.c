@@ -139,7 +139,7 @@ vssfdw_time_to_form(ValueKind kind, Datum value, const char *form, char *buffer,
 		split_clock(plain, clock, micros);
 	else if (strspn(plain, "0123456789") != 4 || strstr(plain, "BC") != NULL)
 	{
-		strlcpy(buffer, plain, size);
+		put(&out, plain, strlen(plain));
 		return true;
 	}
 	else if (kind != VALUE_DATE)

@@ -75,7 +75,7 @@ sqlite_table(Oid relid, Oid *serverid)
 	const VssTableOptions *options = vssfdw_table_options(relid);
 
 	*serverid = GetForeignTable(relid)->serverid;
-	return vssfdw_table_info(vssfdw_connect(*serverid), options->table);
+	return vssfdw_described(vssfdw_connect(*serverid), options);
 }
 
 VssTarget *
