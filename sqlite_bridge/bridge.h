@@ -101,7 +101,7 @@ int bridge_attach(sqlite3 *db, const BridgeHost *host, char **message);
 typedef struct BridgeStats
 {
 	/* asked */
-	int64_t pull_limit; /* kept: end the scan after so many rows; 0: no limit */
+	int64_t pull_limit; /* kept: end the scan after so many rows; 0: no limit; may be changed meanwhile */
 	int64_t least_ef;   /* kept: candidates to keep at least, where an ef is named; 0: no such wish */
 	int64_t expected;   /* kept: rows that the caller is going to read, without k; 0: not known */
 	/* told */
@@ -114,6 +114,7 @@ typedef struct BridgeStats
 	uint64_t delta_rows;    /* changed rows scanned beside the graph */
 	uint64_t rows_filtered; /* candidates that a prefilter or mask rejected */
 	uint64_t rows_returned;
+	uint64_t listed; /* rowids that rowid IN (list) named, each once */
 	/*
 	 * Why a graph that has been made was not asked: "triggers_missing" and its like, as in hnsw_info, or
 	 * one of the two below; or NULL.  Static text.

@@ -12,10 +12,15 @@
  *	      +-- (no direction: NULL, zero) ---+
  *
  * STREAM reads the index in order of distance and tests the conditions row by
- * row.  That is right when many rows match; when it has pulled as many as a
- * scan of the table would cost, PREFILTER collects the matching rowids and asks
- * for the nearest among them, and what was already given is skipped.  TAIL has
- * the rows that no index can order: their distance is NaN or NULL, which
+ * row.  That is right when many rows match near the query, which shows only when
+ * it runs.  So it is given up as soon as what is left of it, by the share of rows
+ * that matched so far, would cost more than PREFILTER, whose price the planner has
+ * told; or once it has cost that much since the last match.  Then PREFILTER
+ * collects the matching rowids and asks for the nearest among them; what was
+ * already given is skipped.  Where nobody could know how many rows match, as of
+ * a parameter, and an index finds them, they are counted first, up to a few.
+ *
+ * TAIL has the rows that no index can order: their distance is NaN or NULL, which
  * PostgreSQL sorts last.  So a scan that is read to its end has given every
  * matching row exactly once.
  *
@@ -37,14 +42,9 @@
 
 #include "fdw/exec/exec.h"
 
-/* A stream is not given up before so many rows. */
+/* A stream is not given up before so many rows, nor by the share that matched before so many matches. */
 #define MIN_PULL 100
-
-/*
- * A stream is given up after this share of the rows: soon the library would
- * measure all nodes to go on, and scanning the table for the conditions is as cheap.
- */
-#define SCANNED_PER_PULLED 250
+#define MIN_MATCHES 2
 
 /* Rowids already given. */
 typedef struct RowidEntry
@@ -80,8 +80,8 @@ struct VssKnnScan
 	const char *index;
 	BridgeMetric metric;
 	int limit;
-	int most; /* rows that are read at the very most, 0: unknown */
-	int rows;
+	int most;           /* rows that are read at the very most, 0: unknown */
+	int price;          /* of PREFILTER, in rows of STREAM */
 	int distance_place; /* in the scan tuple, from 0; -1: not wanted */
 	bool predicate;
 	bool ordered;
@@ -91,6 +91,7 @@ struct VssKnnScan
 	bool declared;
 	const char *prefilter_sql; /* NULL without */
 	const char *tail_sql;      /* NULL without */
+	const char *probe_sql;     /* NULL without */
 	VssScanValue query;
 	VssScanValue k;
 	VssScanValue ef;
@@ -99,6 +100,7 @@ struct VssKnnScan
 	/* statements, prepared with the scan */
 	VssStatement *prefilter;
 	VssStatement *tail;
+	VssStatement *probe;
 
 	/* of the present scan */
 	Phase phase;
@@ -109,6 +111,7 @@ struct VssKnnScan
 	rowids_hash *given;      /* NULL while nothing needs it */
 	int64 given_count;
 	uint64 passed;     /* rows of the running search that met SQLite's conditions */
+	int64 seen;        /* rows that STREAM had from the index, where it came to the end */
 	BridgeStats stats; /* the running statement writes here */
 	bool counted;      /* stats are in the report */
 	VssKnnReport report;
@@ -141,7 +144,7 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	knn->metric = intVal(list_nth(private, VSS_KNN_METRIC));
 	knn->limit = intVal(list_nth(private, VSS_KNN_LIMIT));
 	knn->most = intVal(list_nth(private, VSS_KNN_BOUND));
-	knn->rows = intVal(list_nth(private, VSS_KNN_ROWS));
+	knn->price = intVal(list_nth(private, VSS_KNN_PRICE));
 	knn->distance_place = intVal(list_nth(private, VSS_KNN_DISTANCE_SLOT)) - 1;
 	knn->predicate = boolVal(list_nth(private, VSS_KNN_PREDICATE));
 	knn->ordered = boolVal(list_nth(private, VSS_KNN_ORDERED));
@@ -150,6 +153,7 @@ vssfdw_knn_begin(ForeignScanState *node, List *private)
 	knn->widened = boolVal(list_nth(private, VSS_KNN_WIDENED));
 	knn->prefilter_sql = sql_or_null(private, VSS_KNN_PREFILTER_SQL);
 	knn->tail_sql = sql_or_null(private, VSS_KNN_TAIL_SQL);
+	knn->probe_sql = sql_or_null(private, VSS_KNN_PROBE_SQL);
 	vssfdw_value_init(&knn->query, linitial(plan->fdw_exprs), &node->ss.ps);
 	vssfdw_value_init(&knn->k, lsecond(plan->fdw_exprs), &node->ss.ps);
 	vssfdw_value_init(&knn->ef, lthird(plan->fdw_exprs), &node->ss.ps);
@@ -174,6 +178,8 @@ vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state)
 		knn->tail = vssfdw_prepare(state->conn, knn->tail_sql, state->context);
 		vssfdw_drain_before_writes(node, knn->tail);
 	}
+	if (knn->probe_sql != NULL)
+		knn->probe = vssfdw_prepare(state->conn, knn->probe_sql, state->context);
 }
 
 /*
@@ -289,7 +295,7 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	memset(&knn->stats, 0, sizeof(knn->stats));
 	knn->passed = 0;
 	knn->stats.least_ef = least_ef;
-	if (phase == PHASE_STREAM && knn->prefilter == NULL)
+	if (phase == PHASE_PREFILTER || knn->prefilter == NULL)
 		knn->stats.expected = knn->most;
 	knn->counted = false;
 
@@ -306,7 +312,7 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	vssfdw_bind_params(node, state, statement);
 
 	if (phase == PHASE_STREAM && knn->prefilter != NULL && vssfdw_knn_strategy == VSS_STRATEGY_AUTO)
-		knn->stats.pull_limit = (int64) Max(MIN_PULL, knn->rows / SCANNED_PER_PULLED);
+		knn->stats.pull_limit = Max(MIN_PULL, knn->price);
 	else if (knn->bounded && knn->ordered)
 		/* without a limit the module measures all distances, lest it miss one within the bound */
 		knn->stats.pull_limit = PG_INT64_MAX;
@@ -330,9 +336,29 @@ start_tail(ForeignScanState *node, VssScanState *state)
 	}
 	vssfdw_rewind(knn->tail);
 	bind_query(knn, knn->tail);
+	if (knn->declared)
+		check_bind(knn->tail, sqlite3_bind_int64(knn->tail->stmt, VSS_PARAM_K, knn->seen));
 	vssfdw_bind_params(node, state, knn->tail);
 	knn->phase = PHASE_TAIL;
 	knn->current = knn->tail;
+}
+
+/* Whether the matching rows are so few that they are better collected first, by all that is known now. */
+static bool
+begins_with_prefilter(ForeignScanState *node, VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+	bool few;
+
+	if (knn->prefilter == NULL || vssfdw_knn_strategy != VSS_STRATEGY_AUTO)
+		return knn->prefilter != NULL && vssfdw_knn_strategy == VSS_STRATEGY_PREFILTER;
+	if (knn->probe == NULL)
+		return knn->use_prefilter;
+	vssfdw_rewind(knn->probe);
+	vssfdw_bind_params(node, state, knn->probe);
+	few = vssfdw_step(knn->probe) && sqlite3_column_int(knn->probe->stmt, 0) < VSS_FEW_ROWS;
+	vssfdw_rewind(knn->probe);
+	return few;
 }
 
 /* Evaluate the query vector and choose the first statement. */
@@ -390,8 +416,7 @@ start(ForeignScanState *node, VssScanState *state)
 		knn->report.behind = isnull ? "the query vector is NULL" : "the query vector has length zero";
 		start_tail(node, state);
 	}
-	else if (knn->prefilter != NULL && (vssfdw_knn_strategy == VSS_STRATEGY_PREFILTER ||
-										(vssfdw_knn_strategy == VSS_STRATEGY_AUTO && knn->use_prefilter)))
+	else if (begins_with_prefilter(node, state))
 		start_search(node, state, PHASE_PREFILTER);
 	else
 		start_search(node, state, PHASE_STREAM);
@@ -434,6 +459,27 @@ store(VssScanState *state, TupleTableSlot *slot)
 	ExecStoreVirtualTuple(slot);
 }
 
+/* After a match: how much longer is the stream worth to be read? */
+static void
+reconsider(VssKnnScan *knn)
+{
+	double pulled = knn->stats.rows_returned;
+	double wanted = Max(knn->limit - knn->given_count, 1);
+
+	if (pulled >= MIN_PULL && knn->given_count >= MIN_MATCHES &&
+		wanted * pulled / knn->given_count > knn->price)
+		knn->stats.pull_limit = knn->stats.rows_returned;
+	else
+		knn->stats.pull_limit = knn->stats.rows_returned + Max(MIN_PULL, knn->price);
+}
+
+/* Whether PREFILTER gave all of the rows that it listed, so that none is left for TAIL. */
+static bool
+gave_all_listed(const VssKnnScan *knn)
+{
+	return knn->phase == PHASE_PREFILTER && knn->declared && knn->stats.rows_returned == knn->stats.listed;
+}
+
 /* The statement has no more rows: what comes after it? */
 static void
 next_phase(ForeignScanState *node, VssScanState *state)
@@ -442,7 +488,9 @@ next_phase(ForeignScanState *node, VssScanState *state)
 	bool gave_up = knn->phase == PHASE_STREAM && knn->stats.pull_limit_hit;
 
 	vssfdw_rewind(knn->current);
-	if (knn->phase == PHASE_TAIL || knn->predicate)
+	if (knn->phase == PHASE_STREAM)
+		knn->seen = knn->stats.rows_returned;
+	if (knn->phase == PHASE_TAIL || knn->predicate || gave_all_listed(knn))
 		knn->phase = PHASE_DONE;
 	else if (gave_up)
 		start_search(node, state, PHASE_PREFILTER);
@@ -471,6 +519,9 @@ vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *sl
 		{
 			store(state, slot);
 			knn->given_count++;
+			if (knn->phase == PHASE_STREAM && knn->stats.pull_limit > 0 && knn->prefilter != NULL &&
+				vssfdw_knn_strategy == VSS_STRATEGY_AUTO)
+				reconsider(knn);
 			return true;
 		}
 	}
@@ -503,6 +554,7 @@ vssfdw_knn_rescan(VssScanState *state)
 		rowids_reset(knn->given);
 	knn->current = NULL;
 	knn->given_count = 0;
+	knn->seen = 0;
 	knn->phase = PHASE_START;
 }
 
@@ -514,6 +566,8 @@ vssfdw_knn_end(VssScanState *state)
 	/* the module writes stats no more after this */
 	vssfdw_done(knn->prefilter);
 	vssfdw_done(knn->tail);
+	vssfdw_done(knn->probe);
+	knn->probe = NULL;
 	knn->prefilter = NULL;
 	knn->tail = NULL;
 	if (knn->given != NULL)

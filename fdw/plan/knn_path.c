@@ -195,10 +195,33 @@ path_private(const VssDistance *distance, Expr *expr, Expr *k, Expr *ef, Expr *b
 	return result;
 }
 
+/* Few rows that match are as well fetched and sorted. */
+#define FEW_SORTED 20
+
+/*
+ * What the costs of both paths are multiplied by.  To collect the matching rowids
+ * takes the same walk as to fetch these rows, and to measure them in the index less
+ * than to fetch their vectors: so it never costs more than the plain path, unless
+ * there are but a few, and somebody knows that.
+ */
+static Cost
+cost_scale(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, double limit)
+{
+	VssRel *rel = VSS_REL(baserel);
+	Cost startup;
+	Cost total;
+
+	if (rel->remote_conds == NIL || (rel->remote_rows <= FEW_SORTED && !rel->guessed))
+		return 1;
+	vssfdw_cost_knn(root, baserel, index, limit, true, &startup, &total);
+	return Min(1, rel->total_cost / total);
+}
+
 void
 vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 {
 	VssRel *rel = VSS_REL(baserel);
+	Cost scale;
 	VssDistance distance;
 	PathKey *pathkey;
 	double limit = root->limit_tuples > 0 ? root->limit_tuples : 0;
@@ -209,12 +232,15 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 	if (!vssfdw_match_pathkey(root, baserel, pathkey, &distance))
 		return;
 
+	scale = cost_scale(root, baserel, distance.index, limit);
 	for (int prefilter = 0; prefilter <= (rel->remote_conds != NIL ? 1 : 0); prefilter++)
 	{
 		Cost startup;
 		Cost total;
 
 		vssfdw_cost_knn(root, baserel, distance.index, limit, prefilter, &startup, &total);
+		startup *= scale;
+		total *= scale;
 		add_path(baserel,
 				 (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, list_make1(pathkey),
 										   baserel->lateral_relids,

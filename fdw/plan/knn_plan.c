@@ -209,6 +209,16 @@ deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, Lis
 	return pstrdup(context->buf->data);
 }
 
+static char *
+deparse_probe(VssDeparse *context, List *conds)
+{
+	resetStringInfo(context->buf);
+	appendStringInfoString(context->buf, "SELECT count(*) FROM (");
+	vssfdw_deparse_select(context, NIL, conds);
+	appendStringInfo(context->buf, " LIMIT %d)", VSS_FEW_ROWS);
+	return pstrdup(context->buf->data);
+}
+
 /*
  * How many rows of a scan ordered by distance the plan reads at most, 0 when
  * that is not certain: other sort keys make an incremental sort read ahead, set
@@ -243,7 +253,7 @@ rows_node(double rows, int beyond)
 
 /* The statements, into fdw_private's KNN part. */
 static List *
-knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *prefilter_sql)
+knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *prefilter_sql, char *probe_sql)
 {
 	PlannerInfo *root = plan->root;
 	List *path = plan->path->fdw_private;
@@ -267,7 +277,8 @@ knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *p
 			[VSS_KNN_MARGIN] = (Node *) makeInteger((int) rint(1000 * index->margin)),
 			[VSS_KNN_LIMIT] = (Node *) rows_node(limit, PG_INT32_MAX),
 			[VSS_KNN_BOUND] = (Node *) rows_node(most, 0),
-			[VSS_KNN_ROWS] = (Node *) rows_node(VSS_REL(plan->baserel)->tuples, PG_INT32_MAX),
+			[VSS_KNN_PRICE] =
+				(Node *) rows_node(vssfdw_prefilter_price(plan->root, plan->baserel), PG_INT32_MAX),
 			[VSS_KNN_DISTANCE_SLOT] = (Node *) makeInteger(entry != NULL ? entry->resno : 0),
 			[VSS_KNN_PREDICATE] = (Node *) makeBoolean(list_nth(path, VSS_KNN_PATH_K) != NULL),
 			[VSS_KNN_ORDERED] = (Node *) makeBoolean(plan->path->path.pathkeys != NIL),
@@ -275,6 +286,7 @@ knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *p
 			[VSS_KNN_DECLARED] = (Node *) makeBoolean(index->declared),
 			[VSS_KNN_WIDENED] = (Node *) makeBoolean(vssfdw_is_pgvector_distance(distance)),
 			[VSS_KNN_PREFILTER_SQL] = (Node *) makeString(prefilter_sql),
+			[VSS_KNN_PROBE_SQL] = (Node *) makeString(probe_sql),
 			[VSS_KNN_TAIL_SQL] = (Node *) makeString(tail_sql),
 		};
 
@@ -317,6 +329,7 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 	char *sql;
 	char *prefilter_sql = "";
 	char *tail_sql = "";
+	char *probe_sql = "";
 	List *knn;
 
 	if (distance != NULL && (!vssfdw_is_pgvector_distance(distance) ||
@@ -341,7 +354,9 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 			prefilter_sql = deparse_knn(&context, VSS_KNN_PREFILTER, index, columns, conds, bound != NULL);
 		tail_sql = deparse_knn(&context, VSS_KNN_TAIL, index, columns, conds, bound != NULL);
 	}
-	knn = knn_private(plan, index, tail_sql, prefilter_sql);
+	if (prefilter_sql[0] != '\0' && VSS_REL(baserel)->guessed && vssfdw_walk(plan->root, baserel, NIL).keyed)
+		probe_sql = deparse_probe(&context, conds);
+	knn = knn_private(plan, index, tail_sql, prefilter_sql, probe_sql);
 
 	plan->exprs =
 		list_concat(list_make4(list_nth(path, VSS_KNN_PATH_QUERY), or_null(k, INT8OID),

@@ -198,7 +198,7 @@ enum VssKnnItem
 	VSS_KNN_MARGIN, /* Integer: and then how far searches go on, in thousandths, when this was planned */
 	VSS_KNN_LIMIT,  /* Integer: rows that the query probably wants, 0: unknown */
 	VSS_KNN_BOUND,  /* Integer: rows that it reads at the very most, 0: unknown */
-	VSS_KNN_ROWS,   /* Integer: rows of the table, for the switch to the prefilter */
+	VSS_KNN_PRICE,  /* Integer: rows of a stream that cost as much as collecting the matching rowids */
 	VSS_KNN_DISTANCE_SLOT, /* Integer: place of the distance in the scan tuple, 0: not there */
 	VSS_KNN_PREDICATE,     /* Boolean: the rows are those of a vss_knn predicate */
 	VSS_KNN_ORDERED,       /* Boolean: the query wants the nearest few, not all within the bound */
@@ -206,6 +206,8 @@ enum VssKnnItem
 	VSS_KNN_DECLARED,      /* Boolean: VssIndexInfo.declared, index and table cannot differ */
 	VSS_KNN_WIDENED,       /* Boolean: the bound is of pgvector's distances */
 	VSS_KNN_PREFILTER_SQL, /* String, "" without */
+	VSS_KNN_PROBE_SQL,     /* String: counts matching rows up to VSS_FEW_ROWS, where SQLite finds them by an
+							* index and nobody knew how many they are; "" without */
 	VSS_KNN_TAIL_SQL,      /* String, "" without */
 	VSS_KNN_ITEMS          /* how many these are */
 };
@@ -233,6 +235,9 @@ typedef struct VssKnnPlan
 	List *scan_tlist; /* NIL: rows have the table's layout */
 	List *exprs;      /* fdw_exprs */
 } VssKnnPlan;
+
+/* So many matching rows are few: measuring them is cheaper than asking a graph, whatever it holds. */
+#define VSS_FEW_ROWS 1000
 
 /* Returns fdw_private. */
 List *vssfdw_plan_knn(VssKnnPlan *plan);
@@ -278,7 +283,21 @@ extern int vssfdw_knn_strategy; /* vss_fdw.knn_strategy, a VssStrategy */
 
 const char *vssfdw_strategy_name(int strategy);
 
-/* ---------- cost.c ---------- */
+/* ---------- estimate.c: how many rows ---------- */
+
+/* How SQLite finds the rows of some conditions. */
+typedef struct VssWalk
+{
+	double rows;           /* that it looks at */
+	bool keyed;            /* by an index, or several */
+	bool exact;            /* the conditions fix the whole key */
+	bool known;            /* rows is no guess */
+	bool others;           /* the relation has conditions that no key decides */
+	const VssTableKey *by; /* NULL: it walks the table, or takes an index for each alternative */
+} VssWalk;
+
+/* The best way under the relation's own conditions and those of a parameterised path. */
+VssWalk vssfdw_walk(PlannerInfo *root, RelOptInfo *baserel, List *clauses);
 
 /* Rows of the table and rows after the remote conditions, into the VssRel. */
 void vssfdw_estimate_size(PlannerInfo *root, RelOptInfo *baserel);
@@ -289,11 +308,16 @@ bool vssfdw_is_fixed_column(RelOptInfo *baserel, const char *column);
 /* The key by which SQLite probably finds the rows of the remote conditions; NULL: it walks the table. */
 const VssTableKey *vssfdw_walked_key(PlannerInfo *root, RelOptInfo *baserel);
 
-/* What it costs to hand over the vectors of one row of a base relation or join, beside the row. */
-Cost vssfdw_vectors_cost(RelOptInfo *rel);
-
 /* Rows that a scan under these clauses and its own conditions gives at most. */
 double vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses);
+
+/* Whether the attribute is SQLite's column of that name. */
+bool vssfdw_same_column(const VssRel *rel, AttrNumber attnum, const char *name);
+
+/* ---------- cost.c ---------- */
+
+/* What it costs to hand over the vectors of one row of a base relation or join, beside the row. */
+Cost vssfdw_vectors_cost(RelOptInfo *rel);
 
 /*
  * Cost of reading the relation under its own conditions and under clauses
@@ -302,6 +326,13 @@ double vssfdw_lookup_rows(PlannerInfo *root, RelOptInfo *baserel, List *clauses)
 void vssfdw_cost_scan(PlannerInfo *root, RelOptInfo *baserel, List *clauses, double rows, Cost *startup,
 					  Cost *total);
 
+/*
+ * What it costs to collect the matching rowids and search among them, in rows of
+ * a stream that does not: the same unit for the planner, which must guess, and for the
+ * executor, which sees how many rows match.
+ */
+double vssfdw_prefilter_price(PlannerInfo *root, RelOptInfo *baserel);
+
 /* Cost of a stream of the index, all rows of it; prefilter: matching rowids are collected first. */
 void vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, double limit,
 					 bool prefilter, Cost *startup, Cost *total);
@@ -309,6 +340,23 @@ void vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo 
 /* Cost of measuring every vector of the index, and fetching the rows that are near enough. */
 void vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, Cost *startup,
 					   Cost *total);
+
+/* ---------- sample.c: asking SQLite about conditions ---------- */
+
+/* Whether PostgreSQL has statistics of all columns of the conditions (RestrictInfo or bare). */
+bool vssfdw_has_statistics(RelOptInfo *baserel, List *clauses);
+
+/*
+ * Rows that meet conditions for which SQLite has an index, -1: cannot be told, as
+ * when a value is not known yet.  *all: these are all, else there are more.
+ */
+double vssfdw_count_entries(PlannerInfo *root, RelOptInfo *baserel, List *clauses, bool *all);
+
+/* The share of the table's rows that meet any conditions, by a sample, never 0; -1 likewise. */
+double vssfdw_try_on_sample(PlannerInfo *root, RelOptInfo *baserel, List *clauses);
+
+/* A smaller share than this is of so few rows of the sample that it says no more than "few". */
+#define VSS_SURE_SHARE 0.03
 
 /* ---------- unique_keys.c ---------- */
 

@@ -189,8 +189,9 @@ deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, Li
 }
 
 /*
- * Rows that a stream cannot give: NULL vectors, vectors without a direction.
- * Of an index kept by hand-written triggers every row is a candidate, since
+ * Rows that a stream cannot give: NULL vectors, vectors without a direction.  The
+ * conditions come first: to measure a row costs more.  There are none where the
+ * index gave as many rows as the table has.  Of an index kept by hand-written triggers every row is a candidate, since
  * rows older than the triggers are missing in it; the reader skips those that
  * it had.
  */
@@ -209,8 +210,10 @@ deparse_tail(VssDeparse *context, const VssIndexInfo *index, List *columns, List
 	put_from(context);
 	if (index->declared)
 	{
-		appendStringInfo(buf, " WHERE %s IS NULL", distance);
-		vssfdw_deparse_conds(context, "AND", conds);
+		vssfdw_deparse_conds(context, "WHERE", conds);
+		appendStringInfo(buf, " %s %s IS NULL AND (SELECT count(*) FROM \"main\".%s) > ?%d",
+						 conds != NIL ? "AND" : "WHERE", distance,
+						 vssfdw_quote_identifier(VSS_REL(context->rel)->table->table), VSS_PARAM_K);
 	}
 	else
 		vssfdw_deparse_conds(context, "WHERE", conds);

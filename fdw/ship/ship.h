@@ -73,7 +73,8 @@ typedef struct VssRel
 	Bitmapset *attrs_used;  /* pull_varattnos form: what rows must contain */
 	double tuples;          /* rows of the table */
 	Selectivity remote_sel; /* remote_rows / tuples */
-	List *compared;         /* cost.c's: what remote_conds say of single columns */
+	List *compared;         /* estimate.c's: what remote_conds say of single columns */
+	bool guessed;           /* nobody knows how many rows these leave */
 
 	RestrictInfo *knn_predicate; /* vss_knn(col, q, k [, ef]), or NULL */
 
@@ -151,7 +152,7 @@ const char *vssfdw_element_reader(Oid type);
  * An expression of PostgreSQL's is looked at once, from its leaves up, and
  * becomes a tree of terms.  What may be done with it in SQLite follows from its
  * root alone: kind, class and traits.  The tree is then printed (deparse.c), and
- * read by the bounds (bounds.c) and the costs (plan/cost.c).  Terms live in the
+ * read by the bounds (bounds.c) and the estimates (plan/estimate.c).  Terms live in the
  * memory context in which they were made.
  */
 typedef enum VssTermKind
@@ -368,7 +369,7 @@ bool vssfdw_fit_date_minus_interval(VssTerm *call);
 enum VssKnnParam
 {
 	VSS_PARAM_QUERY = 1,
-	VSS_PARAM_K,
+	VSS_PARAM_K, /* of the tail: rows that the index gave before the conditions */
 	VSS_PARAM_EF,
 	VSS_PARAM_STRATEGY,
 	VSS_PARAM_STATS,

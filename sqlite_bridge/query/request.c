@@ -232,6 +232,7 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, const BridgeArgument
 	query->one_row = asked->value[ARG_ROWID] != NULL;
 	take_bound(query, below != NULL ? below : upto, below == NULL, usable);
 	query->stats->k = query->k;
+	query->stats->listed = query->only_count;
 	if (query->need == 0 || (query->has_only && query->only_count == 0))
 		*usable = false;
 	return SQLITE_OK;
