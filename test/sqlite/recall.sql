@@ -17,7 +17,7 @@ DELETE FROM d;
 
 -- 5,000 vectors without structure; a weak graph of them
 INSERT INTO d WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 5000), j(j) AS (SELECT 1 UNION ALL SELECT j + 1 FROM j WHERE j < 16)
-	SELECT i, (SELECT vector('[' || group_concat((i * 7919 + j * j * 104729 + i * j * 1299709) % 2003 - 1001) || ']') FROM j) FROM n;
+	SELECT i, (SELECT vector('[' || group_concat((i * 7919 + j * j * 104729 + i * j * 1299709) % 5003 - 2501) || ']') FROM j) FROM n;
 SELECT 'without a graph, exact', hnsw_recall(10, 20);
 SELECT 'merged', hnsw_save('v');
 SELECT 'not due', hnsw_save('v', 'due') IS NULL, hnsw_save('v', 'damaged') IS NULL;
