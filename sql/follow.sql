@@ -66,6 +66,51 @@ UPDATE docs SET embedding = '[5,5]' WHERE id = 1;
 INSERT INTO docs(id, name, embedding) VALUES (8, 'h', '[1,0]') RETURNING id;
 EXECUTE nearest;
 
+-- a WITHOUT ROWID table, whose rows the index knows by their key
+SELECT vss_exec('follow', $$
+	CREATE TABLE pairs(site TEXT COLLATE NOCASE, id BLOB, lang TEXT, embedding TEXT, PRIMARY KEY(site, id)) WITHOUT ROWID;
+	WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400)
+		INSERT INTO pairs SELECT 'site ' || (i % 7), CAST('id ' || i AS BLOB), CASE WHEN i % 50 = 0 THEN 'da' ELSE 'en' END,
+			'[' || (i % 20) || ',' || (i / 20) || ']' FROM n;
+$$);
+IMPORT FOREIGN SCHEMA main LIMIT TO (pairs) FROM SERVER follow INTO follow;
+ALTER FOREIGN TABLE pairs ALTER embedding TYPE vss_vector(2);
+SELECT vss_create_index('pairs', 'embedding', metric => 'l2', index_name => 'pairs_vss');
+CREATE VIEW near AS SELECT site, convert_from(id, 'UTF8') AS id FROM pairs ORDER BY embedding <-> '[3.1,4.2]' LIMIT 3;
+CREATE VIEW near_danish AS SELECT site, convert_from(id, 'UTF8') AS id FROM pairs WHERE lang = 'da' ORDER BY embedding <-> '[3.1,4.2]' LIMIT 3;
+CREATE VIEW near_of_seven AS SELECT site, convert_from(id, 'UTF8') AS id FROM pairs WHERE vss_knn(embedding, '[3.1,4.2]', 7) AND site > 'site 3' ORDER BY id;
+EXPLAIN (COSTS OFF) TABLE near;
+SET enable_sort = off;
+SET vss_fdw.knn_strategy = prefilter;
+EXPLAIN (COSTS OFF) TABLE near_danish;
+TABLE near_danish;
+SET vss_fdw.knn_strategy = graph;
+TABLE near_danish;
+RESET vss_fdw.knn_strategy;
+TABLE near_danish;
+TABLE near;
+TABLE near_of_seven;
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "UPDATE pairs SET site = 'SITE 0' WHERE id = CAST('id 63' AS BLOB); INSERT INTO pairs VALUES ('new', x'6e6577', 'da', '[3.1,4.2]'); DELETE FROM pairs WHERE id = CAST('id 83' AS BLOB)"
+UPDATE pairs SET embedding = '[3.2,4.2]' WHERE id = 'id 400';
+TABLE near;
+TABLE near_danish;
+SET vss_fdw.knn_strategy = prefilter;
+TABLE near_danish;
+RESET vss_fdw.knn_strategy;
+TABLE near_of_seven;
+-- each row once
+SELECT count(*), count(DISTINCT (site, id)) FROM (SELECT site, id FROM pairs ORDER BY embedding <-> '[3.1,4.2]' LIMIT 1000) AS s;
+SELECT not_used('SELECT site FROM pairs ORDER BY embedding <-> ''[1,0]'' LIMIT 9');
+SELECT vss_merge('pairs');
+TABLE near;
+TABLE near_danish;
+TABLE near_of_seven;
+SELECT * FROM vss_check('pairs');
+SELECT p.lang, n.site FROM (VALUES ('da'), ('en')) AS p(lang) CROSS JOIN LATERAL
+	(SELECT site FROM pairs WHERE pairs.lang = p.lang ORDER BY embedding <-> '[3.1,4.2]' LIMIT 1) AS n;
+SELECT count(*) FROM vss_knn('pairs_vss', '[3.1,4.2]', 5);
+RESET enable_sort;
+
 -- what can be removed without the extension: the triggers
 \! sqlite3 /tmp/vss_fdw_regress/follow/f.db "DROP TRIGGER docs_vss_changes_ai; DROP TRIGGER docs_vss_changes_ad; DROP TRIGGER docs_vss_changes_au; DROP TABLE docs_vss_changes; INSERT INTO docs VALUES (9, 'i', '[1,0.01]', 1)"
 EXECUTE nearest;

@@ -120,7 +120,6 @@ SELECT vss_create_index('items', 'v', metric => 'taxicab', index_name => 'bad');
 SELECT vss_create_index('bare', 'x', m => 100000, index_name => 'bad');
 SELECT vss_create_index('bare', 'x', dimensions => 2, index_name => 'bad');
 \set VERBOSITY default
-SELECT vss_create_index('rowless', 'x', index_name => 'bad');
 SELECT vss_create_index('seen', 'v', index_name => 'bad');
 SELECT vss_create_index(NULL, 'v');
 SELECT vss_create_index('pg_class', 'relname');

@@ -161,8 +161,6 @@ check_table(const Definition *index, const VssTableInfo *table)
 		problem = "It is a view.";
 	else if (table->is_virtual)
 		problem = "It is a virtual table.";
-	else if (!table->has_rowid)
-		problem = "It is a WITHOUT ROWID table.";
 	if (problem != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),

@@ -76,7 +76,7 @@ static const struct
 	{"vss0", "index data"},
 	{"vec0", "info chunks rowids auxiliary vector_chunks* metadatachunks* metadatatext* metadata_chunks* "
 			 "metadata_text*"},
-	{"hnsw", "vectors delta config canary"},
+	{"hnsw", "vectors delta config keys canary"},
 };
 
 static bool

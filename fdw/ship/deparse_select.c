@@ -80,13 +80,50 @@ distance_function(BridgeMetric metric)
 	elog(ERROR, "unknown metric: %d", (int) metric);
 }
 
-/* The rowids that the index knows the rows by. */
+/* Whether the index is of a WITHOUT ROWID table, whose rows it knows by their key. */
+static bool
+is_keyed(VssDeparse *context)
+{
+	const VssTableInfo *info = VSS_REL(context->rel)->info;
+
+	return !info->is_hnsw && !info->has_rowid;
+}
+
+/* The rowid that the index gives the row. */
 static char *
 rowid_sql(VssDeparse *context, const VssIndexInfo *index)
 {
-	const char *name = VSS_REL(context->rel)->info->is_hnsw ? "rowid" : index->content_rowid;
+	const VssTableInfo *info = VSS_REL(context->rel)->info;
+	StringInfoData key;
+	ListCell *cell;
 
-	return psprintf("r%u.%s", context->rel->relid, vssfdw_quote_identifier(name));
+	if (!is_keyed(context))
+		return psprintf("r%u.%s", context->rel->relid,
+						vssfdw_quote_identifier(info->is_hnsw ? "rowid" : index->content_rowid));
+	initStringInfo(&key);
+	foreach (cell, info->primary_key)
+		appendStringInfo(&key, ", r%u.%s", context->rel->relid, vssfdw_quote_identifier(lfirst(cell)));
+	return psprintf("hnsw_label(%s%s)", vssfdw_quote_literal(index->name), key.data);
+}
+
+/* That k and the table are on the same row. */
+static void
+put_same_row(VssDeparse *context, const VssIndexInfo *index)
+{
+	int i = 0;
+	ListCell *cell;
+
+	if (!is_keyed(context))
+	{
+		appendStringInfo(context->buf, "%s = k.rowid", rowid_sql(context, index));
+		return;
+	}
+	foreach (cell, VSS_REL(context->rel)->info->primary_key)
+	{
+		appendStringInfo(context->buf, "%sr%u.%s = k.k%d", i > 0 ? " AND " : "", context->rel->relid,
+						 vssfdw_quote_identifier(lfirst(cell)), i);
+		i++;
+	}
 }
 
 static char *
@@ -116,7 +153,7 @@ index_suffices(VssDeparse *context, const VssIndexInfo *index, List *columns, Li
 	const char *rowid = rel->info->is_hnsw ? "rowid" : index->content_rowid;
 	ListCell *cell;
 
-	if (!index->declared || index->missing_sql != NULL || conds != NIL)
+	if (!index->declared || index->missing_sql != NULL || conds != NIL || is_keyed(context))
 		return false;
 	foreach (cell, columns)
 	{
@@ -172,7 +209,8 @@ deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, Li
 	}
 	appendStringInfoString(buf, " CROSS JOIN ");
 	put_from(context);
-	appendStringInfo(buf, " ON %s = k.rowid", rowid);
+	appendStringInfoString(buf, " ON ");
+	put_same_row(context, index);
 	if (!index->declared && which != VSS_KNN_NEAREST)
 		appendStringInfo(buf, " AND %s IS NOT NULL", distance);
 	if (bounded)

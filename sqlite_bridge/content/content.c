@@ -5,7 +5,8 @@
  *
  * A row is known by its rowid.  Where that has a name of its own, an INTEGER PRIMARY
  * KEY, it stays for good.  Of other tables it goes by whichever of rowid, oid and _rowid_
- * is no column, and VACUUM may number the rows anew, which evidence.c notices.
+ * is no column, and VACUUM may number the rows anew, which evidence.c notices.  Rows of a
+ * WITHOUT ROWID table are known by their primary key (store/keys.c).
  *
  * All names are quoted.
  */
@@ -18,6 +19,7 @@ bridge_content_free(BridgeContent *content)
 {
 	sqlite3_free(content->table);
 	sqlite3_free(content->key);
+	sqlite3_free(content->keys.names);
 	sqlite3_free(content->vector);
 	sqlite3_free(content->unique);
 	memset(content, 0, sizeof(*content));
@@ -78,9 +80,10 @@ is_shadow(sqlite3 *db, const char *schema, const char *table, bool *shadow, Brid
 	return rc;
 }
 
-/* The table itself: an ordinary one, with rowids that stay. */
+/* The table itself: an ordinary one. */
 static int
-find_table(sqlite3 *db, const char *schema, const char *name, BridgeContent *content, BridgeError *err)
+find_table(sqlite3 *db, const char *schema, const char *name, BridgeContent *content, bool *keyed,
+		   BridgeError *err)
 {
 	BridgeTableKind kind;
 	bool shadow;
@@ -100,10 +103,7 @@ find_table(sqlite3 *db, const char *schema, const char *name, BridgeContent *con
 							kind.is_view      ? "view"
 							: kind.is_virtual ? "virtual table"
 											  : "shadow table");
-	if (kind.without_rowid)
-		return bridge_error(err, SQLITE_ERROR,
-							"content: table \"%s\" is WITHOUT ROWID, but the index knows rows by their rowid",
-							name);
+	*keyed = kind.without_rowid;
 	return SQLITE_OK;
 }
 
@@ -172,6 +172,78 @@ is_rowid_name(const char *name)
 		if (sqlite3_stricmp(name, rowid_names[i]) == 0)
 			return true;
 	return false;
+}
+
+/* The primary key of a WITHOUT ROWID table. */
+static int
+find_keys(sqlite3 *db, const char *schema, BridgeContent *content, BridgeError *err)
+{
+	BridgeKeys *keys = &content->keys;
+	sqlite3_str *names = sqlite3_str_new(db);
+	sqlite3_stmt *stmt = NULL;
+	int rc = bridge_schema_query(db, "SELECT name FROM pragma_table_xinfo(?1, ?2) WHERE pk > 0 ORDER BY pk",
+								 content->table, schema, &stmt, err);
+
+	while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		rc = SQLITE_OK;
+		sqlite3_str_appendf(names, "%s", (const char *) sqlite3_column_text(stmt, 0));
+		sqlite3_str_appendchar(names, 1, '\0');
+		keys->count++;
+	}
+	keys->bytes = sqlite3_str_length(names);
+	if (rc == SQLITE_DONE)
+		rc = sqlite3_str_errcode(names) == SQLITE_OK ? SQLITE_OK
+													 : bridge_error(err, SQLITE_NOMEM, "out of memory");
+	else if (err->code == SQLITE_OK)
+		rc = bridge_error_db(err, db, "content: reading the columns of table \"%s\"", content->table);
+	sqlite3_finalize(stmt);
+	keys->names = sqlite3_str_finish(names);
+	if (rc == SQLITE_OK && keys->count > BRIDGE_MAX_KEYS)
+		rc = bridge_error(err, SQLITE_ERROR,
+						  "content: the primary key of table \"%s\" has %d columns; an index can follow %d",
+						  content->table, keys->count, BRIDGE_MAX_KEYS);
+	return rc;
+}
+
+static bool
+is_key(const BridgeKeys *keys, const char *name)
+{
+	for (int i = 0; i < keys->count; i++)
+		if (sqlite3_stricmp(bridge_key_name(keys, i), name) == 0)
+			return true;
+	return false;
+}
+
+/* The same of a table without rowids. */
+static int
+find_keyed_columns(sqlite3 *db, const char *schema, const BridgeParams *params, BridgeContent *content,
+				   BridgeError *err)
+{
+	const char *asked = params->content_rowid;
+	Columns columns = {0};
+	int rc = read_columns(db, schema, params, content->table, &columns, err);
+
+	sqlite3_free(columns.key); /* an INTEGER PRIMARY KEY is no rowid here */
+	content->vector = columns.vector;
+	content->vector_generated = columns.vector_generated;
+	content->key = copy_text("");
+	if (rc == SQLITE_OK)
+		rc = find_keys(db, schema, content, err);
+	if (rc != SQLITE_OK)
+		return rc;
+	if (asked != NULL && asked[0] != '\0' && !(content->keys.count == 1 && is_key(&content->keys, asked)))
+		return bridge_error(
+			err, SQLITE_ERROR,
+			"content_rowid: \"%s\" is not the whole primary key of table \"%s\"; leave it out", asked,
+			content->table);
+	if (content->vector == NULL)
+		return bridge_error(err, SQLITE_ERROR, "content_vector: table \"%s\" has no column \"%s\"",
+							content->table, params->content_vector);
+	if (is_key(&content->keys, content->vector))
+		return bridge_error(err, SQLITE_ERROR, "content_vector: column \"%s\" is in the key of table \"%s\"",
+							content->vector, content->table);
+	return SQLITE_OK;
 }
 
 /* Its key and vector columns. */
@@ -249,7 +321,7 @@ find_unique(sqlite3 *db, const char *schema, BridgeContent *content, BridgeError
 		content->replaces = true;
 		if (cid < -1 || sqlite3_column_int(stmt, 2))
 			content->every_update = true;
-		if (cid < 0 || name == NULL)
+		if (cid < 0 || name == NULL || is_key(&content->keys, name))
 			continue;
 		content->unique_generated |= sqlite3_column_int(stmt, 3) > 1;
 		sqlite3_str_appendf(list, "%w", name);
@@ -270,11 +342,14 @@ int
 bridge_content_find(sqlite3 *db, const char *schema, const BridgeParams *params, BridgeContent *content,
 					BridgeError *err)
 {
+	bool keyed = false;
 	int rc;
 
 	memset(content, 0, sizeof(*content));
-	rc = find_table(db, schema, params->content, content, err);
-	if (rc == SQLITE_OK)
+	rc = find_table(db, schema, params->content, content, &keyed, err);
+	if (rc == SQLITE_OK && keyed)
+		rc = find_keyed_columns(db, schema, params, content, err);
+	else if (rc == SQLITE_OK)
 		rc = find_columns(db, schema, params, content, err);
 	if (rc == SQLITE_OK)
 		rc = find_unique(db, schema, content, err);
@@ -291,8 +366,9 @@ bridge_content_check_rows(sqlite3 *db, const char *schema, const BridgeContent *
 {
 	sqlite3_stmt *stmt = NULL;
 	BridgeVector vector = {0};
-	char *sql = sqlite3_mprintf("SELECT \"%w\", \"%w\" FROM \"%w\".\"%w\"", content->key, content->vector,
-								schema, content->table);
+	const char *key = content->keys.count > 0 ? bridge_key_name(&content->keys, 0) : content->key;
+	char *sql = sqlite3_mprintf("SELECT \"%w\", \"%w\" FROM \"%w\".\"%w\"", key, content->vector, schema,
+								content->table);
 	int rc = sql ? bridge_schema_query(db, sql, NULL, NULL, &stmt, err)
 				 : bridge_error(err, SQLITE_NOMEM, "out of memory");
 
@@ -300,16 +376,15 @@ bridge_content_check_rows(sqlite3 *db, const char *schema, const BridgeContent *
 		goto cleanup;
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
 	{
-		sqlite3_int64 rowid = sqlite3_column_int64(stmt, 0);
-
 		rc = bridge_vector_read(sqlite3_column_value(stmt, 1), &vector, err);
 		if (rc == SQLITE_OK && vector.data != NULL && vector.dim != params->dim)
 			rc = bridge_error(err, SQLITE_MISMATCH, "invalid vector: %d dimensions, the index has dim=%d",
 							  vector.dim, params->dim);
 		if (rc != SQLITE_OK)
 		{
-			rc = bridge_error_prefix(err, "content: row %lld of table \"%s\", column \"%s\"", rowid,
-									 content->table, content->vector);
+			rc = bridge_error_prefix(err, "content: row %s of table \"%s\", column \"%s\"",
+									 (const char *) sqlite3_column_text(stmt, 0), content->table,
+									 content->vector);
 			goto cleanup;
 		}
 	}

@@ -14,8 +14,9 @@
 typedef struct BridgeContent
 {
 	char *table;
-	char *key;      /* INTEGER PRIMARY KEY, or a name of the rowid that no column has */
-	bool renumbers; /* the latter: VACUUM may give rows other numbers */
+	char *key;       /* INTEGER PRIMARY KEY, or a name of the rowid that no column has; "" with keys */
+	bool renumbers;  /* the latter: VACUUM may give rows other numbers */
+	BridgeKeys keys; /* a WITHOUT ROWID table's */
 	char *vector;
 	bool vector_generated;
 	bool replaces;         /* it has unique indexes, through which REPLACE removes rows */
@@ -62,6 +63,9 @@ typedef struct BridgeTriggers
 int bridge_triggers_spell(const char *index, const BridgeParams *params, const BridgeContent *content,
 						  BridgeTriggers *out, BridgeError *err);
 void bridge_triggers_free(BridgeTriggers *triggers);
+
+/* How the AFTER INSERT trigger of an index on this table ends; sqlite3_free. */
+char *bridge_triggers_append(const char *index, const BridgeContent *content);
 
 /* Within xCreate: check the table, make journal and triggers. */
 int bridge_content_create(sqlite3 *db, const char *schema, const char *index, const BridgeParams *params,

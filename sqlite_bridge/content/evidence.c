@@ -31,6 +31,7 @@ typedef struct Seen
 	char *table; /* of the first three, where it is one */
 	bool apart;  /* it is not */
 	bool journal;
+	bool labels;
 	bool canary;
 } Seen;
 
@@ -64,6 +65,7 @@ see_row(const BridgeStore *store, sqlite3_stmt *stmt, Seen *seen, BridgeError *e
 	if (sqlite3_column_int(stmt, 4))
 	{
 		seen->journal |= is_named(name, store->table, "_changes");
+		seen->labels |= is_named(name, store->table, "_keys");
 		seen->canary |= is_named(name, store->table, "_canary");
 		return SQLITE_OK;
 	}
@@ -88,7 +90,8 @@ see(BridgeStore *store, Seen *seen, BridgeError *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	char *sql = sqlite3_mprintf("SELECT rowid, name, tbl_name, sql, type = 'table' FROM \"%w\".sqlite_schema"
-								" WHERE type = 'trigger' OR (type = 'table' AND name LIKE '%%_c%%')",
+								" WHERE type = 'trigger' OR (type = 'table' AND (name LIKE '%%_c%%' OR name"
+								" LIKE '%%_keys'))",
 								store->schema);
 	int rc = sql ? bridge_schema_query(store->db, sql, NULL, NULL, &stmt, err)
 				 : bridge_error(err, SQLITE_NOMEM, "out of memory");
@@ -274,8 +277,7 @@ is_of_index(const char *name, const char *sql, const BridgeContent *content)
 	index = sqlite3_mprintf("%.*s", length, name);
 	if (index == NULL)
 		return false;
-	insert = sqlite3_mprintf(" INSERT INTO \"%w_changes\"(tag, key) VALUES (random(), NEW.\"%w\"); END",
-							 index, content->key);
+	insert = bridge_triggers_append(index, content);
 	head = sqlite3_mprintf("CREATE TRIGGER \"%w_changes_ai\" AFTER INSERT ON \"%w\" BEGIN", index,
 						   content->table);
 	is = insert != NULL && head != NULL && strlen(sql) >= strlen(head) + strlen(insert);
@@ -345,8 +347,8 @@ judge(BridgeStore *store, const Seen *seen, const BridgeContent *content, Bridge
 	int rc = bridge_triggers_spell(store->table, &store->params, content, &triggers, err);
 
 	*verdict = BRIDGE_FOLLOWED;
-	if (!seen->journal || seen->apart || seen->table == NULL ||
-		sqlite3_stricmp(seen->table, content->table) != 0)
+	if (!seen->journal || (content->keys.count > 0 && !store->follow.keys_there) || seen->apart ||
+		seen->table == NULL || sqlite3_stricmp(seen->table, content->table) != 0)
 		*verdict = BRIDGE_TRIGGERS_MISSING;
 	for (int i = 0; i < BRIDGE_TRIGGERS && rc == SQLITE_OK; i++)
 	{
@@ -374,6 +376,35 @@ judge(BridgeStore *store, const Seen *seen, const BridgeContent *content, Bridge
 	return rc;
 }
 
+/* How many columns the labels' table has; 0: there is none. */
+static int
+count_keys(const BridgeStore *store, int *count, BridgeError *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *sql = sqlite3_mprintf("SELECT value FROM \"%w\".\"%w_config\" WHERE key = 'keys'", store->schema,
+								store->table);
+	int rc = sql ? bridge_schema_query(store->db, sql, NULL, NULL, &stmt, err)
+				 : bridge_error(err, SQLITE_NOMEM, "out of memory");
+
+	*count = rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW ? sqlite3_column_int(stmt, 0) : 0;
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	return rc;
+}
+
+/* The same of the key; true where it is another one than before. */
+static bool
+take_keys(BridgeKeys *to, BridgeKeys *keys)
+{
+	bool other = to->count != keys->count || to->bytes != keys->bytes ||
+				 (keys->bytes > 0 && memcmp(to->names, keys->names, (size_t) keys->bytes) != 0);
+
+	sqlite3_free(to->names);
+	*to = *keys;
+	keys->names = NULL;
+	return other;
+}
+
 /* Take over a name; true where it is another one than before. */
 static bool
 take_name(char **to, char **name)
@@ -394,10 +425,14 @@ look_anew(BridgeStore *store, int64_t cookie, BridgeError *err)
 	BridgeVerdict verdict;
 	Seen seen;
 	bool other;
+	bool keys_there = follow->keys_there;
 	int rc = see(store, &seen, err);
 
 	if (rc == SQLITE_OK)
 		rc = find(store, &seen, &content, err);
+	if (rc == SQLITE_OK && content.keys.count > 0)
+		rc = count_keys(store, &store->key_count, err);
+	follow->keys_there = content.keys.count > 0 && seen.labels && store->key_count == content.keys.count;
 	if (rc == SQLITE_OK)
 		rc = judge(store, &seen, &content, &verdict, err);
 	if (rc == SQLITE_OK)
@@ -405,10 +440,12 @@ look_anew(BridgeStore *store, int64_t cookie, BridgeError *err)
 		other = take_name(&store->params.content, &content.table);
 		other |= take_name(&store->params.content_rowid, &content.key);
 		other |= take_name(&store->params.content_vector, &content.vector);
-		if (other || follow->journal_there != seen.journal)
+		other |= take_keys(&store->keys, &content.keys);
+		if (other || follow->journal_there != seen.journal || follow->keys_there != keys_there)
 			bridge_store_release(store);
 		follow->journal_there = seen.journal;
-		follow->replaces = content.replaces;
+		/* A row whose key has lost its label is one that is gone. */
+		follow->replaces = content.replaces || content.keys.count > 0;
 		follow->verdict = verdict;
 		follow->cookie = cookie;
 		follow->judged =

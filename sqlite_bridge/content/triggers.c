@@ -29,11 +29,72 @@
 
 static const char *const suffixes[BRIDGE_TRIGGERS] = {"changes_ai", "changes_ad", "changes_au", "mark"};
 
+/* "NEW"."a", ... of one side, for the journal's columns. */
+static void
+add_key(sqlite3_str *text, const BridgeContent *content, const char *side)
+{
+	if (content->keys.count == 0)
+		sqlite3_str_appendf(text, "%s.\"%w\"", side, content->key);
+	for (int i = 0; i < content->keys.count; i++)
+		sqlite3_str_appendf(text, "%s%s.\"%w\"", i > 0 ? ", " : "", side, bridge_key_name(&content->keys, i));
+}
+
+/* Whether the key changes. */
+static void
+add_key_condition(sqlite3_str *text, const BridgeContent *content)
+{
+	if (content->keys.count == 0)
+		sqlite3_str_appendf(text, "OLD.\"%w\" COLLATE BINARY IS NOT NEW.\"%w\"", content->key, content->key);
+	for (int i = 0; i < content->keys.count; i++)
+	{
+		const char *name = bridge_key_name(&content->keys, i);
+
+		sqlite3_str_appendf(text, "%sOLD.\"%w\" COLLATE BINARY IS NOT NEW.\"%w\"", i > 0 ? " OR " : "", name,
+							name);
+	}
+}
+
+/* INSERT INTO "x_changes"(tag, key), or (tag, k0, k1). */
+static void
+add_insert(sqlite3_str *text, const char *index, const BridgeContent *content)
+{
+	sqlite3_str_appendf(text, " INSERT INTO \"%w_changes\"(tag, ", index);
+	if (content->keys.count == 0)
+		sqlite3_str_appendall(text, "key");
+	for (int i = 0; i < content->keys.count; i++)
+		sqlite3_str_appendf(text, "%sk%d", i > 0 ? ", " : "", i);
+	sqlite3_str_appendall(text, ")");
+}
+
+/* A row with the key of one side, for the journal. */
+static void
+add_append(sqlite3_str *text, const char *index, const BridgeContent *content, const char *side)
+{
+	add_insert(text, index, content);
+	sqlite3_str_appendall(text, " VALUES (random(), ");
+	add_key(text, content, side);
+	sqlite3_str_appendall(text, ");");
+}
+
+char *
+bridge_triggers_append(const char *index, const BridgeContent *content)
+{
+	sqlite3_str *text = sqlite3_str_new(NULL);
+
+	add_append(text, index, content, "NEW");
+	sqlite3_str_appendall(text, " END");
+	return sqlite3_str_finish(text);
+}
+
 /* "a", "b", ... for OF. */
 static void
 add_columns(sqlite3_str *text, const BridgeContent *content)
 {
-	sqlite3_str_appendf(text, "\"%w\",\"%w\",\"rowid\",\"oid\",\"_rowid_\"", content->vector, content->key);
+	sqlite3_str_appendf(text, "\"%w\"", content->vector);
+	if (content->keys.count == 0)
+		sqlite3_str_appendf(text, ",\"%w\",\"rowid\",\"oid\",\"_rowid_\"", content->key);
+	for (int i = 0; i < content->keys.count; i++)
+		sqlite3_str_appendf(text, ",\"%w\"", bridge_key_name(&content->keys, i));
 	for (const char *u = content->unique; u != NULL && u < content->unique + content->unique_bytes;
 		 u += strlen(u) + 1)
 		sqlite3_str_appendf(text, ",\"%s\"", u);
@@ -42,9 +103,9 @@ add_columns(sqlite3_str *text, const BridgeContent *content)
 static void
 add_conditions(sqlite3_str *text, const BridgeContent *content)
 {
-	sqlite3_str_appendf(
-		text, "OLD.\"%w\" COLLATE BINARY IS NOT NEW.\"%w\" OR OLD.\"%w\" COLLATE BINARY IS NOT NEW.\"%w\"",
-		content->vector, content->vector, content->key, content->key);
+	sqlite3_str_appendf(text, "OLD.\"%w\" COLLATE BINARY IS NOT NEW.\"%w\" OR ", content->vector,
+						content->vector);
+	add_key_condition(text, content);
 	for (const char *u = content->unique; u != NULL && u < content->unique + content->unique_bytes;
 		 u += strlen(u) + 1)
 		sqlite3_str_appendf(text, " OR OLD.\"%s\" COLLATE BINARY IS NOT NEW.\"%s\"", u, u);
@@ -65,8 +126,6 @@ add_strict(sqlite3_str *text, const char *index, const BridgeParams *params, con
 static void
 spell_update(sqlite3_str *text, const char *index, const BridgeParams *params, const BridgeContent *content)
 {
-	const char *key = content->key;
-
 	sqlite3_str_appendf(text, "\"%w_%s\" BEFORE UPDATE", index, suffixes[BRIDGE_BEFORE_UPDATE]);
 	/* The names in OF are those of SET, among which a generated column never is. */
 	if (!content->every_update && !content->vector_generated && !content->unique_generated)
@@ -78,12 +137,14 @@ spell_update(sqlite3_str *text, const char *index, const BridgeParams *params, c
 	add_conditions(text, content);
 	sqlite3_str_appendall(text, content->every_update ? " OR 1 BEGIN" : " BEGIN");
 	add_strict(text, index, params, content);
-	sqlite3_str_appendf(
-		text,
-		" INSERT INTO \"%w_changes\"(tag, key) SELECT random(), OLD.\"%w\" WHERE OLD.\"%w\" COLLATE BINARY "
-		"IS NOT"
-		" NEW.\"%w\"; INSERT INTO \"%w_changes\"(tag, key) VALUES (random(), NEW.\"%w\"); END",
-		index, key, key, key, index, key);
+	add_insert(text, index, content);
+	sqlite3_str_appendall(text, " SELECT random(), ");
+	add_key(text, content, "OLD");
+	sqlite3_str_appendall(text, " WHERE ");
+	add_key_condition(text, content);
+	sqlite3_str_appendall(text, ";");
+	add_append(text, index, content, "NEW");
+	sqlite3_str_appendall(text, " END");
 }
 
 int
@@ -103,16 +164,14 @@ bridge_triggers_spell(const char *index, const BridgeParams *params, const Bridg
 				sqlite3_str_appendf(text, "\"%w_%s\" AFTER INSERT ON \"%w\" BEGIN", index, suffixes[i],
 									content->table);
 				add_strict(text, index, params, content);
-				sqlite3_str_appendf(
-					text, " INSERT INTO \"%w_changes\"(tag, key) VALUES (random(), NEW.\"%w\"); END", index,
-					content->key);
+				add_append(text, index, content, "NEW");
+				sqlite3_str_appendall(text, " END");
 				break;
 			case BRIDGE_BEFORE_DELETE:
-				sqlite3_str_appendf(
-					text,
-					"\"%w_%s\" BEFORE DELETE ON \"%w\" BEGIN INSERT INTO \"%w_changes\"(tag, key)"
-					" VALUES (random(), OLD.\"%w\"); END",
-					index, suffixes[i], content->table, index, content->key);
+				sqlite3_str_appendf(text, "\"%w_%s\" BEFORE DELETE ON \"%w\" BEGIN", index, suffixes[i],
+									content->table);
+				add_append(text, index, content, "OLD");
+				sqlite3_str_appendall(text, " END");
 				break;
 			case BRIDGE_BEFORE_UPDATE:
 				spell_update(text, index, params, content);
@@ -166,17 +225,45 @@ drop_triggers(sqlite3 *db, const char *schema, const char *index, BridgeError *e
 	return rc;
 }
 
-/* The journal and the canary, where they are not there. */
+/* k0, k1, ..., which hold what the table's columns hold; sqlite3_free. */
+static char *
+spell_key_columns(const BridgeKeys *keys)
+{
+	sqlite3_str *text = sqlite3_str_new(NULL);
+
+	if (keys->count == 0)
+		sqlite3_str_appendall(text, "key INTEGER");
+	for (int i = 0; i < keys->count; i++)
+		sqlite3_str_appendf(text, "%sk%d", i > 0 ? ", " : "", i);
+	return sqlite3_str_finish(text);
+}
+
+/*
+ * The journal, the labels of keys and the canary, where they are not there.  A table that was made
+ * anew may have another key: then nothing of it can be used.
+ */
 static int
-make_tables(sqlite3 *db, const char *schema, const char *index, const BridgeContent *content,
+make_tables(sqlite3 *db, const char *schema, const char *index, const BridgeContent *content, bool anew,
 			BridgeError *err)
 {
-	int rc =
-		bridge_exec(db, err,
-					"CREATE TABLE IF NOT EXISTS \"%w\".\"%w_changes\"(seq INTEGER PRIMARY KEY, tag INTEGER,"
-					" key INTEGER)",
-					schema, index);
+	char *columns = spell_key_columns(&content->keys);
+	int rc = columns != NULL ? SQLITE_OK : bridge_error(err, SQLITE_NOMEM, "out of memory");
 
+	if (rc == SQLITE_OK && anew)
+		rc = bridge_exec(
+			db, err, "DROP TABLE IF EXISTS \"%w\".\"%w_changes\"; DROP TABLE IF EXISTS \"%w\".\"%w_keys\"",
+			schema, index, schema, index);
+	if (rc == SQLITE_OK)
+		rc = bridge_exec(
+			db, err,
+			"CREATE TABLE IF NOT EXISTS \"%w\".\"%w_changes\"(seq INTEGER PRIMARY KEY, tag INTEGER, %s)",
+			schema, index, columns);
+	if (rc == SQLITE_OK && content->keys.count > 0)
+		rc = bridge_exec(
+			db, err,
+			"CREATE TABLE IF NOT EXISTS \"%w\".\"%w_keys\"(label INTEGER PRIMARY KEY, %s, UNIQUE(%s))",
+			schema, index, columns, columns);
+	sqlite3_free(columns);
 	if (rc == SQLITE_OK && content->renumbers)
 		rc = bridge_exec(
 			db, err,
@@ -212,12 +299,11 @@ bridge_content_create(sqlite3 *db, const char *schema, const char *index, const 
 						 "INSERT INTO \"%w\".\"%w_config\" VALUES ('content', %Q), ('content_rowid', %Q),"
 						 " ('content_vector', %Q)",
 						 schema, index, content.table, content.key, content.vector);
+	if (rc == SQLITE_OK && content.keys.count > 0)
+		rc = bridge_exec(db, err, "INSERT INTO \"%w\".\"%w_config\" VALUES ('keys', %d)", schema, index,
+						 content.keys.count);
 	if (rc == SQLITE_OK)
-		rc = bridge_exec(
-			db, err, "CREATE TABLE \"%w\".\"%w_changes\"(seq INTEGER PRIMARY KEY, tag INTEGER, key INTEGER)",
-			schema, index);
-	if (rc == SQLITE_OK)
-		rc = make_tables(db, schema, index, &content, err);
+		rc = make_tables(db, schema, index, &content, false, err);
 	if (rc == SQLITE_OK)
 		rc = append_anchor(db, schema, index, err);
 	if (rc == SQLITE_OK)
@@ -249,7 +335,11 @@ bridge_content_repair(BridgeStore *store, BridgeError *err)
 	if (rc == SQLITE_OK)
 		rc = drop_triggers(store->db, store->schema, store->table, err);
 	if (rc == SQLITE_OK)
-		rc = make_tables(store->db, store->schema, store->table, &content, err);
+		rc = make_tables(store->db, store->schema, store->table, &content,
+						 content.keys.count != store->key_count, err);
+	if (rc == SQLITE_OK && content.keys.count != store->key_count)
+		rc = bridge_store_set_config(store, "keys", NULL, content.keys.count, err);
+	store->key_count = content.keys.count;
 	if (rc == SQLITE_OK)
 		rc = append_anchor(store->db, store->schema, store->table, err);
 	if (rc == SQLITE_OK)
@@ -283,6 +373,9 @@ bridge_content_rename(BridgeStore *store, const char *new_name, BridgeError *err
 	if (rc == SQLITE_OK && content.renumbers)
 		rc = bridge_exec(store->db, err, "ALTER TABLE \"%w\".\"%w_canary\" RENAME TO \"%w_canary\"",
 						 store->schema, store->table, new_name);
+	if (rc == SQLITE_OK && store->key_count > 0)
+		rc = bridge_exec(store->db, err, "ALTER TABLE \"%w\".\"%w_keys\" RENAME TO \"%w_keys\"",
+						 store->schema, store->table, new_name);
 	if (rc == SQLITE_OK && content.table != NULL)
 		rc = write_triggers(store->db, store->schema, new_name, &store->params, &content, err);
 	bridge_content_free(&content);
@@ -314,8 +407,9 @@ bridge_content_drop(BridgeStore *store, BridgeError *err)
 	if (rc == SQLITE_OK)
 		rc = bridge_exec(
 			store->db, err,
-			"DROP TABLE IF EXISTS \"%w\".\"%w_changes\"; DROP TABLE IF EXISTS \"%w\".\"%w_canary\"",
-			store->schema, store->table, store->schema, store->table);
+			"DROP TABLE IF EXISTS \"%w\".\"%w_changes\"; DROP TABLE IF EXISTS \"%w\".\"%w_canary\";"
+			"DROP TABLE IF EXISTS \"%w\".\"%w_keys\"",
+			store->schema, store->table, store->schema, store->table, store->schema, store->table);
 	return rc;
 }
 
@@ -333,7 +427,7 @@ bridge_content_migrate(BridgeStore *store, BridgeError *err)
 	if (rc == SQLITE_OK)
 		rc = bridge_store_state(store, &state, 0, NULL, NULL, err);
 	if (rc == SQLITE_OK)
-		rc = make_tables(store->db, s, t, &content, err);
+		rc = make_tables(store->db, s, t, &content, false, err);
 	bridge_store_release(store);
 	sqlite3_randomness(sizeof(tag), &tag);
 	seq = rc == SQLITE_OK && state.position > 0 ? state.position : 1;

@@ -162,7 +162,7 @@ bridge_delta_release(BridgeDelta *delta)
 
 /* An empty delta after the given change in place of the cached one. */
 static int
-start_anew(BridgeIndex *index, int64_t after, BridgeError *err)
+start_anew(BridgeIndex *index, int64_t after, int64_t last_label, BridgeError *err)
 {
 	BridgeDelta *delta = sqlite3_malloc64(sizeof(*delta));
 
@@ -173,6 +173,7 @@ start_anew(BridgeIndex *index, int64_t after, BridgeError *err)
 	memset(delta, 0, sizeof(*delta));
 	delta->references = 1;
 	delta->after = delta->last_seq = after;
+	delta->last_label = last_label;
 	return SQLITE_OK;
 }
 
@@ -183,7 +184,7 @@ give_up_cache(BridgeIndex *index, BridgeError *err)
 	int64_t after = index->delta->after;
 	int64_t last_seq = index->delta->last_seq;
 	int64_t last_tag = index->delta->last_tag;
-	int rc = start_anew(index, after, err);
+	int rc = start_anew(index, after, index->delta->last_label, err);
 
 	if (rc == SQLITE_OK)
 	{
@@ -206,13 +207,14 @@ refresh(BridgeIndex *index, BridgeStore *store, const BridgeState *state, bool s
 	CacheFill fill = {index, store->params.dim, 0};
 	int rc = SQLITE_OK;
 
-	if (delta != NULL && delta->after == after && (delta->last_seq == after || same_tag))
+	if (delta != NULL && delta->after == after && delta->last_label == state->last_label &&
+		(delta->last_seq == after || same_tag))
 	{
 		if (delta->last_seq == state->counter || delta->too_large)
 			return SQLITE_OK;
 	}
 	else
-		rc = start_anew(index, after, err);
+		rc = start_anew(index, after, state->last_label, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_delta(store, index->delta->last_seq, state->counter, -1, cache_row, &fill, NULL,
 								err);
@@ -255,8 +257,8 @@ bridge_delta_get(BridgeIndex *index, BridgeStore *store, const BridgeState *stat
 
 	*out = NULL;
 	if (store->journal && is_writing(store->db, store->schema) &&
-		!(cached != NULL && cached->after == state->position && cached->last_seq == state->counter &&
-		  (cached->last_seq == cached->after || same_tag)))
+		!(cached != NULL && cached->after == state->position && cached->last_label == state->last_label &&
+		  cached->last_seq == state->counter && (cached->last_seq == cached->after || same_tag)))
 	{
 		index->delta = NULL;
 		rc = refresh(index, store, state, false, err);

@@ -54,8 +54,9 @@ typedef struct BridgeDelta
 	int64_t after;    /* entries have seq > after */
 	int64_t last_seq; /* of the last one read; == after when there is none */
 	int64_t last_tag;
-	bool too_large; /* not cached: each query reads it anew */
-	int references; /* the index's, and one a query that masks with it */
+	int64_t last_label; /* as the state had it: keys that had no label then may have one now */
+	bool too_large;     /* not cached: each query reads it anew */
+	int references;     /* the index's, and one a query that masks with it */
 	size_t count, capacity;
 	int64_t *labels;
 	float *vectors;
@@ -96,7 +97,9 @@ typedef struct BridgeIndex
 	 */
 	bool merge_due;
 	int64_t committed;
-	bool ghosts; /* searches came across nodes without a row, which a merge is to take out */
+	BridgeNewcomers *newcomers; /* rows of a table without rowids that no merge has seen, or NULL */
+	int readers;                /* searches and scans at work, which may hold labels of these */
+	bool ghosts;                /* searches came across nodes without a row, which a merge is to take out */
 } BridgeIndex;
 
 struct BridgeConnection
@@ -151,6 +154,10 @@ void bridge_cancelled_end(BridgeConnection *connection);
  * disconnect the last table, which must not take it away meanwhile.
  */
 int bridge_step_own(BridgeConnection *connection, sqlite3_stmt *stmt);
+
+/* Around a search or scan, from its first row to its last. */
+void bridge_index_read(BridgeIndex *index);
+void bridge_index_read_end(BridgeIndex *index);
 
 /* The store of a connected index, valid within the present call of SQLite. */
 BridgeStore *bridge_index_store(BridgeIndex *index);

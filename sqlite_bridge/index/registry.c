@@ -15,6 +15,8 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#define MANY_NEWCOMERS 100000 /* kept in memory while nobody reads */
+
 /* ---------- connection ---------- */
 
 BridgeConnection *
@@ -28,6 +30,7 @@ static void
 free_index(BridgeIndex *index)
 {
 	bridge_index_forget(index);
+	bridge_newcomers_free(index->newcomers);
 	bridge_files_free(&index->files);
 	sqlite3_free(index->schema);
 	sqlite3_free(index->table);
@@ -215,6 +218,7 @@ bridge_index_connect(BridgeConnection *connection, BridgeTable *table, BridgeSto
 	index->connected = table;
 	index->tables++;
 	index->store = store;
+	store->newcomers = &index->newcomers;
 	*out = index;
 	return SQLITE_OK;
 }
@@ -237,6 +241,26 @@ BridgeStore *
 bridge_index_store(BridgeIndex *index)
 {
 	return index->store;
+}
+
+void
+bridge_index_read(BridgeIndex *index)
+{
+	index->readers++;
+}
+
+void
+bridge_index_read_end(BridgeIndex *index)
+{
+	/* A transaction may have more statements to come, which compare labels. */
+	if (--index->readers > 0 || bridge_newcomers_count(index->newcomers) <= MANY_NEWCOMERS ||
+		!sqlite3_get_autocommit(index->connection->db))
+		return;
+	/* Nobody but the cached delta has their labels. */
+	bridge_delta_release(index->delta);
+	index->delta = NULL;
+	bridge_newcomers_free(index->newcomers);
+	index->newcomers = NULL;
 }
 
 void

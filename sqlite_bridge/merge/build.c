@@ -52,11 +52,12 @@ truth_range(BridgeStore *store, RowidRange *range, BridgeError *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	const BridgeParams *p = &store->params;
-	char *sql = p->content != NULL
-					? sqlite3_mprintf("SELECT min(\"%w\"), max(\"%w\") FROM \"%w\".\"%w\"", p->content_rowid,
-									  p->content_rowid, store->schema, p->content)
-					: sqlite3_mprintf("SELECT min(rowid), max(rowid) FROM \"%w\".\"%w_vectors\"",
-									  store->schema, store->table);
+	char *sql =
+		store->keys.count > 0 ? bridge_store_expand(store, "SELECT min(label), max(label) FROM %1.%2_keys%")
+		: p->content != NULL  ? sqlite3_mprintf("SELECT min(\"%w\"), max(\"%w\") FROM \"%w\".\"%w\"",
+												p->content_rowid, p->content_rowid, store->schema, p->content)
+							  : sqlite3_mprintf("SELECT min(rowid), max(rowid) FROM \"%w\".\"%w_vectors\"",
+												store->schema, store->table);
 	int rc = sql ? sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
 
 	memset(range, 0, sizeof(*range));
@@ -90,7 +91,10 @@ build_from_truth(BridgeStage *stage, BridgeError *err)
 	BridgeMergeTask *task = stage->task;
 	RowidRange range;
 	int64_t from = INT64_MIN;
-	int rc = truth_range(stage->store, &range, err);
+	int rc = stage->store->keys.count > 0 ? bridge_label_table(stage, err) : SQLITE_OK;
+
+	if (rc == SQLITE_OK)
+		rc = truth_range(stage->store, &range, err);
 
 	if (rc == SQLITE_OK && range.known)
 		stage->total = (uint64_t) range.last - (uint64_t) range.first;

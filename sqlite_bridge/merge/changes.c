@@ -137,10 +137,19 @@ note_journal(BridgeChanges *changes, int64_t after, int64_t upto, BridgeError *e
 {
 	BridgeStage *stage = changes->stage;
 	sqlite3_stmt *stmt = NULL;
-	char *sql = bridge_store_expand(
-		stage->store, "SELECT DISTINCT coalesce(key, 0) FROM %1.%2_changes% WHERE seq > ?1 AND seq <= ?2");
-	int rc = bridge_stage_begin(stage, err);
+	bool keyed = stage->store->keys.count > 0;
+	char *sql;
+	int rc = keyed ? bridge_label_journal(stage, after, upto, err) : SQLITE_OK;
 
+	if (rc == SQLITE_OK)
+		rc = bridge_stage_begin(stage, err);
+	if (rc != SQLITE_OK)
+		return rc;
+	sql = bridge_store_expand(
+		stage->store,
+		keyed ? "SELECT DISTINCT m.label FROM %1.%2_changes% AS c CROSS JOIN %1.%2_keys% AS m ON %6c"
+				" WHERE c.seq > ?1 AND c.seq <= ?2"
+			  : "SELECT DISTINCT coalesce(key, 0) FROM %1.%2_changes% WHERE seq > ?1 AND seq <= ?2");
 	if (rc == SQLITE_OK)
 		rc = sql ? sqlite3_prepare_v2(stage->store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
 	sqlite3_free(sql);
@@ -238,8 +247,10 @@ bridge_changes_compare(BridgeChanges *changes, const BridgeSnapshot *current, Br
 	int64_t from = INT64_MIN;
 	int64_t batch = bridge_stage_rows(stage);
 	int64_t count;
-	int rc = SQLITE_OK;
+	int rc = stage->store->keys.count > 0 ? bridge_label_table(stage, err) : SQLITE_OK;
 
+	if (rc != SQLITE_OK)
+		return rc;
 	c.vector = sqlite3_malloc64(stage->dim * sizeof(float));
 	if (c.vector == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");

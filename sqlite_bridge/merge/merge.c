@@ -124,12 +124,6 @@ open_current(const BridgeMergeTask *task, BridgeStore *store, const BridgeState 
 	return bridge_snapshot_open(task->files, store, state, NULL, reason, sizeof(reason), out, err);
 }
 
-static int
-visit_count(void *arg, int64_t rowid, const float *vector, BridgeError *err)
-{
-	return SQLITE_OK;
-}
-
 /* Whether the state calls for a merge, without counting more than needed. */
 static int
 is_due(BridgeStore *store, const BridgeState *state, const BridgeSnapshot *current, bool *due,
@@ -144,7 +138,7 @@ is_due(BridgeStore *store, const BridgeState *state, const BridgeSnapshot *curre
 			bridge_merge_is_due((int64_t) bridge_snapshot_recent(current), state->counter - state->position);
 		return SQLITE_OK;
 	}
-	rc = bridge_store_truth(store, INT64_MIN, DUE_ROWS + 1, visit_count, NULL, &rows, err);
+	rc = bridge_store_truth_count(store, DUE_ROWS + 1, &rows, err);
 	*due = bridge_merge_is_due(-1, rows);
 	return rc;
 }

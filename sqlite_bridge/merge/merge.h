@@ -177,6 +177,15 @@ bool bridge_stage_is_full(const BridgeStage *stage);
 int bridge_stage_flush(BridgeStage *stage, BridgeError *err);
 void bridge_stage_free(BridgeStage *stage);
 
+/* ---------- label.c: labels for the keys of a table without rowids ---------- */
+
+/* Keys that the journal names after < seq <= upto; those of the table's rows. */
+int bridge_label_journal(BridgeStage *stage, int64_t after, int64_t upto, BridgeError *err);
+int bridge_label_table(BridgeStage *stage, BridgeError *err);
+
+/* Labels whose rows are gone, once a base without them is current.  Stopping early is no failure. */
+void bridge_label_trim(BridgeStore *store, BridgeMergeTask *task);
+
 /* ---------- changes.c: the rows that may differ from the graph ---------- */
 
 typedef struct BridgeChange

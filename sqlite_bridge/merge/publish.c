@@ -366,6 +366,8 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 
 		at_step(4, false);
 		trim(store, task);
+		if (!built->recent)
+			bridge_label_trim(store, task);
 		at_step(4, true);
 	}
 	sqlite3_free(new_file);

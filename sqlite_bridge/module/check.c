@@ -41,9 +41,9 @@ typedef struct Check
 		int64_t rowid;
 		int64_t seq;
 		bool live;
+		bool met; /* the walk of the truth came across its row */
 	} * changes;
 	size_t change_count, change_capacity;
-	size_t next; /* first change whose rowid the walk has not passed */
 
 	float *vector; /* scratch, dim floats */
 } Check;
@@ -167,7 +167,7 @@ note_change(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vec
 		check->changes = changes;
 		check->change_capacity = capacity;
 	}
-	check->changes[check->change_count++] = (struct Last){rowid, seq, vector != NULL};
+	check->changes[check->change_count++] = (struct Last){rowid, seq, vector != NULL, false};
 	return SQLITE_OK;
 }
 
@@ -209,30 +209,47 @@ copy_change(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vec
 	return SQLITE_OK;
 }
 
+/* The last change of a row, or NULL. */
+static struct Last *
+change_of(const Check *check, int64_t rowid)
+{
+	size_t low = 0;
+	size_t high = check->change_count;
+
+	while (low < high)
+	{
+		size_t middle = low + (high - low) / 2;
+
+		if (check->changes[middle].rowid < rowid)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low < check->change_count && check->changes[low].rowid == rowid ? &check->changes[low] : NULL;
+}
+
 /* A change whose row the truth does not have must be a deletion. */
 static void
-pass_change(Check *check, const struct Last *change)
+check_unmet_changes(Check *check)
 {
-	if (change->live)
-		find(check, "row %lld: in the index (change %lld), but not in the table", (long long) change->rowid,
-			 (long long) change->seq);
+	for (size_t i = 0; i < check->change_count; i++)
+		if (check->changes[i].live && !check->changes[i].met)
+			find(check, "row %lld: in the index (change %lld), but not in the table",
+				 (long long) check->changes[i].rowid, (long long) check->changes[i].seq);
 }
 
 /* What graph and delta hold for rowid, into check->vector. */
 static int
 indexed_vector(Check *check, int64_t rowid, bool *present, BridgeError *err)
 {
-	HnswStatus status;
+	HnswStatus status = bridge_snapshot_vector(check->snapshot, rowid, check->vector);
+	struct Last *change = change_of(check, rowid);
 
-	while (check->next < check->change_count && check->changes[check->next].rowid < rowid)
-		pass_change(check, &check->changes[check->next++]);
-	status = bridge_snapshot_vector(check->snapshot, rowid, check->vector);
 	check->graph_rows += status == HNSW_OK;
 	*present = status == HNSW_OK;
-	if (check->next < check->change_count && check->changes[check->next].rowid == rowid)
+	if (change != NULL)
 	{
-		const struct Last *change = &check->changes[check->next++];
-
+		change->met = true;
 		*present = change->live;
 		return bridge_store_delta(check->store, change->seq - 1, change->seq, 1, copy_change, check, NULL,
 								  err);
@@ -301,13 +318,16 @@ walk_truth(Check *check, BridgeError *err)
 	sqlite3_stmt *stmt = NULL;
 	int64_t count = 0;
 	int step = SQLITE_DONE;
-	int rc = bridge_store_truth_select(check->store, false, &stmt, err);
+	int64_t rowid;
+	int rc = bridge_store_truth_select(check->store, &stmt, err);
 
 	while (rc == SQLITE_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW)
 	{
 		rc = poll_cancel(check, ++count, err);
 		if (rc == SQLITE_OK)
-			rc = check_row(check, sqlite3_column_int64(stmt, 0), sqlite3_column_value(stmt, 1), &vector, err);
+			rc = bridge_store_row_label(check->store, stmt, 0, 2, &rowid, err);
+		if (rc == SQLITE_OK)
+			rc = check_row(check, rowid, sqlite3_column_value(stmt, 1), &vector, err);
 	}
 	if (rc == SQLITE_OK && step != SQLITE_DONE)
 		rc = bridge_error_db(err, check->store->db, "table %s", check->store->table);
@@ -330,9 +350,6 @@ visit_node(void *arg, int64_t label, const float *vector)
 {
 	ExtraWalk *walk = arg;
 	Check *check = walk->check;
-	struct Last key = {label, 0, false};
-	size_t low = 0;
-	size_t high = check->change_count;
 	bool present = true;
 
 	walk->rc = poll_cancel(check, ++walk->visited, walk->err);
@@ -343,16 +360,7 @@ visit_node(void *arg, int64_t label, const float *vector)
 	for (int i = check->segment + 1; i < check->snapshot->count; i++)
 		if (hnsw_snapshot_vector(check->snapshot->graphs[i]->map, label, NULL) == HNSW_OK)
 			find(check, "row %lld: twice in the index", (long long) label);
-	while (low < high)
-	{
-		size_t middle = low + (high - low) / 2;
-
-		if (check->changes[middle].rowid < key.rowid)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	if (low < check->change_count && check->changes[low].rowid == label)
+	if (change_of(check, label) != NULL)
 		return true; /* masked */
 	/* What REPLACE has removed is passed over by searches and taken out by merges. */
 	if (check->store->journal && check->store->follow.replaces)
@@ -382,8 +390,7 @@ check_rows(Check *check, BridgeError *err)
 		rc = walk_truth(check, err);
 	if (rc != SQLITE_OK)
 		return rc;
-	while (check->next < check->change_count)
-		pass_change(check, &check->changes[check->next++]);
+	check_unmet_changes(check);
 	if (check->graph_rows == (int64_t) bridge_snapshot_rows(check->snapshot))
 		return SQLITE_OK;
 	for (check->segment = 0; check->segment < check->snapshot->count && walk.rc == SQLITE_OK;
@@ -503,7 +510,7 @@ check_source(Check *check, BridgeSource *source, BridgeError *err)
 	if (rc != SQLITE_OK)
 		rc = bridge_error_db(err, check->store->db, "reading table %s", source->table);
 	if (rc == SQLITE_OK)
-		rc = bridge_store_truth_select(check->store, false, &ours, err);
+		rc = bridge_store_truth_select(check->store, &ours, err);
 	if (rc == SQLITE_OK)
 		rc = compare_source(check, source, theirs, ours, err);
 	if (rc == SQLITE_OK && check->count > before && source->missing_sql != NULL)

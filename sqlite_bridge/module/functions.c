@@ -1,7 +1,7 @@
 /*
  * functions.c
- *		hnsw_add(id, vector [, table]), hnsw_del(id [, table]), hnsw_model(table
- *		[, model]) and hnsw_version().
+ *		hnsw_add(id, vector [, table]), hnsw_del(id [, table]), hnsw_label(table, key...),
+ *		hnsw_model(table [, model]) and hnsw_version().
  *
  * The first two are statements on the virtual table in the shape of functions, for
  * triggers written by hand.  They run DML on the table rather than write its
@@ -116,6 +116,42 @@ del_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		sqlite3_result_int(context, changes);
 }
 
+/* The rowid that the index gives a row of its table WITHOUT ROWID. */
+static void
+label_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	BridgeConnection *connection = sqlite3_user_data(context);
+	BridgeError err = {0};
+	BridgeIndex *index;
+	int64_t label = 0;
+	int rc = SQLITE_MISUSE;
+
+	if (argc < 2)
+		bridge_error(&err, SQLITE_ERROR, "the name of an index and a key are needed");
+	else
+		rc = bridge_find_index(connection, (const char *) sqlite3_value_text(argv[0]), &index, &err);
+	if (rc == SQLITE_OK)
+	{
+		BridgeTable *held = bridge_table_hold(index->connected);
+		BridgeStore *store = bridge_index_store(index);
+
+		rc = bridge_content_look(store, &err);
+		if (rc == SQLITE_OK && store->keys.count != argc - 1)
+			rc = bridge_error(&err, SQLITE_ERROR, "the key of index %s has %d columns, not %d", store->table,
+							  store->keys.count, argc - 1);
+		if (rc == SQLITE_OK)
+			rc = bridge_store_key_label(store, argv + 1, &label, &err);
+		bridge_table_release(held);
+	}
+	if (rc == SQLITE_OK)
+	{
+		sqlite3_result_int64(context, label);
+		return;
+	}
+	bridge_error_prefix(&err, "hnsw_label");
+	bridge_error_result(context, &err);
+}
+
 static void
 version_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 {
@@ -161,6 +197,7 @@ bridge_functions_register(BridgeConnection *connection, BridgeError *err)
 		{"hnsw_add", 3, SQLITE_INNOCUOUS, add_function},
 		{"hnsw_del", 1, SQLITE_INNOCUOUS, del_function},
 		{"hnsw_del", 2, SQLITE_INNOCUOUS, del_function},
+		{"hnsw_label", -1, SQLITE_DIRECTONLY, label_function},
 		{"hnsw_model", 1, SQLITE_DIRECTONLY, model_function},
 		{"hnsw_model", 2, SQLITE_DIRECTONLY, model_function},
 		{"hnsw_version", 0, SQLITE_INNOCUOUS, version_function},

@@ -143,9 +143,11 @@ add_declared(sqlite3 *db, IndexList *list, BridgeStore *store, BridgeError *err)
 		rc = bridge_content_find(db, store->schema, &store->params, &content, &ignored);
 	bridge_error_clear(&ignored);
 	source.table = content.table;
-	source.rowid = content.key;
+	source.rowid = content.keys.count == 0 ? content.key : NULL;
 	source.vector = content.vector;
-	content.table = content.key = content.vector = NULL;
+	content.table = content.vector = NULL;
+	if (content.keys.count == 0)
+		content.key = NULL;
 	bridge_content_free(&content);
 	if (rc == SQLITE_OK)
 		return list_add(list, store, &source, true, err);

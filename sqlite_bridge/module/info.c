@@ -379,7 +379,7 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	if (rc == SQLITE_OK)
 		rc = bridge_content_state(store, &state, 0, NULL, NULL, err);
 	if (rc == SQLITE_OK)
-		rc = bridge_store_truth_count(store, false, &rows, err);
+		rc = bridge_store_truth_count(store, -1, &rows, err);
 	if (rc == SQLITE_OK && store->journal)
 		rc = bridge_store_bad_rows(store, &bad, err);
 	if (rc == SQLITE_OK)

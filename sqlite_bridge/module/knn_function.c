@@ -2,7 +2,7 @@
  * knn_function.c
  *		The rowset vss_knn(vec, k [, ef [, table]]).
  *
- *	CREATE TABLE x(distance REAL, vec HIDDEN, k HIDDEN, ef HIDDEN, "table" HIDDEN)
+ *	CREATE TABLE x(distance REAL, vec HIDDEN, k HIDDEN, ef HIDDEN, "table" HIDDEN, k0 HIDDEN, ...)
  *
  * It scans as the named table itself does.  As long as a cursor may read that
  * table, a prepared statement on it is kept, the guard.  The guard makes SQLite
@@ -19,10 +19,12 @@ enum
 	COLUMN_VECTOR,
 	COLUMN_K,
 	COLUMN_EF,
-	COLUMN_TABLE
+	COLUMN_TABLE,
+	COLUMN_KEYS /* and those after it: the key of the row, where that is in a WITHOUT ROWID table */
 };
 
-#define DECLARATION "CREATE TABLE x(distance REAL, vec HIDDEN, k HIDDEN, ef HIDDEN, \"table\" HIDDEN)"
+#define DECLARATION                                                                                          \
+	"CREATE TABLE x(distance REAL, vec HIDDEN, k HIDDEN, ef HIDDEN, \"table\" HIDDEN, " BRIDGE_KEY_COLUMNS ")"
 
 static const BridgeColumns columns = {.distance = COLUMN_DISTANCE,
 									  .query = COLUMN_VECTOR,
@@ -232,8 +234,15 @@ static int
 knn_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
 	KnnCursor *cursor = (KnnCursor *) base;
+	BridgeError err = {0};
 
-	if (column == COLUMN_DISTANCE)
+	if (column >= COLUMN_KEYS)
+	{
+		if (bridge_store_result_key(bridge_index_store(cursor->query.index), cursor->query.row.label,
+									column - COLUMN_KEYS, context, &err) != SQLITE_OK)
+			return fail(base->pVtab, &err);
+	}
+	else if (column == COLUMN_DISTANCE)
 		sqlite3_result_double(context, cursor->query.row.distance);
 	else if (column == COLUMN_K && cursor->query.k >= 0)
 		sqlite3_result_int64(context, cursor->query.k);

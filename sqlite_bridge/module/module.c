@@ -3,7 +3,9 @@
  *		The virtual table `hnsw`.
  *
  *	CREATE TABLE x(embedding, distance REAL, q HIDDEN, k HIDDEN, ef HIDDEN,
- *				   strategy HIDDEN, stats HIDDEN, command HIDDEN)
+ *				   strategy HIDDEN, stats HIDDEN, command HIDDEN, k0 HIDDEN, ...)
+ *
+ * k0 and so on are the key of the row, where that is in a WITHOUT ROWID table.
  *
  * Without q a scan gives the stored vectors by rowid.  With it, as in
  * vss(q, k), the rows nearest to q.  Writes touch SQLite's tables only, so that
@@ -25,12 +27,12 @@ enum
 	COLUMN_STRATEGY,
 	COLUMN_STATS,
 	COLUMN_COMMAND,
-	COLUMN_COUNT
+	COLUMN_KEYS /* and those after it */
 };
 
 #define DECLARATION                                                                                          \
 	"CREATE TABLE x(embedding, distance REAL, q HIDDEN, k HIDDEN, ef HIDDEN, strategy HIDDEN, "              \
-	"stats HIDDEN, command HIDDEN)"
+	"stats HIDDEN, command HIDDEN, " BRIDGE_KEY_COLUMNS ")"
 
 static const BridgeColumns columns = {.distance = COLUMN_DISTANCE,
 									  .query = COLUMN_QUERY,
@@ -47,6 +49,8 @@ typedef struct VssCursor
 	BridgeQuery query;  /* where knn */
 	sqlite3_stmt *scan; /* else, on a row unless eof */
 	bool scan_by_rowid;
+	int64_t scan_rowid;
+	BridgeIndex *scanned; /* told of the scan's end; NULL: none */
 	bool eof;
 } VssCursor;
 
@@ -290,7 +294,8 @@ static int
 vss_shadow_name(const char *suffix)
 {
 	return sqlite3_stricmp(suffix, "config") == 0 || sqlite3_stricmp(suffix, "delta") == 0 ||
-		   sqlite3_stricmp(suffix, "vectors") == 0 || sqlite3_stricmp(suffix, "canary") == 0;
+		   sqlite3_stricmp(suffix, "vectors") == 0 || sqlite3_stricmp(suffix, "keys") == 0 ||
+		   sqlite3_stricmp(suffix, "canary") == 0;
 }
 
 /* ---------- reading ---------- */
@@ -298,7 +303,12 @@ vss_shadow_name(const char *suffix)
 static int
 vss_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 {
-	return bridge_plan(&columns, info);
+	int rc = bridge_plan(&columns, info);
+
+	/* A scan meets the rows of a table without rowids in the order of their keys. */
+	if ((info->idxNum & 1 << ARG_QUERY) == 0 && bridge_store_is_keyed(((BridgeTable *) vtab)->store))
+		info->orderByConsumed = 0;
+	return rc;
 }
 
 static int
@@ -313,13 +323,23 @@ vss_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 	return SQLITE_OK;
 }
 
+static void
+scan_end(VssCursor *cursor)
+{
+	sqlite3_finalize(cursor->scan);
+	cursor->scan = NULL;
+	if (cursor->scanned != NULL)
+		bridge_index_read_end(cursor->scanned);
+	cursor->scanned = NULL;
+}
+
 static int
 vss_close(sqlite3_vtab_cursor *base)
 {
 	VssCursor *cursor = (VssCursor *) base;
 
 	bridge_query_free(&cursor->query);
-	sqlite3_finalize(cursor->scan);
+	scan_end(cursor);
 	sqlite3_free(cursor);
 	return SQLITE_OK;
 }
@@ -337,6 +357,9 @@ scan_step(VssCursor *cursor)
 	rc = sqlite3_step(cursor->scan);
 	bridge_leave(table->connection);
 	cursor->eof = rc != SQLITE_ROW;
+	if (rc == SQLITE_ROW &&
+		bridge_store_row_label(table->store, cursor->scan, 0, 2, &cursor->scan_rowid, &err) != SQLITE_OK)
+		return fail(cursor->base.pVtab, &err);
 	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
 		return SQLITE_OK;
 	bridge_error_db(&err, table->store->db, "%s", table->store->table);
@@ -344,25 +367,34 @@ scan_step(VssCursor *cursor)
 }
 
 static int
-scan_start(VssCursor *cursor, sqlite3_value *rowid)
+scan_start(VssCursor *cursor, sqlite3_value *asked)
 {
 	BridgeTable *table = (BridgeTable *) cursor->base.pVtab;
-	bool by_rowid = rowid != NULL;
+	BridgeStore *store = table->store;
+	bool by_rowid = asked != NULL;
+	int64_t rowid = 0;
 	BridgeError err = {0};
 
-	if (cursor->scan != NULL && cursor->scan_by_rowid != by_rowid)
-	{
-		sqlite3_finalize(cursor->scan);
-		cursor->scan = NULL;
-	}
-	if (bridge_content_look(table->store, &err) != SQLITE_OK ||
-		(cursor->scan == NULL &&
-		 bridge_store_truth_select(table->store, by_rowid, &cursor->scan, &err) != SQLITE_OK))
+	cursor->eof = true;
+	if (by_rowid && !bridge_whole_number(asked, &rowid))
+		return SQLITE_OK;
+	/* The statement serves again for another row that it can find. */
+	if (cursor->scan_by_rowid != by_rowid || bridge_label_is_new(store, cursor->scan_rowid) ||
+		bridge_label_is_new(store, rowid))
+		scan_end(cursor);
+	if (bridge_content_look(store, &err) != SQLITE_OK)
+		return fail(cursor->base.pVtab, &err);
+	if (cursor->scanned == NULL)
+		bridge_index_read(cursor->scanned = table->index);
+	if (cursor->scan == NULL &&
+		(by_rowid ? bridge_store_truth_select_row(store, rowid, &cursor->scan, &err)
+				  : bridge_store_truth_select(store, &cursor->scan, &err)) != SQLITE_OK)
 		return fail(cursor->base.pVtab, &err);
 	sqlite3_reset(cursor->scan);
 	cursor->scan_by_rowid = by_rowid;
+	cursor->scan_rowid = rowid;
 	if (by_rowid)
-		sqlite3_bind_value(cursor->scan, 1, rowid);
+		bridge_store_bind_label(store, rowid, cursor->scan);
 	return scan_step(cursor);
 }
 
@@ -437,7 +469,16 @@ static int
 vss_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
 	VssCursor *cursor = (VssCursor *) base;
+	BridgeError err = {0};
 
+	if (column >= COLUMN_KEYS)
+	{
+		int64_t rowid = cursor->knn ? cursor->query.row.label : cursor->scan_rowid;
+		int rc = bridge_store_result_key(((BridgeTable *) base->pVtab)->store, rowid, column - COLUMN_KEYS,
+										 context, &err);
+
+		return rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
+	}
 	if (!cursor->knn)
 	{
 		if (column == COLUMN_EMBEDDING)
@@ -469,7 +510,7 @@ vss_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 {
 	VssCursor *cursor = (VssCursor *) base;
 
-	*rowid = cursor->knn ? cursor->query.row.label : sqlite3_column_int64(cursor->scan, 0);
+	*rowid = cursor->knn ? cursor->query.row.label : cursor->scan_rowid;
 	return SQLITE_OK;
 }
 

@@ -11,6 +11,14 @@
 /* ---------- module.c: the virtual table ---------- */
 
 /*
+ * BRIDGE_MAX_KEYS of them, last in the tables that give rows.  HIDDEN alone would be taken for a
+ * type, with an affinity that makes the text '1' equal to the number.
+ */
+#define BRIDGE_KEY_COLUMNS                                                                                   \
+	"k0 BLOB HIDDEN, k1 BLOB HIDDEN, k2 BLOB HIDDEN, k3 BLOB HIDDEN, k4 BLOB HIDDEN, k5 BLOB HIDDEN, "       \
+	"k6 BLOB HIDDEN, k7 BLOB HIDDEN"
+
+/*
  * What content.c's triggers write, beside plain DML:
  *
  *	INSERT INTO vss(command, rowid) VALUES ('changed', x)

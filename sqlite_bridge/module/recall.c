@@ -118,14 +118,14 @@ take_samples(Recall *recall, BridgeError *err)
 	int rc = bridge_content_look(recall->store, err);
 
 	if (rc == SQLITE_OK)
-		rc = bridge_store_truth_count(recall->store, true, &rows, err);
+		rc = bridge_store_vector_count(recall->store, &rows, err);
 	if (rc == SQLITE_OK && recall->samples > rows)
 		recall->samples = rows;
 	if (rc != SQLITE_OK || rows == 0)
 		return rc;
 	rc = allocate(recall, err);
 	if (rc == SQLITE_OK)
-		rc = bridge_store_truth_select(recall->store, false, &stmt, err);
+		rc = bridge_store_truth_select(recall->store, &stmt, err);
 	while (rc == SQLITE_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW)
 	{
 		if (sqlite3_column_type(stmt, 1) == SQLITE_NULL)

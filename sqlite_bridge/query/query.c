@@ -179,6 +179,7 @@ bridge_query_start(BridgeQuery *query, BridgeIndex *index, const BridgeArguments
 
 	bridge_query_finish(query);
 	query->index = index;
+	bridge_index_read(index);
 	query->exact = false;
 	query->given_count = 0;
 	rc = bridge_request_read(query, store, asked, &usable, err);
@@ -361,6 +362,8 @@ bridge_query_finish(BridgeQuery *query)
 	bridge_hits_reset(&query->hits, 0);
 	if (query->index != NULL && query->index->merge_due)
 		bridge_merge_request(query->index);
+	if (query->index != NULL)
+		bridge_index_read_end(query->index);
 	query->index = NULL;
 	query->eof = true;
 }

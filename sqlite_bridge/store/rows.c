@@ -57,41 +57,82 @@ decode(BridgeStore *store, sqlite3_stmt *stmt, int column, int64_t rowid, bool d
 							   content ? "." : "", content ? p->content_vector : "", (sqlite3_int64) rowid);
 }
 
-int
-bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTruthVisit visit, void *arg,
-				   int64_t *count, BridgeError *err)
+/* A walk over rows or changes, as they are handed to its visitor. */
+typedef struct Walk
 {
-	BridgeVector vector = {0};
-	sqlite3_stmt *stmt;
-	int64_t visited = 0;
-	int rc = bridge_store_statement(store, BRIDGE_STMT_TRUTH_BATCH, &stmt, err);
+	BridgeStore *store;
+	int which; /* the statement */
+	BridgeTruthVisit visit_row;
+	BridgeDeltaVisit visit_change; /* one of the two */
+	void *arg;
+	int64_t visited;
+} Walk;
 
-	if (count != NULL)
-		*count = 0;
+static int
+visit(Walk *walk, sqlite3_stmt *stmt, BridgeVector *vector, BridgeError *err)
+{
+	BridgeStore *store = walk->store;
+	bool change = walk->visit_change != NULL;
+	int column = change ? 2 : 0; /* rowid and vector, then the key */
+	const float *data;
+	int64_t rowid;
+	int rc = bridge_store_row_label(store, stmt, column, column + 2, &rowid, err);
+
+	if (rc == SQLITE_OK)
+		rc = decode(store, stmt, column + 1, rowid, change, vector, err);
 	if (rc != SQLITE_OK)
 		return rc;
-	store->statements[BRIDGE_STMT_TRUTH_BATCH] = NULL;
-	sqlite3_bind_int64(stmt, 1, from);
-	sqlite3_bind_int64(stmt, 2, limit < 0 ? -1 : limit);
+	data = bridge_indexable(&store->params, vector->data) ? vector->data : NULL;
+	return change ? walk->visit_change(walk->arg, sqlite3_column_int64(stmt, 0),
+									   sqlite3_column_int64(stmt, 1), rowid, data, err)
+				  : walk->visit_row(walk->arg, rowid, data, err);
+}
+
+/* Run it with up to three numbers; the statement is out of the store meanwhile. */
+static int
+run_walk(Walk *walk, const int64_t *numbers, int count, BridgeError *err)
+{
+	BridgeStore *store = walk->store;
+	BridgeVector vector = {0};
+	sqlite3_stmt *stmt;
+	int rc = bridge_store_statement(store, walk->which, &stmt, err);
+
+	if (rc != SQLITE_OK)
+		return rc;
+	store->statements[walk->which] = NULL;
+	for (int i = 0; i < count; i++)
+		sqlite3_bind_int64(stmt, i + 1, numbers[i]);
 	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
 	{
-		int64_t rowid = sqlite3_column_int64(stmt, 0);
-
-		rc = decode(store, stmt, 1, rowid, false, &vector, err);
-		if (rc == SQLITE_OK)
-			rc = visit(arg, rowid, bridge_indexable(&store->params, vector.data) ? vector.data : NULL, err);
+		rc = visit(walk, stmt, &vector, err);
 		if (rc != SQLITE_OK)
 			break;
-		visited++;
+		walk->visited++;
 	}
-	if (rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else if (rc != SQLITE_OK && err->code == SQLITE_OK)
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	bridge_store_put_back(store, BRIDGE_STMT_TRUTH_BATCH, stmt);
+	if (rc != SQLITE_OK && rc != SQLITE_DONE && err->code == SQLITE_OK)
+		bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	bridge_store_put_back(store, walk->which, stmt);
 	bridge_vector_free(&vector);
+	return err->code;
+}
+
+int
+bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTruthVisit visit_row, void *arg,
+				   int64_t *count, BridgeError *err)
+{
+	Walk walk = {.store = store, .which = BRIDGE_STMT_TRUTH_BATCH, .visit_row = visit_row, .arg = arg};
+	const int64_t numbers[] = {from, limit < 0 ? -1 : limit};
+	int rc = SQLITE_OK;
+
+	if (store->keys.count == 0 || store->follow.keys_there)
+		rc = run_walk(&walk, numbers, 2, err);
+	if (rc == SQLITE_OK && store->keys.count > 0 && store->newcomers != NULL && limit < 0)
+	{
+		walk.which = BRIDGE_STMT_TRUTH_BATCH_NEW;
+		rc = run_walk(&walk, NULL, 0, err);
+	}
 	if (count != NULL)
-		*count = visited;
+		*count = walk.visited;
 	return rc;
 }
 
@@ -115,58 +156,33 @@ keep(BridgeVector *vector, BridgeError *err)
 	return SQLITE_OK;
 }
 
-int
-bridge_store_truth_get(BridgeStore *store, int64_t rowid, BridgeVector *out, bool *present, BridgeError *err)
+/* The statement on one row, bound; NULL where there can be no such row. */
+static int
+row_statement(BridgeStore *store, bool value, int64_t rowid, sqlite3_stmt **out, BridgeError *err)
 {
-	sqlite3_stmt *stmt;
-	int rc = bridge_store_statement(store, BRIDGE_STMT_TRUTH_GET, &stmt, err);
+	bool new = bridge_label_is_new(store, rowid);
+	int which = value ? (new ? BRIDGE_STMT_TRUTH_GET_NEW : BRIDGE_STMT_TRUTH_GET)
+					  : (new ? BRIDGE_STMT_TRUTH_EXISTS_NEW : BRIDGE_STMT_TRUTH_EXISTS);
+	int rc;
 
-	*present = false;
-	out->data = NULL;
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW)
-	{
-		*present = true;
-		rc = decode(store, stmt, 0, rowid, false, out, err);
-		if (rc == SQLITE_OK)
-			rc = keep(out, err);
-	}
-	else if (rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else
+	*out = NULL;
+	if (store->keys.count > 0 && !new && !store->follow.keys_there)
+		return SQLITE_OK;
+	rc = bridge_store_statement(store, which, out, err);
+	if (rc == SQLITE_OK && bridge_store_bind_label(store, rowid, *out) != SQLITE_OK)
 		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	sqlite3_reset(stmt);
 	return rc;
-}
-
-int
-bridge_store_truth_exists(BridgeStore *store, int64_t rowid, bool *present, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = bridge_store_statement(store, BRIDGE_STMT_TRUTH_EXISTS, &stmt, err);
-
-	*present = false;
-	if (rc != SQLITE_OK)
-		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
-	*present = sqlite3_step(stmt) == SQLITE_ROW;
-	rc = sqlite3_reset(stmt);
-	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
 }
 
 int
 bridge_store_truth_value(BridgeStore *store, int64_t rowid, sqlite3_stmt **out, BridgeError *err)
 {
 	sqlite3_stmt *stmt;
-	int rc = bridge_store_statement(store, BRIDGE_STMT_TRUTH_GET, &stmt, err);
+	int rc = row_statement(store, true, rowid, &stmt, err);
 
 	*out = NULL;
-	if (rc != SQLITE_OK)
+	if (rc != SQLITE_OK || stmt == NULL)
 		return rc;
-	sqlite3_bind_int64(stmt, 1, rowid);
 	rc = sqlite3_step(stmt);
 	if (rc == SQLITE_ROW)
 	{
@@ -177,6 +193,37 @@ bridge_store_truth_value(BridgeStore *store, int64_t rowid, sqlite3_stmt **out, 
 		bridge_error_db(err, store->db, "hnsw: table %s", store->table);
 	sqlite3_reset(stmt);
 	return err->code;
+}
+
+int
+bridge_store_truth_get(BridgeStore *store, int64_t rowid, BridgeVector *out, bool *present, BridgeError *err)
+{
+	sqlite3_stmt *stmt;
+	int rc = bridge_store_truth_value(store, rowid, &stmt, err);
+
+	*present = stmt != NULL;
+	out->data = NULL;
+	if (rc != SQLITE_OK || stmt == NULL)
+		return rc;
+	rc = decode(store, stmt, 0, rowid, false, out, err);
+	if (rc == SQLITE_OK)
+		rc = keep(out, err);
+	sqlite3_reset(stmt);
+	return rc;
+}
+
+int
+bridge_store_truth_exists(BridgeStore *store, int64_t rowid, bool *present, BridgeError *err)
+{
+	sqlite3_stmt *stmt;
+	int rc = row_statement(store, false, rowid, &stmt, err);
+
+	*present = false;
+	if (rc != SQLITE_OK || stmt == NULL)
+		return rc;
+	*present = sqlite3_step(stmt) == SQLITE_ROW;
+	rc = sqlite3_reset(stmt);
+	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
 }
 
 int
@@ -210,11 +257,10 @@ bridge_store_truth_delete(BridgeStore *store, int64_t rowid, BridgeError *err)
 	return bridge_store_finish(store, stmt, err);
 }
 
-int
-bridge_store_truth_count(BridgeStore *store, bool vectors, int64_t *count, BridgeError *err)
+static int
+count_rows(BridgeStore *store, const char *text, int64_t limit, int64_t *count, BridgeError *err)
 {
-	char *sql =
-		bridge_store_expand(store, vectors ? "SELECT count(t.%5) FROM %3 AS t" : "SELECT count(*) FROM %3");
+	char *sql = bridge_store_expand(store, text);
 	sqlite3_stmt *stmt = NULL;
 	int rc;
 
@@ -222,6 +268,8 @@ bridge_store_truth_count(BridgeStore *store, bool vectors, int64_t *count, Bridg
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	rc = sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL);
 	sqlite3_free(sql);
+	if (rc == SQLITE_OK && limit >= 0)
+		rc = sqlite3_bind_int64(stmt, 1, limit);
 	if (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
 	{
 		*count = sqlite3_column_int64(stmt, 0);
@@ -234,59 +282,75 @@ bridge_store_truth_count(BridgeStore *store, bool vectors, int64_t *count, Bridg
 }
 
 int
-bridge_store_truth_select(BridgeStore *store, bool by_rowid, sqlite3_stmt **out, BridgeError *err)
+bridge_store_truth_count(BridgeStore *store, int64_t limit, int64_t *count, BridgeError *err)
 {
-	char *sql = bridge_store_expand(store, by_rowid ? "SELECT t.%4, t.%5 FROM %3 AS t WHERE t.%4 = ?1"
-													: "SELECT t.%4, t.%5 FROM %3 AS t ORDER BY t.%4");
+	/* All of them SQLite counts without looking at each. */
+	return count_rows(
+		store, limit < 0 ? "SELECT count(*) FROM %3" : "SELECT count(*) FROM (SELECT 1 FROM %3 LIMIT ?1)",
+		limit, count, err);
+}
+
+int
+bridge_store_vector_count(BridgeStore *store, int64_t *count, BridgeError *err)
+{
+	return count_rows(store, "SELECT count(t.%5) FROM %3 AS t", -1, count, err);
+}
+
+static int
+prepare_select(BridgeStore *store, const char *text, sqlite3_stmt **out, BridgeError *err)
+{
+	char *sql = bridge_store_expand(store, text);
+	int rc = sql ? sqlite3_prepare_v2(store->db, sql, -1, out, NULL) : SQLITE_NOMEM;
+
+	sqlite3_free(sql);
+	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+}
+
+int
+bridge_store_truth_select(BridgeStore *store, sqlite3_stmt **out, BridgeError *err)
+{
+	*out = NULL;
+	if (store->keys.count == 0)
+		return prepare_select(store, "SELECT t.%4, t.%5 FROM %3 AS t ORDER BY t.%4", out, err);
+	return prepare_select(store,
+						  store->follow.keys_there
+							  ? "SELECT m.label, t.%5, %8t FROM %3 AS t LEFT JOIN %1.%2_keys% AS m ON %6t"
+							  : "SELECT NULL, t.%5, %8t FROM %3 AS t",
+						  out, err);
+}
+
+int
+bridge_store_truth_select_row(BridgeStore *store, int64_t rowid, sqlite3_stmt **out, BridgeError *err)
+{
+	const char *text = "SELECT t.%4, t.%5 FROM %3 AS t WHERE t.%4 = ?1";
 	int rc;
 
 	*out = NULL;
-	if (sql == NULL)
-		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	rc = sqlite3_prepare_v2(store->db, sql, -1, out, NULL);
-	sqlite3_free(sql);
-	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	if (bridge_label_is_new(store, rowid))
+		text = "SELECT NULL, t.%5, %8t FROM %3 AS t WHERE %7?";
+	else if (store->keys.count > 0)
+		text = store->follow.keys_there
+				   ? "SELECT m.label, t.%5, %8t FROM %1.%2_keys% AS m CROSS JOIN %3 AS t ON"
+					 " %7m WHERE m.label = ?1"
+				   : "SELECT NULL WHERE ?1 IS NULL";
+	rc = prepare_select(store, text, out, err);
+	if (rc == SQLITE_OK && bridge_store_bind_label(store, rowid, *out) != SQLITE_OK)
+		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	return rc;
 }
 
 /* ---------- delta ---------- */
 
 int
-bridge_store_delta(BridgeStore *store, int64_t after, int64_t upto, int64_t limit, BridgeDeltaVisit visit,
-				   void *arg, int64_t *count, BridgeError *err)
+bridge_store_delta(BridgeStore *store, int64_t after, int64_t upto, int64_t limit,
+				   BridgeDeltaVisit visit_change, void *arg, int64_t *count, BridgeError *err)
 {
-	BridgeVector vector = {0};
-	sqlite3_stmt *stmt;
-	int64_t visited = 0;
-	int rc = bridge_store_statement(store, BRIDGE_STMT_DELTA_RANGE, &stmt, err);
+	Walk walk = {.store = store, .which = BRIDGE_STMT_DELTA_RANGE, .visit_change = visit_change, .arg = arg};
+	const int64_t numbers[] = {after, upto, limit < 0 ? -1 : limit};
+	int rc = run_walk(&walk, numbers, 3, err);
 
 	if (count != NULL)
-		*count = 0;
-	if (rc != SQLITE_OK)
-		return rc;
-	store->statements[BRIDGE_STMT_DELTA_RANGE] = NULL;
-	sqlite3_bind_int64(stmt, 1, after);
-	sqlite3_bind_int64(stmt, 2, upto);
-	sqlite3_bind_int64(stmt, 3, limit < 0 ? -1 : limit);
-	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		int64_t rowid = sqlite3_column_int64(stmt, 2);
-
-		rc = decode(store, stmt, 3, rowid, true, &vector, err);
-		if (rc == SQLITE_OK)
-			rc = visit(arg, sqlite3_column_int64(stmt, 0), sqlite3_column_int64(stmt, 1), rowid,
-					   bridge_indexable(&store->params, vector.data) ? vector.data : NULL, err);
-		if (rc != SQLITE_OK)
-			break;
-		visited++;
-	}
-	if (rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else if (rc != SQLITE_OK && err->code == SQLITE_OK)
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	bridge_store_put_back(store, BRIDGE_STMT_DELTA_RANGE, stmt);
-	bridge_vector_free(&vector);
-	if (count != NULL)
-		*count = visited;
+		*count = walk.visited;
 	return rc;
 }
 

@@ -199,6 +199,7 @@ read_position(BridgeStore *store, sqlite3_stmt *stmt, BridgeState *state)
 	state->position = text != NULL ? strtoll(text, &end, 10) : 0;
 	state->merged_cookie = sqlite3_column_int64(stmt, 8);
 	state->last_tag = sqlite3_column_int64(stmt, 7);
+	state->last_label = sqlite3_column_int64(stmt, 9); /* 0 where there is no such column */
 	if (state->verdict != BRIDGE_FOLLOWED || state->segment_count == 0)
 		return;
 	if (state->position < 1 || *end != ' ' || sqlite3_column_type(stmt, 6) != SQLITE_INTEGER ||

@@ -8,6 +8,7 @@
  *		id				random integer, made with the table
  *		dim, metric, m, ef, ef_search, recall, path, content, content_rowid,
  *		content_vector	the arguments; absent where not given
+ *		keys			how many columns the key of a WITHOUT ROWID table has
  *		counter			number of the last change, from 0; not with a journal
  *		position		"<seq> <tag>" of the journal's row that the graph is the image as of; ''
  *						where that is not known.  Only with a journal
@@ -31,6 +32,9 @@
  *	<t>_changes(seq INTEGER PRIMARY KEY, tag, key)
  *		the journal: the key of every row of the content table that may have changed, in order.
  *		No shadow table, since plain triggers write it (content/triggers.c).  Never empty
+ *	<t>_keys(label INTEGER PRIMARY KEY, k0, ..., UNIQUE(k0, ...))
+ *		only of a WITHOUT ROWID table, whose journal has k0, ... instead of key: merges give labels to
+ *		keys (keys.c), readers have them from there
  *	<t>_canary(a)
  *		one row, rowid 2, until VACUUM numbers the rows anew
  *
@@ -195,6 +199,8 @@ read_config_row(BridgeStore *store, sqlite3_stmt *stmt, int *format, BridgeError
 		return read_integer(store, stmt, HNSW_MIN_M, HNSW_MAX_M, &p->m, err);
 	else if (strcmp(key, "ef") == 0)
 		return read_integer(store, stmt, 1, HNSW_MAX_EF, &p->ef_construction, err);
+	else if (strcmp(key, "keys") == 0)
+		return read_integer(store, stmt, 0, BRIDGE_MAX_KEYS, &store->key_count, err);
 	else if (strcmp(key, "strict") == 0)
 		return read_integer(store, stmt, 0, 1, &p->strict, err);
 	else if (strcmp(key, "ef_search") == 0)
@@ -360,6 +366,7 @@ bridge_store_close(BridgeStore *store)
 	bridge_store_release(store);
 	bridge_params_free(&store->params);
 	bridge_vector_free(&store->scratch);
+	sqlite3_free(store->keys.names);
 	sqlite3_free(store->schema);
 	sqlite3_free(store->table);
 	sqlite3_free(store);
@@ -423,12 +430,77 @@ static const char *const journal_texts[BRIDGE_STMT_COUNT] = {
 							   "%1.%2_changes% WHERE seq < ?1 ORDER BY seq LIMIT ?2)",
 };
 
+/*
+ * And those that are others again for a table without rowids.  There m are the labels, c the journal.
+ * "%6x" is the condition that a row of m has the key of alias x, "%7x" that a row t of the table has it, by the
+ * table's own index and to the bit.  "%8x" are the key's columns in x, and of "?" parameters.
+ */
+static const char *const keyed_texts[BRIDGE_STMT_COUNT] = {
+	[BRIDGE_STMT_STATE] = "SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), "
+						  "(SELECT max(seq) FROM %1.%2_changes%), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'current'), "
+						  "(SELECT tag FROM %1.%2_changes% WHERE seq = ?1), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'tuned'), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'position'), "
+						  "(SELECT tag FROM %1.%2_changes% WHERE seq = CAST((SELECT value FROM "
+						  "%1.%2_config% WHERE key = 'position') AS INTEGER)), "
+						  "(SELECT tag FROM %1.%2_changes% ORDER BY seq DESC LIMIT 1), "
+						  "(SELECT value FROM %1.%2_config% WHERE key = 'cookie'), "
+						  "(SELECT max(label) FROM %1.%2_keys%)",
+	[BRIDGE_STMT_TRUTH_GET] =
+		"SELECT t.%5 FROM %1.%2_keys% AS m CROSS JOIN %3 AS t ON %7m WHERE m.label = ?1",
+	[BRIDGE_STMT_TRUTH_GET_NEW] = "SELECT t.%5 FROM %3 AS t WHERE %7?",
+	[BRIDGE_STMT_TRUTH_EXISTS] =
+		"SELECT 1 FROM %1.%2_keys% AS m CROSS JOIN %3 AS t ON %7m WHERE m.label = ?1",
+	[BRIDGE_STMT_TRUTH_EXISTS_NEW] = "SELECT 1 FROM %3 AS t WHERE %7?",
+	[BRIDGE_STMT_TRUTH_BATCH] = "SELECT m.label, t.%5 FROM %1.%2_keys% AS m CROSS JOIN %3 AS t ON %7m "
+								"WHERE m.label >= ?1 ORDER BY m.label LIMIT ?2",
+	[BRIDGE_STMT_TRUTH_BATCH_NEW] = "SELECT NULL, t.%5, %8t FROM %3 AS t WHERE NOT EXISTS "
+									"(SELECT 1 FROM %1.%2_keys% AS m WHERE %6t)",
+	[BRIDGE_STMT_DELTA_RANGE] =
+		"SELECT c.seq, c.tag, m.label, t.%5, %8c FROM %1.%2_changes% AS c "
+		"LEFT JOIN %1.%2_keys% AS m ON %6c LEFT JOIN %3 AS t ON %7c "
+		"WHERE c.seq > ?1 AND c.seq <= ?2 AND c.k0 IS NOT NULL ORDER BY c.seq LIMIT ?3",
+	[BRIDGE_STMT_DELTA_PUT] = "INSERT INTO %1.%2_changes% SELECT NULL, random(), %8m FROM %1.%2_keys% AS m "
+							  "WHERE m.label = ?1",
+	[BRIDGE_STMT_KEY_GET] = "SELECT %8m FROM %1.%2_keys% AS m WHERE m.label = ?1",
+	[BRIDGE_STMT_KEY_LABEL] = "SELECT m.label FROM %1.%2_keys% AS m WHERE %6?",
+	[BRIDGE_STMT_KEY_PUT] = "INSERT OR IGNORE INTO %1.%2_keys% VALUES (NULL, %8?)",
+};
+
+/* Without the labels' table all rows are new. */
+static const char unlabelled_text[] = "SELECT NULL, t.%5, %8t FROM %3 AS t";
+
 /* The state without a journal to look at. */
 static const char lost_journal_text[] =
 	"SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), NULL, "
 	"(SELECT value FROM %1.%2_config% WHERE key = 'current'), NULL, "
 	"(SELECT value FROM %1.%2_config% WHERE key = 'tuned'), '', NULL, NULL, "
 	"(SELECT value FROM %1.%2_config% WHERE key = 'cookie')";
+
+/* "%6x", "%7x" and "%8x": see keyed_texts. */
+static void
+append_keys(sqlite3_str *out, const BridgeKeys *keys, char what, char alias)
+{
+	for (int i = 0; i < keys->count; i++)
+	{
+		const char *name = bridge_key_name(keys, i);
+		char *column = alias == 't'   ? sqlite3_mprintf("t.\"%w\"", name)
+					   : alias == '?' ? sqlite3_mprintf("?%d", i + 1)
+									  : sqlite3_mprintf("%c.k%d", alias, i);
+
+		if (i > 0)
+			sqlite3_str_appendall(out, what == '8' ? ", " : " AND ");
+		if (what == '6') /* without an affinity, which would keep the index from being used */
+			sqlite3_str_appendf(out, "m.k%d = +%s", i, column);
+		else if (what == '7')
+			sqlite3_str_appendf(out, "t.\"%w\" = %s AND t.\"%w\" = %s COLLATE BINARY", name, column, name,
+								column);
+		else
+			sqlite3_str_appendf(out, "%s", column);
+		sqlite3_free(column);
+	}
+}
 
 char *
 bridge_store_expand(const BridgeStore *store, const char *text)
@@ -466,6 +538,12 @@ bridge_store_expand(const BridgeStore *store, const char *text)
 			case '5':
 				sqlite3_str_appendf(out, "\"%w\"", p->content != NULL ? p->content_vector : "vector");
 				break;
+			case '6':
+			case '7':
+			case '8':
+				append_keys(out, &store->keys, *text, text[1]);
+				text++;
+				break;
 		}
 	}
 	return sqlite3_str_finish(out);
@@ -482,6 +560,11 @@ bridge_store_statement(BridgeStore *store, int which, sqlite3_stmt **out, Bridge
 	if (*out != NULL)
 		return SQLITE_OK;
 	text = store->journal && journal_texts[which] != NULL ? journal_texts[which] : statement_texts[which];
+	if (store->keys.count > 0 && keyed_texts[which] != NULL &&
+		(which != BRIDGE_STMT_STATE || store->follow.keys_there))
+		text = keyed_texts[which];
+	if (which == BRIDGE_STMT_TRUTH_BATCH_NEW && !store->follow.keys_there)
+		text = unlabelled_text;
 	if (which == BRIDGE_STMT_STATE && store->journal && !store->follow.journal_there)
 		text = lost_journal_text;
 	sql = bridge_store_expand(store, text);

@@ -54,6 +54,7 @@ typedef struct BridgeState
 	BridgeSegment segments[BRIDGE_MAX_SEGMENTS];
 	int64_t position;      /* the change that the graph is the image of; 0 before the first merge */
 	BridgeVerdict verdict; /* other than FOLLOWED: the graph is not to be used */
+	int64_t last_label;    /* of a WITHOUT ROWID table's rows; labels only grow */
 	int64_t merged_cookie; /* schema version when the last merge published; of a journal only */
 } BridgeState;
 
@@ -64,8 +65,22 @@ typedef struct BridgeFollow
 	int64_t cookie;
 	BridgeVerdict verdict; /* on triggers and tables; the journal's position is BridgeState's */
 	bool journal_there;
-	bool replaces; /* REPLACE can remove rows that no trigger sees: a hit must be checked to exist */
+	bool keys_there; /* the labels of this very key */
+	bool replaces;   /* REPLACE can remove rows that no trigger sees: a hit must be checked to exist */
 } BridgeFollow;
+
+/* The primary key of a WITHOUT ROWID table; count 0: rows have rowids. */
+typedef struct BridgeKeys
+{
+	char *names; /* a zero byte behind each; sqlite3_free */
+	int bytes;
+	int count;
+} BridgeKeys;
+
+#define BRIDGE_MAX_KEYS 8
+
+/* keys.c's */
+typedef struct BridgeNewcomers BridgeNewcomers;
 
 enum
 {
@@ -77,9 +92,15 @@ enum
 	BRIDGE_STMT_TUNED_PUT,
 	BRIDGE_STMT_TRUTH_GET,
 	BRIDGE_STMT_TRUTH_EXISTS,
+	BRIDGE_STMT_TRUTH_GET_NEW, /* these two by key, for rows without a label */
+	BRIDGE_STMT_TRUTH_EXISTS_NEW,
 	BRIDGE_STMT_TRUTH_PUT,
 	BRIDGE_STMT_TRUTH_DELETE,
 	BRIDGE_STMT_TRUTH_BATCH,
+	BRIDGE_STMT_TRUTH_BATCH_NEW, /* rows without a label */
+	BRIDGE_STMT_KEY_GET,
+	BRIDGE_STMT_KEY_LABEL,
+	BRIDGE_STMT_KEY_PUT,
 	BRIDGE_STMT_DELTA_PUT,
 	BRIDGE_STMT_DELTA_RANGE,
 	BRIDGE_STMT_DELTA_TRIM,
@@ -104,10 +125,14 @@ typedef struct BridgeStore
 	sqlite3 *db;
 	char *schema;
 	char *table;
-	uint64_t id;              /* random, made with the table: tells a new one of the same name */
-	bool journal;             /* format 2: a content table, followed by plain triggers and a journal */
-	BridgeParams params;      /* content, content_rowid and content_vector as they are called now */
-	BridgeFollow follow;      /* evidence.c's; with journal */
+	uint64_t id;         /* random, made with the table: tells a new one of the same name */
+	bool journal;        /* format 2: a content table, followed by plain triggers and a journal */
+	BridgeParams params; /* content, content_rowid and content_vector as they are called now */
+	BridgeFollow follow; /* evidence.c's; with journal */
+	int key_count;       /* columns of the labels' table, as the config has it */
+	BridgeKeys keys;     /* as they are called now */
+	BridgeNewcomers *
+		*newcomers;           /* the connection's; NULL in a merge, which passes over rows without a label */
 	uint64_t bad_rows;        /* content rows met so far that hold no vector of the index's kind */
 	BridgeTuned opened_tuned; /* as it was when the store was opened; searches go by BridgeState */
 	sqlite3_stmt *statements[BRIDGE_STMT_COUNT]; /* prepared at first use */
@@ -204,11 +229,44 @@ int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *
 /* Rows without a vector of the index's kind, as the last merge that read all rows found; 0: not known. */
 int bridge_store_bad_rows(BridgeStore *store, int64_t *count, BridgeError *err);
 
+/* ---------- keys.c: rows of tables without rowids ---------- */
+
+/* Labels from here on are a connection's own, of rows that no merge has seen. */
+#define BRIDGE_FIRST_NEWCOMER (INT64_C(1) << 62)
+
+const char *bridge_key_name(const BridgeKeys *keys, int i);
+
+/* The label in a column of a row, or, where that is NULL, one for the key in its columns from first_key on. */
+int bridge_store_row_label(BridgeStore *store, sqlite3_stmt *stmt, int column, int first_key, int64_t *label,
+						   BridgeError *err);
+
+/* Whether rows have no rowids; known after bridge_content_look(), and mostly before. */
+bool bridge_store_is_keyed(const BridgeStore *store);
+
+/* The label of a key that is given value by value. */
+int bridge_store_key_label(BridgeStore *store, sqlite3_value *const *key, int64_t *label, BridgeError *err);
+
+bool bridge_label_is_new(const BridgeStore *store, int64_t label);
+
+/* Bind ?1 of a statement by label, or ?1, ?2, ... to the key of a new one. */
+int bridge_store_bind_label(BridgeStore *store, int64_t label, sqlite3_stmt *stmt);
+
+/* Column i of a row's key; NULL where there is none. */
+int bridge_store_result_key(BridgeStore *store, int64_t label, int i, sqlite3_context *context,
+							BridgeError *err);
+
+/* A label for a key that has none; in a write transaction. */
+int bridge_store_key_put(BridgeStore *store, sqlite3_value *const *key, BridgeError *err);
+
+size_t bridge_newcomers_count(const BridgeNewcomers *newcomers);
+void bridge_newcomers_free(BridgeNewcomers *newcomers);
+
 /* ---------- rows.c: truth and delta ---------- */
 
 /*
  * Rows of the truth with rowid >= from in order of rowid, at most limit of
- * them (negative: all).  vector is NULL for a row that belongs in no graph
+ * them (negative: all).  Of a table without rowids those that have a label, in order of it; where all
+ * are asked for, the others after them, if the connection gives labels to such rows.  vector is NULL for a row that belongs in no graph
  * (NULL, or of length zero under cosine) and valid during the call; a result
  * other than SQLITE_OK ends the walk and is returned (SQLITE_DONE: ends it, and
  * OK is returned).  *count is how many were visited.
@@ -221,8 +279,9 @@ int bridge_store_truth(BridgeStore *store, int64_t from, int64_t limit, BridgeTr
 int bridge_store_truth_get(BridgeStore *store, int64_t rowid, BridgeVector *out, bool *present,
 						   BridgeError *err);
 int bridge_store_truth_exists(BridgeStore *store, int64_t rowid, bool *present, BridgeError *err);
-/* Rows of the truth, or of these the ones with a vector. */
-int bridge_store_truth_count(BridgeStore *store, bool vectors, int64_t *count, BridgeError *err);
+/* Rows of the truth; limit: how many are counted at most; negative: all.  And those with a vector. */
+int bridge_store_truth_count(BridgeStore *store, int64_t limit, int64_t *count, BridgeError *err);
+int bridge_store_vector_count(BridgeStore *store, int64_t *count, BridgeError *err);
 
 /* The row's vector as stored: *stmt is on it, to be reset; NULL if there is no such row. */
 int bridge_store_truth_value(BridgeStore *store, int64_t rowid, sqlite3_stmt **stmt, BridgeError *err);
@@ -236,10 +295,12 @@ int bridge_store_truth_put(BridgeStore *store, bool has_rowid, int64_t *rowid, c
 int bridge_store_truth_delete(BridgeStore *store, int64_t rowid, BridgeError *err);
 
 /*
- * A new statement, the caller's to finalize, over (rowid, vector) as stored:
- * of the row ?1, or of all in order of rowid.
+ * A new statement, the caller's to finalize, over (rowid, vector, key...) as stored: of all in
+ * order of rowid; or of one row, by bridge_store_bind_label.  Of a table without rowids the first may be
+ * NULL: see bridge_store_row_label, with first_key 2.
  */
-int bridge_store_truth_select(BridgeStore *store, bool by_rowid, sqlite3_stmt **out, BridgeError *err);
+int bridge_store_truth_select(BridgeStore *store, sqlite3_stmt **out, BridgeError *err);
+int bridge_store_truth_select_row(BridgeStore *store, int64_t rowid, sqlite3_stmt **out, BridgeError *err);
 
 /*
  * Changes with after < seq <= upto in order of seq, at most limit of them

@@ -30,6 +30,7 @@ typedef enum Key
 	KEY_INTEGER,
 	KEY_TEXT,
 	KEY_NONE,
+	KEY_PAIR, /* WITHOUT ROWID */
 	KEYS
 } Key;
 
@@ -38,9 +39,14 @@ static const char *const columns[KEYS] = {
 	" up INTEGER REFERENCES docs(k) ON DELETE CASCADE ON UPDATE CASCADE DEFERRABLE INITIALLY DEFERRED,"
 	" embedding, UNIQUE(a, b))",
 	"(k TEXT PRIMARY KEY COLLATE NOCASE, name TEXT, a INT, b INT, up INT, embedding)",
-	"(k INT, name TEXT, a INT, b INT, up INT, embedding)"};
+	"(k INT, name TEXT, a INT, b INT, up INT, embedding)",
+	"(k COLLATE NOCASE, name TEXT UNIQUE, a TEXT, b INT NOT NULL DEFAULT 3, up INT, embedding, PRIMARY "
+	"KEY(a, k))"
+	" WITHOUT ROWID"};
 
-static const char *const labels[KEYS] = {"k", "rowid", "rowid"};
+/* What names a row, in the table and as the index tells it; a REAL is never stored in these. */
+static const char *const labels[KEYS] = {"k", "rowid", "rowid", "quote(a) || quote(k)"};
+static const char *const told[KEYS] = {"rowid", "rowid", "rowid", "quote(k0) || quote(k1)"};
 
 typedef struct Hit
 {
@@ -117,6 +123,20 @@ compare_hits(const void *a, const void *b)
 	return (x->label > y->label) - (x->label < y->label);
 }
 
+/* The name as a number. */
+static sqlite3_int64
+read_label(sqlite3_stmt *stmt, int column)
+{
+	const unsigned char *text;
+	uint64_t hash = 1;
+
+	if (w.key != KEY_PAIR)
+		return sqlite3_column_int64(stmt, column);
+	for (text = sqlite3_column_text(stmt, column); text != NULL && *text != '\0'; text++)
+		hash = mix(hash ^ *text);
+	return (sqlite3_int64) hash;
+}
+
 /* Three numbers of JSON text or bytes; false for what is no vector. */
 static bool
 read_vector(sqlite3_stmt *stmt, int column, float v[3])
@@ -149,7 +169,7 @@ read_table(sqlite3 *db, const float q[3])
 
 		if (!read_vector(stmt, 1, v))
 			continue;
-		expected[n].label = sqlite3_column_int64(stmt, 0);
+		expected[n].label = read_label(stmt, 0);
 		expected[n++].distance = sqrt(((double) v[0] - q[0]) * ((double) v[0] - q[0]) +
 									  ((double) v[1] - q[1]) * ((double) v[1] - q[1]) +
 									  ((double) v[2] - q[2]) * ((double) v[2] - q[2]));
@@ -180,15 +200,15 @@ check_session(int session, const char *strategy, int k)
 
 	if (k > 0)
 		snprintf(limit, sizeof(limit), "%d", k);
-	sql = sqlite3_mprintf("SELECT rowid, distance FROM vss('[%g,%g,0.5]', %s, %d, '%s')", q[0], q[1], limit,
-						  FILLING * 2, strategy);
+	sql = sqlite3_mprintf("SELECT %s, distance FROM vss('[%g,%g,0.5]', %s, %d, '%s')", told[w.key], q[0],
+						  q[1], limit, FILLING * 2, strategy);
 	/* one view for both */
 	if (sqlite3_get_autocommit(db))
 		run(db, "BEGIN");
 	if (sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) == SQLITE_OK)
 		while (n < MOST && sqlite3_step(stmt) == SQLITE_ROW)
 		{
-			found[n].label = sqlite3_column_int64(stmt, 0);
+			found[n].label = read_label(stmt, 0);
 			found[n++].distance = sqlite3_column_double(stmt, 1);
 			if (found[n - 1].distance < last)
 				differs("out of order:", session, found[n - 1].label);
@@ -263,12 +283,19 @@ add_vector(sqlite3_str *sql)
 static void
 add_key(sqlite3_str *sql)
 {
-	if (w.key == KEY_TEXT)
+	if (w.key == KEY_TEXT || (w.key == KEY_PAIR && pick(3) > 0))
 		sqlite3_str_appendf(sql, "'%c%d'", pick(2) ? 'k' : 'K', pick(30));
 	else if (w.key == KEY_INTEGER && pick(4) == 0)
 		sqlite3_str_appendall(sql, "NULL");
 	else
 		sqlite3_str_appendf(sql, "%d", pick(40) - 3);
+}
+
+/* A column that finds few rows by a number. */
+static const char *
+row_number(void)
+{
+	return pick(2) == 0 ? "b" : w.key == KEY_PAIR ? "up" : "rowid";
 }
 
 static const char *
@@ -284,8 +311,8 @@ static void
 add_insert(sqlite3_str *sql)
 {
 	static const char *const upserts[] = {
-		" ON CONFLICT DO NOTHING", " ON CONFLICT(k) DO UPDATE SET embedding = excluded.embedding",
-		" ON CONFLICT(k) DO UPDATE SET a = a + 1, embedding = NULL WHERE b < 4"};
+		" ON CONFLICT DO NOTHING", " ON CONFLICT(%s) DO UPDATE SET embedding = excluded.embedding",
+		" ON CONFLICT(%s) DO UPDATE SET a = a + 1, embedding = NULL WHERE b < 4"};
 	bool upsert = w.key != KEY_NONE && pick(4) == 0;
 	int rows = 1 + pick(3);
 
@@ -308,7 +335,7 @@ add_insert(sqlite3_str *sql)
 		sqlite3_str_appendall(sql, ")");
 	}
 	if (upsert)
-		sqlite3_str_appendall(sql, upserts[pick(3)]);
+		sqlite3_str_appendf(sql, upserts[pick(3)], w.key == KEY_PAIR ? "a, k" : "k");
 }
 
 static void
@@ -322,7 +349,10 @@ add_update(sqlite3_str *sql)
 			add_key(sql);
 			break;
 		case 1:
-			sqlite3_str_appendf(sql, "%s = rowid + %d", pick(2) ? "rowid" : "oid", pick(7) - 3);
+			if (w.key == KEY_PAIR)
+				sqlite3_str_appendf(sql, "a = a + %d", pick(7) - 3);
+			else
+				sqlite3_str_appendf(sql, "%s = rowid + %d", pick(2) ? "rowid" : "oid", pick(7) - 3);
 			break;
 		case 2:
 			sqlite3_str_appendf(sql, "name = 'n%d'", pick(20));
@@ -340,7 +370,7 @@ add_update(sqlite3_str *sql)
 	if (pick(3) == 0)
 		sqlite3_str_appendf(sql, " WHERE a = %d", pick(7));
 	else
-		sqlite3_str_appendf(sql, " WHERE %s = %d", pick(2) ? "rowid" : "b", pick(40));
+		sqlite3_str_appendf(sql, " WHERE %s = %d", row_number(), pick(40));
 }
 
 /* Triggers of the owner's. */
@@ -421,8 +451,8 @@ add_migration(sqlite3_str *sql)
 								"new_docs(%s%s) SELECT %s%s"
 								" FROM docs; DROP TABLE docs; %s ALTER TABLE new_docs RENAME TO docs; %s",
 								whole ? "BEGIN;" : "", columns[w.key],
-								w.key != KEY_INTEGER && pick(2) ? "rowid, " : "", all, "", all,
-								pick(4) ? "" : "SELECT 1;", whole ? "COMMIT" : "");
+								(w.key == KEY_TEXT || w.key == KEY_NONE) && pick(2) ? "rowid, " : "", all, "",
+								all, pick(4) ? "" : "SELECT 1;", whole ? "COMMIT" : "");
 			break;
 		case 3:
 			sqlite3_str_appendf(
@@ -462,10 +492,12 @@ add_mischief(sqlite3_str *sql)
 		"vss_changes_ad;"
 		" DROP TRIGGER IF EXISTS vss_changes_au; UPDATE docs SET embedding = '[4,5,0.25]' WHERE b = 0",
 		"DROP TRIGGER IF EXISTS vss_mark",
+		"INSERT INTO vss_changes(seq, tag) VALUES (9223372036854775807, 1)",
 		"INSERT INTO vss_changes(tag, key) VALUES (7, 5), (8, NULL), (9, 1000)",
-		"INSERT INTO vss_changes(seq, tag) VALUES (9223372036854775807, 1)"};
+		"INSERT INTO vss_changes(tag, k0, k1) VALUES (7, '5', 'k5'), (8, NULL, NULL), (9, 1000, 'K3')"};
+	int which = pick(9);
 
-	sqlite3_str_appendall(sql, all[pick(9)]);
+	sqlite3_str_appendall(sql, all[which == 8 && w.key == KEY_PAIR ? 9 : which]);
 }
 
 static void
@@ -516,7 +548,7 @@ make_statement(int session)
 	else if (dice < 30 && idle && session >= 2)
 		sqlite3_str_appendf(sql, "PRAGMA journal_mode = %s", pick(2) ? "WAL" : "DELETE");
 	else if (dice < 38)
-		sqlite3_str_appendf(sql, "DELETE FROM docs WHERE %s = %d", pick(2) ? "rowid" : "b", pick(40));
+		sqlite3_str_appendf(sql, "DELETE FROM docs WHERE %s = %d", row_number(), pick(40));
 	else if (dice < 68)
 		add_update(sql);
 	else

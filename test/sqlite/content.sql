@@ -13,7 +13,7 @@ CREATE VIRTUAL TABLE words USING fts5(embedding);
 -- refused, with the reason
 CREATE VIRTUAL TABLE x USING hnsw(dim = 2, content = nothing, content_vector = embedding);
 CREATE VIRTUAL TABLE x USING hnsw(dim = 2, content = seen, content_vector = embedding);
-CREATE VIRTUAL TABLE x USING hnsw(dim = 2, content = rowless, content_vector = embedding);
+CREATE VIRTUAL TABLE x USING hnsw(dim = 2, content = rowless, content_vector = id);
 CREATE VIRTUAL TABLE x USING hnsw(dim = 2, content = words, content_vector = embedding);
 CREATE VIRTUAL TABLE x USING hnsw(dim = 2, content = words_content, content_vector = c0);
 CREATE VIRTUAL TABLE x USING hnsw(dim = 2, content = documents, content_vector = nothing);
