@@ -37,7 +37,7 @@ struct VssHold
  * so that xact_depth can be behind; ahead it can never be.
  */
 static void
-check_state(const VssConnection *conn)
+check_state(VssConnection *conn)
 {
 #ifdef USE_ASSERT_CHECKING
 	int holds = 0;
