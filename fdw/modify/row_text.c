@@ -144,23 +144,25 @@ static void
 tell_constraint(const VssWrittenRow *row, bool readable)
 {
 	int code = sqlite3_extended_errcode(row->db);
+	const VssColumn *column;
 	List *names;
 
 	if ((code & 0xff) != SQLITE_CONSTRAINT)
 		return;
-	errtable(row->rel);
 	names = failed_columns(sqlite3_errmsg(row->db));
-	if (names == NIL)
-		return;
-	if (code == SQLITE_CONSTRAINT_NOTNULL && find_column(row, linitial(names)) != NULL)
-		errtablecol(row->rel, find_column(row, linitial(names))->attnum);
-	else if (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY ||
-			 code == SQLITE_CONSTRAINT_ROWID)
+	column = code == SQLITE_CONSTRAINT_NOTNULL && names != NIL ? find_column(row, linitial(names)) : NULL;
+	/* each tells the table, too, which may be said but once */
+	if (column != NULL)
+		errtablecol(row->rel, column->attnum);
+	else if (names != NIL && (code == SQLITE_CONSTRAINT_UNIQUE || code == SQLITE_CONSTRAINT_PRIMARYKEY ||
+							  code == SQLITE_CONSTRAINT_ROWID))
 	{
 		errtableconstraint(row->rel, constraint_name(row, names, code != SQLITE_CONSTRAINT_UNIQUE));
 		if (readable)
 			tell_key(row, names);
 	}
+	else
+		errtable(row->rel);
 }
 
 /* ---------- the row ---------- */

@@ -188,7 +188,7 @@ restored(bool own, bool merged, bool again, bool wal)
 	int happened = 0;
 
 	/* all of a short merge's, and some of a long one's */
-	for (int at = 1; at <= questions + 1; at += 1 + questions / 6)
+	for (int at = 1; at <= questions + 1; at += 1 + questions / 8)
 	{
 		Meanwhile m = {.own = own, .thread = pthread_self()};
 		sqlite3 *db;
