@@ -9,6 +9,7 @@
 #
 #	run_folder [keep]		make $RUN, or use that of the last run that kept it
 #	copy_sources FOLDER		copy the sources there, of $top, for the server's user
+#	regress_folder SOURCES	a folder of this run's own for the SQL tests there
 #	cluster_init			make the tree and $PG_CONFIG of it, the cluster
 #	cluster_start			start the server; PGHOST, PGPORT, PGUSER, PATH are set
 #	cluster_stop
@@ -150,6 +151,21 @@ copy_sources() {
 	fi
 	[ -e "$1/Makefile" ] || die "the sources could not be copied from $top to $1"
 	[ -z "$SERVER_USER" ] || chown -R "$SERVER_USER" "$1"
+}
+
+# The SQL tests keep their databases in a folder whose name shows in their
+# output.  Each run has one of its own, with a name as long as the tests' own.
+regress_folder() {
+	local named=/tmp/vss_fdw_regress parent pattern regress
+	for parent in /tmp /var/tmp /dev/shm; do
+		pattern=$parent/vss_XXXXXXXXXXXXXXX
+		regress=$(mktemp -d "${pattern:0:${#named}}" 2>/dev/null) && break
+	done
+	[ -n "$regress" ] || die "none of /tmp, /var/tmp and /dev/shm can be written"
+	on_exit "rm -rf '$regress'"
+	chmod 777 "$regress"
+	[ -z "$SERVER_USER" ] || chown "$SERVER_USER" "$regress"
+	grep -rlF "$named" "$1"/{sql,expected,test/isolation} | xargs -r sed -i "s,$named,$regress,g"
 }
 
 # Programs are copied, the rest is linked; $1: pg_config of the original.
