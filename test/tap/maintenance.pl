@@ -31,7 +31,7 @@ $node->safe_psql('postgres', qq{
 	SELECT vss_exec('items', 'CREATE TABLE items(id INTEGER PRIMARY KEY, v BLOB, label TEXT);
 		WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < $rows),
 			d(j) AS (SELECT 1 UNION ALL SELECT j + 1 FROM d WHERE j < $dim)
-		INSERT INTO items SELECT i, (SELECT vector(''['' || group_concat((i * 7919 + j * j * 104729 + i * j * 1299709) % 2003 - 1001) || '']'') FROM d), ''item '' || i FROM n');
+		INSERT INTO items SELECT i, (SELECT vector(''['' || group_concat((i * 7919 + j * j * 104729 + i * j * 1299709) % 100003 - 50001) || '']'') FROM d), ''item '' || i FROM n');
 });
 is($node->safe_psql('postgres', 'SELECT count(*) FROM items'), $rows, 'the rows are there');
 

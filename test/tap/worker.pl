@@ -40,7 +40,7 @@ sub insert
 {
 	my ($name, $from, $to) = @_;
 
-	return qq{INSERT INTO $name.t SELECT i, (SELECT array_agg((i * 7919::bigint + j * j * 104729 + i * j * 1299709::bigint) % 2003 - 1001)
+	return qq{INSERT INTO $name.t SELECT i, (SELECT array_agg((i * 7919::bigint + j * j * 104729 + i * j * 1299709::bigint) % 100003 - 50001)
 		::real[]::vss_vector FROM generate_series(1, 16) j) FROM generate_series($from, $to) i};
 }
 
