@@ -25,7 +25,8 @@ CREATE TYPE vss_vector (
 	RECEIVE = vss_vector_recv,
 	SEND = vss_vector_send,
 	TYPMOD_IN = vss_vector_typmod_in,
-	STORAGE = external
+	STORAGE = external,
+	CATEGORY = 'V'
 );
 COMMENT ON TYPE vss_vector IS 'vector of real numbers, written [1,2,3]';
 
@@ -80,6 +81,9 @@ COMMENT ON FUNCTION vss_negative_inner_product(vss_vector, vss_vector) IS 'imple
 CREATE FUNCTION vss_inner_product(vss_vector, vss_vector) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
 COMMENT ON FUNCTION vss_inner_product(vss_vector, vss_vector) IS 'inner product of two vectors';
+CREATE FUNCTION vss_l1_distance(vss_vector, vss_vector) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE COST 20;
+COMMENT ON FUNCTION vss_l1_distance(vss_vector, vss_vector) IS 'implementation of <+> operator';
 
 CREATE OPERATOR <=> (
 	LEFTARG = vss_vector, RIGHTARG = vss_vector, FUNCTION = vss_cosine_distance, COMMUTATOR = <=>
@@ -93,6 +97,10 @@ CREATE OPERATOR <#> (
 	LEFTARG = vss_vector, RIGHTARG = vss_vector, FUNCTION = vss_negative_inner_product, COMMUTATOR = <#>
 );
 COMMENT ON OPERATOR <#> (vss_vector, vss_vector) IS 'negative inner product';
+CREATE OPERATOR <+> (
+	LEFTARG = vss_vector, RIGHTARG = vss_vector, FUNCTION = vss_l1_distance, COMMUTATOR = <+>
+);
+COMMENT ON OPERATOR <+> (vss_vector, vss_vector) IS 'sum of absolute differences';
 
 CREATE FUNCTION vss_norm(vss_vector) RETURNS double precision
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
@@ -100,6 +108,21 @@ COMMENT ON FUNCTION vss_norm(vss_vector) IS 'Euclidean length';
 CREATE FUNCTION vss_dims(vss_vector) RETURNS integer
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION vss_dims(vss_vector) IS 'number of dimensions';
+CREATE FUNCTION vss_l2_normalize(vss_vector) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_l2_normalize(vss_vector) IS 'the vector of length 1 in the same direction';
+CREATE FUNCTION vss_subvector(vss_vector, start integer, count integer) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_subvector(vss_vector, integer, integer) IS 'count elements from start on, 1 is the first';
+CREATE FUNCTION vss_binary_quantize(vss_vector) RETURNS bit
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_binary_quantize(vss_vector) IS 'a bit for each element: whether it is above zero';
+CREATE FUNCTION vss_hamming_distance(bit, bit) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_hamming_distance(bit, bit) IS 'how many bits differ';
+CREATE FUNCTION vss_jaccard_distance(bit, bit) RETURNS double precision
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION vss_jaccard_distance(bit, bit) IS '1 - bits in common / bits of either';
 
 -- ---------- comparison, arithmetic ----------
 
@@ -109,6 +132,8 @@ COMMENT ON FUNCTION vss_dims(vss_vector) IS 'number of dimensions';
 -- for all names that polymorphic array operators and aggregates share.  So
 -- these are declared for vss_ordered, to which vss_vector is binary-coercible
 -- and arrays are not.  (varchar borrows its operators from text in this way.)
+-- It is the preferred type of the category that the two have to themselves, so
+-- that `vector || '[1,2]'` is no concatenation of texts.
 
 CREATE TYPE vss_ordered;
 
@@ -126,7 +151,9 @@ CREATE TYPE vss_ordered (
 	OUTPUT = vss_ordered_out,
 	RECEIVE = vss_ordered_recv,
 	SEND = vss_ordered_send,
-	STORAGE = external
+	STORAGE = external,
+	CATEGORY = 'V',
+	PREFERRED = true
 );
 COMMENT ON TYPE vss_ordered IS 'carries comparison and arithmetic of vss_vector; declare columns as vss_vector';
 
@@ -154,6 +181,11 @@ CREATE FUNCTION vss_vector_hash_extended(vss_ordered, bigint) RETURNS bigint
 CREATE FUNCTION vss_vector_add(vss_ordered, vss_ordered) RETURNS vss_vector
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE FUNCTION vss_vector_sub(vss_ordered, vss_ordered) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+
+CREATE FUNCTION vss_vector_mul(vss_ordered, vss_ordered) RETURNS vss_vector
+	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION vss_vector_concat(vss_ordered, vss_ordered) RETURNS vss_vector
 	AS 'MODULE_PATHNAME' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 
 CREATE OPERATOR < (
@@ -194,6 +226,14 @@ CREATE OPERATOR - (
 	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_sub
 );
 COMMENT ON OPERATOR - (vss_ordered, vss_ordered) IS 'difference of two vectors';
+CREATE OPERATOR * (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_mul, COMMUTATOR = *
+);
+COMMENT ON OPERATOR * (vss_ordered, vss_ordered) IS 'product of the elements of two vectors';
+CREATE OPERATOR || (
+	LEFTARG = vss_ordered, RIGHTARG = vss_ordered, FUNCTION = vss_vector_concat
+);
+COMMENT ON OPERATOR || (vss_ordered, vss_ordered) IS 'concatenate';
 
 CREATE OPERATOR CLASS vss_vector_ops DEFAULT FOR TYPE vss_ordered USING btree AS
 	OPERATOR 1 <,

@@ -40,6 +40,27 @@ SELECT shown('ef_search', '<->', 10, false) AS planned, shown('ef_search', '<->'
 SELECT shown('ef_search', '<->', 900, false) AS planned, shown('ef_search', '<->', 900, true) AS used;
 RESET vss_fdw.ef_search;
 
+-- programs written for pgvector name it in its way; what is said in ours goes first; 40, and nonsense, say nothing
+SET hnsw.iterative_scan = relaxed_order;
+SET hnsw.ef_search = 88;
+SELECT shown('ef_search', '<->', 10, false) AS planned, shown('ef_search', '<->', 10, true) AS used;
+SELECT shown('ef_search', '<#>', 10, false) AS planned, shown('ef_search', '<#>', 10, true) AS used;
+SET vss_fdw.ef_search = 99;
+SELECT shown('ef_search', '<->', 10, false) AS planned, shown('ef_search', '<->', 10, true) AS used;
+RESET vss_fdw.ef_search;
+SET hnsw.ef_search = 40;
+SELECT shown('Margin', '<->', 10, false) = :found AS planned, shown('ef_search', '<->', 10, true);
+SET hnsw.ef_search = '12 or so';
+SELECT shown('Margin', '<->', 10, false) = :found AS planned, shown('ef_search', '<->', 10, true);
+SET hnsw.ef_search = 70000;
+SELECT shown('Margin', '<->', 10, false) = :found AS planned, shown('ef_search', '<->', 10, true);
+BEGIN;
+SET LOCAL hnsw.ef_search = 77;
+SELECT shown('ef_search', '<->', 10, true) AS used;
+COMMIT;
+RESET hnsw.ef_search;
+SELECT shown('ef_search', '<->', 10, true);
+
 -- one margin serves every LIMIT
 SELECT shown('Margin', '<->', 900, false) = :found AS planned, shown('Margin', '<->', 900, true) = :found AS used;
 

@@ -135,10 +135,21 @@ void bridge_unwatch_map(const void *base, const _Atomic bool *lost);
 
 /* ---------- base/vector.c: vectors as text and bytes ---------- */
 
+/* Why a text is no vector; all are negative. */
+enum
+{
+	BRIDGE_VECTOR_SYNTAX = -1,
+	BRIDGE_VECTOR_EMPTY = -2,    /* [] */
+	BRIDGE_VECTOR_RANGE = -3,    /* a number is beyond the range of float32 */
+	BRIDGE_VECTOR_NAN = -4,      /* an element is spelled nan */
+	BRIDGE_VECTOR_INFINITE = -5, /* an element is spelled inf or infinity */
+	BRIDGE_VECTOR_LONG = -6      /* more than capacity elements */
+};
+
 /*
- * Parse "[1, 2.5, -3e-2]" into out (capacity floats).  Returns the number of
- * elements, or -1 with the reason and place in message.  A number beyond
- * float32's range, a NaN or an infinity is an error.  Locale-independent.
+ * Parse "[1, 2.5, -3e-2, 0x1p-4]" into out (capacity floats).  Returns the
+ * number of elements, or one of the numbers above with the reason and place in
+ * message.  Locale-independent.
  */
 int bridge_vector_parse(const char *text, size_t length, float *out, int capacity, char *message,
 						size_t message_size);
@@ -159,6 +170,9 @@ typedef enum BridgeMetric
 /* The one distance routine (see hnsw_distance): same bits everywhere. */
 double bridge_distance(BridgeMetric metric, const float *a, const float *b, int dim);
 double bridge_norm(const float *a, int dim);
+
+/* The sum of |a[i] - b[i]|, in double precision and in one order: same bits everywhere. */
+double bridge_l1_distance(const float *a, const float *b, int dim);
 
 /* ---------- content/table_kind.c: what a table is ---------- */
 

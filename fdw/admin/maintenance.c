@@ -177,13 +177,14 @@ vss_recall(PG_FUNCTION_ARGS)
 	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
 	VssStatement *statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
 	sqlite3_stmt *stmt = statement->stmt;
+	int asked = vssfdw_asked_ef();
 	double recall = 0;
 	bool known;
 
 	if (sqlite3_bind_int(stmt, 1, PG_GETARG_INT32(1)) != SQLITE_OK ||
 		sqlite3_bind_int(stmt, 2, PG_GETARG_INT32(2)) != SQLITE_OK ||
 		sqlite3_bind_text(stmt, 3, vssfdw_to_utf8(target->index), -1, SQLITE_TRANSIENT) != SQLITE_OK ||
-		(vssfdw_ef_search > 0 && sqlite3_bind_int(stmt, 4, vssfdw_ef_search) != SQLITE_OK) ||
+		(asked > 0 && sqlite3_bind_int(stmt, 4, asked) != SQLITE_OK) ||
 		sqlite3_bind_text(stmt, 5, vssfdw_to_utf8(text_to_cstring(PG_GETARG_TEXT_PP(3))), -1,
 						  SQLITE_TRANSIENT) != SQLITE_OK)
 		vssfdw_report(ERROR, SQLITE_NOMEM, conn->db, conn->servername, sql);

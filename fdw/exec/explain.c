@@ -52,7 +52,8 @@ explain_reach(ForeignScan *plan, List *knn, const VssKnnReport *report, ExplainS
 {
 	Const *given = list_nth(plan->fdw_exprs, 2);
 	int limit = intVal(list_nth(knn, VSS_KNN_LIMIT));
-	int64 ef = vssfdw_ef_search > 0 ? vssfdw_ef_search : intVal(list_nth(knn, VSS_KNN_EF));
+	int64 asked = vssfdw_asked_ef();
+	int64 ef = asked > 0 ? asked : intVal(list_nth(knn, VSS_KNN_EF));
 
 	if (report->ef > 0)
 		ExplainPropertyInteger("ef_search", NULL, report->ef, es);

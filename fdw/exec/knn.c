@@ -247,7 +247,7 @@ choose_ef(ForeignScanState *node, VssKnnScan *knn, int64 *least)
 	int64 ef = integer_argument(node, &knn->ef, false, &isnull);
 
 	*least = isnull ? knn->limit : 0;
-	return isnull ? vssfdw_ef_search : ef;
+	return isnull ? vssfdw_asked_ef() : ef;
 }
 
 static void
@@ -607,7 +607,7 @@ vssfdw_knn_open(VssConnection *conn, const char *index, const float *query, int 
 			   sqlite3_bind_blob(stmt, VSS_PARAM_QUERY, query, dim * sizeof(float), SQLITE_STATIC));
 	check_bind(cursor->statement, sqlite3_bind_int64(stmt, VSS_PARAM_K, k));
 	if (ef == 0)
-		ef = vssfdw_ef_search;
+		ef = vssfdw_asked_ef();
 	if (ef != 0)
 		check_bind(cursor->statement, sqlite3_bind_int(stmt, VSS_PARAM_EF, ef));
 	bind_strategy(cursor->statement, false);

@@ -144,7 +144,8 @@ vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *inde
 	VssRel *rel = VSS_REL(baserel);
 	double n = rel->tuples;
 	double matching = rel->remote_rows;
-	double ef = Max(vssfdw_ef_search > 0 ? vssfdw_ef_search : index->visits, limit);
+	int asked = vssfdw_asked_ef();
+	double ef = Max(asked > 0 ? asked : index->visits, limit);
 	Cost distance = cpu_operator_cost * (1 + index->dim / ELEMENTS_PER_OPERATOR);
 	/* finding the row of a candidate, in no order of the table's */
 	Cost lookup = cpu_operator_cost * 2 * log2(n + 1) + random_page_cost / 16;

@@ -281,6 +281,13 @@ typedef enum VssStrategy
 extern int vssfdw_ef_search;    /* vss_fdw.ef_search; 0 leaves it to the index */
 extern int vssfdw_knn_strategy; /* vss_fdw.knn_strategy, a VssStrategy */
 
+/*
+ * The candidates that a session's searches shall keep: vss_fdw.ef_search, or
+ * where that is 0 hnsw.ef_search, by which programs written for pgvector say it
+ * (40, its default there, does not count as said); 0 leaves it to the index.
+ */
+int vssfdw_asked_ef(void);
+
 const char *vssfdw_strategy_name(int strategy);
 
 /* ---------- estimate.c: how many rows ---------- */

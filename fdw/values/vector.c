@@ -66,15 +66,15 @@ vssfdw_vector_check_same_dim(const VssVector *a, const VssVector *b)
 {
 	if (a->dim != b->dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("vectors have different dimensions: %d and %d", a->dim, b->dim)));
+						errmsg("different vector dimensions %d and %d", a->dim, b->dim)));
 }
 
 void
 vssfdw_vector_check_typmod(int dim, int32 typmod)
 {
 	if (typmod != -1 && typmod != dim)
-		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("expected a vector of %d dimensions, not %d", typmod, dim)));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("expected %d dimensions, not %d", typmod, dim)));
 }
 
 void
@@ -117,6 +117,23 @@ reason(const char *message)
 	return sentence;
 }
 
+/* The SQLSTATE of a text that is no vector, as pgvector has it. */
+static int
+failure_code(int failure)
+{
+	switch (failure)
+	{
+		case BRIDGE_VECTOR_RANGE:
+			return ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+		case BRIDGE_VECTOR_EMPTY:
+		case BRIDGE_VECTOR_NAN:
+		case BRIDGE_VECTOR_INFINITE:
+			return ERRCODE_DATA_EXCEPTION;
+		default:
+			return ERRCODE_INVALID_TEXT_REPRESENTATION;
+	}
+}
+
 Datum
 vss_vector_in(PG_FUNCTION_ARGS)
 {
@@ -141,20 +158,16 @@ vss_vector_in(PG_FUNCTION_ARGS)
 	dim = bridge_vector_parse(text, length, vector->x, (int) capacity, message, sizeof(message));
 	if (dim < 0)
 		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
-				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				(errcode(failure_code(dim)),
 				 errmsg("invalid input syntax for type %s: \"%s\"", "vss_vector", shown(text, length)),
 				 errdetail("%s", reason(message)),
 				 strchr(text, '[') == NULL
 					 ? errhint("A vector is written [1,2,3]. vss_embed(text) makes one of a text, by an "
 							   "embedding server.")
 					 : 0));
-	if (dim == 0)
-		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
-				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("a vector must have at least one dimension")));
 	if (typmod != -1 && typmod != dim)
 		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
-				(errcode(ERRCODE_DATA_EXCEPTION),
-				 errmsg("expected a vector of %d dimensions, not %d", typmod, dim)));
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("expected %d dimensions, not %d", typmod, dim)));
 
 	/* The parser accepts no comma that separates nothing. */
 	Assert(dim == capacity);
@@ -197,9 +210,9 @@ vss_vector_recv(PG_FUNCTION_ARGS)
 	vssfdw_vector_check_dim(dim);
 	vssfdw_vector_check_typmod(dim, typmod);
 	if (unused != 0)
-		ereport(ERROR, (errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-						errmsg("invalid binary form of type %s", "vss_vector"),
-						errdetail("The second field must be 0, not %d.", unused)));
+		ereport(ERROR,
+				(errcode(ERRCODE_DATA_EXCEPTION), errmsg("invalid binary form of type %s", "vss_vector"),
+				 errdetail("The second field must be 0, not %d.", unused)));
 
 	/* All at once: a call for each element would take longer than many a search. */
 	bytes = pq_getmsgbytes(message, dim * (int) sizeof(float));

@@ -51,7 +51,7 @@ check_dim(const SumState *state, int dim)
 {
 	if (state->dim != dim)
 		ereport(ERROR, (errcode(ERRCODE_DATA_EXCEPTION),
-						errmsg("vectors have different dimensions: %d and %d", state->dim, dim)));
+						errmsg("different vector dimensions %d and %d", state->dim, dim)));
 }
 
 /* (internal, vss_ordered) -> internal; not strict, so that NULLs can be skipped */

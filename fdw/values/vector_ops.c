@@ -1,7 +1,7 @@
 /*
  * vector_ops.c
- *		Operators and functions on vss_vector: the three distances, length,
- *		sum and difference, comparison and hashing.
+ *		Operators and functions on vss_vector that measure and compare: the
+ *		distances, length, order, equality and hashing.
  *
  * Distances are the bridge's, so that a value computed here has the bits of
  * one computed in SQLite.  They take vectors of equal dimensions only.
@@ -15,10 +15,9 @@ VSS_SQL_FUNCTION(vss_cosine_distance);
 VSS_SQL_FUNCTION(vss_l2_distance);
 VSS_SQL_FUNCTION(vss_inner_product);
 VSS_SQL_FUNCTION(vss_negative_inner_product);
+VSS_SQL_FUNCTION(vss_l1_distance);
 VSS_SQL_FUNCTION(vss_norm);
 VSS_SQL_FUNCTION(vss_dims);
-VSS_SQL_FUNCTION(vss_vector_add);
-VSS_SQL_FUNCTION(vss_vector_sub);
 VSS_SQL_FUNCTION(vss_vector_lt);
 VSS_SQL_FUNCTION(vss_vector_le);
 VSS_SQL_FUNCTION(vss_vector_eq);
@@ -71,7 +70,21 @@ vss_inner_product(PG_FUNCTION_ARGS)
 	PG_RETURN_FLOAT8(-distance(fcinfo, BRIDGE_IP) + 0.0);
 }
 
-/* ---------- length, dimensions, arithmetic ---------- */
+Datum
+vss_l1_distance(PG_FUNCTION_ARGS)
+{
+	VssVector *a = PG_GETARG_VSSVECTOR_P(0);
+	VssVector *b = PG_GETARG_VSSVECTOR_P(1);
+	double result;
+
+	vssfdw_vector_check_same_dim(a, b);
+	result = bridge_l1_distance(a->x, b->x, a->dim);
+	PG_FREE_IF_COPY(a, 0);
+	PG_FREE_IF_COPY(b, 1);
+	PG_RETURN_FLOAT8(result);
+}
+
+/* ---------- length, dimensions ---------- */
 
 Datum
 vss_norm(PG_FUNCTION_ARGS)
@@ -87,34 +100,6 @@ vss_dims(PG_FUNCTION_ARGS)
 	VssVector *vector = PG_GETARG_VSSVECTOR_P(0);
 
 	PG_RETURN_INT32(vector->dim);
-}
-
-/* a + sign * b; a sum beyond the range of real is an error, as for real. */
-static VssVector *
-add_scaled(const VssVector *a, const VssVector *b, float sign)
-{
-	VssVector *result;
-
-	vssfdw_vector_check_same_dim(a, b);
-	result = vssfdw_vector_make(a->dim);
-	for (int i = 0; i < a->dim; i++)
-	{
-		result->x[i] = a->x[i] + sign * b->x[i];
-		vssfdw_vector_check_range(result->x[i], i + 1);
-	}
-	return result;
-}
-
-Datum
-vss_vector_add(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(add_scaled(PG_GETARG_VSSVECTOR_P(0), PG_GETARG_VSSVECTOR_P(1), 1));
-}
-
-Datum
-vss_vector_sub(PG_FUNCTION_ARGS)
-{
-	PG_RETURN_POINTER(add_scaled(PG_GETARG_VSSVECTOR_P(0), PG_GETARG_VSSVECTOR_P(1), -1));
 }
 
 /* ---------- order and equality ---------- */

@@ -1,7 +1,7 @@
 /*
  * arithmetic.c
  *		SQL functions over vectors alone: cosine_similarity, cosine_distance,
- *		l2_distance, inner_product, vector, vector_json.
+ *		l2_distance, l1_distance, inner_product, vector, vector_json.
  *
  * They know no index, read nothing but their arguments, and are deterministic
  * and innocuous, so they may stand in views, CHECKs, generated columns and
@@ -72,8 +72,8 @@ release(sqlite3_context *context, int i, sqlite3_value *value, BridgeVector *vec
 typedef struct Measure
 {
 	const char *name;
-	BridgeMetric metric;
-	double sign; /* result = offset + sign * distance */
+	BridgeMetric metric; /* 0: the sum of absolute differences, which no index has */
+	double sign;         /* result = offset + sign * distance */
 	double offset;
 } Measure;
 
@@ -82,7 +82,16 @@ static const Measure measures[] = {
 	{"cosine_similarity", BRIDGE_COSINE, -1, 1},
 	{"l2_distance", BRIDGE_L2, 1, 0},
 	{"inner_product", BRIDGE_IP, -1, 0},
+	{"l1_distance", 0, 1, 0},
 };
+
+static double
+measured(const Measure *measure, const BridgeVector *a, const BridgeVector *b)
+{
+	if (measure->metric == 0)
+		return bridge_l1_distance(a->data, b->data, a->dim);
+	return bridge_distance(measure->metric, a->data, b->data, a->dim);
+}
 
 /*
  * NULL for a NULL argument, and for a cosine where a vector has length zero
@@ -101,14 +110,12 @@ measure_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	{
 		if (a.dim != b.dim)
 		{
-			bridge_error(&err, SQLITE_ERROR, "%s: vectors have different dimensions, %d and %d",
-						 measure->name, a.dim, b.dim);
+			bridge_error(&err, SQLITE_ERROR, "%s: different vector dimensions %d and %d", measure->name,
+						 a.dim, b.dim);
 			bridge_error_result(context, &err);
 		}
 		else
-			sqlite3_result_double(
-				context,
-				measure->offset + measure->sign * bridge_distance(measure->metric, a.data, b.data, a.dim));
+			sqlite3_result_double(context, measure->offset + measure->sign * measured(measure, &a, &b));
 	}
 	release(context, 0, argv[0], &a);
 	release(context, 1, argv[1], &b);

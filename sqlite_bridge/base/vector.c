@@ -26,6 +26,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #if __BYTE_ORDER__ != __ORDER_LITTLE_ENDIAN__
 #error "vector BLOBs and graph files are little-endian and used in place"
@@ -37,6 +38,9 @@
  * later digit is not zero.
  */
 #define KEPT_DIGITS 128
+
+/* A midpoint has at most 25 significant bits, whose first may be any of a digit's. */
+#define HEX_DIGITS 16
 
 /* How much of the offending text a message repeats, in bytes. */
 #define EXCERPT_BYTES 24
@@ -66,23 +70,23 @@ skip_blanks(Reader *r)
 }
 
 /*
- * Explain a failure at a place of the text.  Returns -1, for the caller to
- * pass on.
+ * Explain a failure at a place of the text.  Returns what kind of failure it
+ * is, for the caller to pass on.
  */
 static int
-fail(Reader *r, const char *at, const char *reason)
+fail(Reader *r, int kind, const char *at, const char *reason)
 {
 	char excerpt[EXCERPT_BYTES + 4];
 	size_t length = (size_t) (r->end - at);
 	const char *more = "";
 
 	if (r->message_size == 0)
-		return -1;
+		return kind;
 	if (length == 0)
 	{
 		snprintf(r->message, r->message_size, "invalid vector: %s at its end (character %zu)", reason,
 				 (size_t) (at - r->start) + 1);
-		return -1;
+		return kind;
 	}
 	if (length > EXCERPT_BYTES)
 	{
@@ -97,7 +101,7 @@ fail(Reader *r, const char *at, const char *reason)
 	excerpt[length] = '\0';
 	snprintf(r->message, r->message_size, "invalid vector: %s at character %zu, near \"%s%s\"", reason,
 			 (size_t) (at - r->start) + 1, excerpt, more);
-	return -1;
+	return kind;
 }
 
 /*
@@ -178,6 +182,99 @@ scale_fast(uint64_t w, long exponent, float *out)
 	return true;
 }
 
+static inline int
+hex_digit(char c)
+{
+	if (is_digit(c))
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/*
+ * A power of two or ten in decimal, signed, at p; far beyond what matters it
+ * stays where it is.  Returns its end, or NULL where no digit is.
+ */
+static const char *
+parse_exponent(const char *p, const char *end, long *exponent)
+{
+	bool minus = false;
+
+	if (p < end && (*p == '-' || *p == '+'))
+		minus = *p++ == '-';
+	if (p == end || !is_digit(*p))
+		return NULL;
+	*exponent = 0;
+	for (; p < end && is_digit(*p); p++)
+		if (*exponent < 100000000)
+			*exponent = *exponent * 10 + (*p - '0');
+	if (minus)
+		*exponent = -*exponent;
+	return p;
+}
+
+/*
+ * C's 0x1.8p-3, at digits behind its 0x; r->p is moved behind it.  Rebuilt
+ * without a point for the C library to round, since no locale reads it otherwise
+ * then; start is where the number begins.
+ */
+static int
+parse_hexadecimal(Reader *r, const char *start, const char *digits, bool negative, float *out)
+{
+	char text[HEX_DIGITS + 40];
+	const char *p = digits;
+	size_t n = 0;
+	long shift = 0; /* power of two of the last digit kept */
+	long exponent = 0;
+	bool any = false;
+	bool point = false;
+
+	n = (size_t) snprintf(text, sizeof(text), "%s0x", negative ? "-" : "");
+	for (size_t first = n; p < r->end && (hex_digit(*p) >= 0 || (*p == '.' && !point)); p++)
+	{
+		if (*p == '.')
+		{
+			point = true;
+			continue;
+		}
+		any = true;
+		if (n == first && *p == '0')
+			shift -= point ? 4 : 0;
+		else if (n < first + HEX_DIGITS)
+		{
+			text[n++] = *p;
+			shift -= point ? 4 : 0;
+		}
+		else
+		{
+			shift += point ? 0 : 4;
+			if (*p != '0') /* more than half of the last place, if it was half */
+				text[n - 1] = text[n - 1] == '0' ? '1' : text[n - 1];
+		}
+	}
+	if (!any)
+		return fail(r, BRIDGE_VECTOR_SYNTAX, start, "expected hexadecimal digits");
+	if (p < r->end && (*p == 'p' || *p == 'P') && (p = parse_exponent(p + 1, r->end, &exponent)) == NULL)
+		return fail(r, BRIDGE_VECTOR_SYNTAX, start, "expected digits in the exponent of a number");
+	r->p = p;
+	snprintf(text + n, sizeof(text) - n, "%sp%ld", text[n - 1] == 'x' ? "0" : "", exponent + shift);
+	*out = strtof(text, NULL);
+	if (isinf(*out))
+		return fail(r, BRIDGE_VECTOR_RANGE, start, "number is beyond the range of float32");
+	return 0;
+}
+
+/* What is wrong with an element that is no number: its name may be that of one which is not finite. */
+static int
+spelled(const char *p, const char *end)
+{
+	if (end - p >= 3 && strncasecmp(p, "nan", 3) == 0)
+		return BRIDGE_VECTOR_NAN;
+	if (end - p >= 3 && strncasecmp(p, "inf", 3) == 0)
+		return BRIDGE_VECTOR_INFINITE;
+	return BRIDGE_VECTOR_SYNTAX;
+}
+
 /* One number at r->p, which is moved behind it. */
 static int
 parse_number(Reader *r, float *out)
@@ -197,6 +294,8 @@ parse_number(Reader *r, float *out)
 
 	if (p < end && (*p == '-' || *p == '+'))
 		negative = *p++ == '-';
+	if (end - p > 2 && p[0] == '0' && (p[1] | 0x20) == 'x')
+		return parse_hexadecimal(r, start, p + 2, negative, out);
 	first = p;
 	for (; p < end && is_digit(*p); p++)
 	{
@@ -226,23 +325,12 @@ parse_number(Reader *r, float *out)
 		}
 	}
 	if (!digits)
-		return fail(r, start, "expected a finite number");
+		return fail(r, spelled(p, end), start, "expected a finite number");
 	last = p;
 	if (p < end && (*p == 'e' || *p == 'E'))
 	{
-		bool minus = false;
-		const char *e = p + 1;
-
-		if (e < end && (*e == '-' || *e == '+'))
-			minus = *e++ == '-';
-		if (e == end || !is_digit(*e))
-			return fail(r, start, "expected digits in the exponent of a number");
-		for (; e < end && is_digit(*e); e++)
-			if (exponent < 100000000)
-				exponent = exponent * 10 + (*e - '0');
-		if (minus)
-			exponent = -exponent;
-		p = e;
+		if ((p = parse_exponent(p + 1, end, &exponent)) == NULL)
+			return fail(r, BRIDGE_VECTOR_SYNTAX, start, "expected digits in the exponent of a number");
 	}
 	r->p = p;
 
@@ -254,7 +342,7 @@ parse_number(Reader *r, float *out)
 	{
 		*out = parse_slowly(first, last, exponent - fraction, negative);
 		if (isinf(*out))
-			return fail(r, start, "number is beyond the range of float32");
+			return fail(r, BRIDGE_VECTOR_RANGE, start, "number is beyond the range of float32");
 	}
 	return 0;
 }
@@ -264,17 +352,19 @@ bridge_vector_parse(const char *text, size_t length, float *out, int capacity, c
 					size_t message_size)
 {
 	Reader r = {text, text, text + length, message, message_size};
+	int failed;
 	int n = 0;
 
 	if (message_size > 0)
 		message[0] = '\0';
 	skip_blanks(&r);
 	if (r.p == r.end || *r.p != '[')
-		return fail(&r, r.p, "expected \"[\"");
+		return fail(&r, BRIDGE_VECTOR_SYNTAX, r.p, "expected \"[\"");
 	r.p++;
 	skip_blanks(&r);
 	if (r.p < r.end && *r.p == ']')
-		return fail(&r, r.p, "a vector has at least one element, expected a finite number");
+		return fail(&r, BRIDGE_VECTOR_EMPTY, r.p,
+					"a vector has at least one element, expected a finite number");
 	for (;;)
 	{
 		float value = 0;
@@ -284,10 +374,10 @@ bridge_vector_parse(const char *text, size_t length, float *out, int capacity, c
 		{
 			if (message_size > 0)
 				snprintf(message, message_size, "invalid vector: more than %d elements", capacity);
-			return -1;
+			return BRIDGE_VECTOR_LONG;
 		}
-		if (parse_number(&r, &value) != 0)
-			return -1;
+		if ((failed = parse_number(&r, &value)) != 0)
+			return failed;
 		out[n++] = value;
 		skip_blanks(&r);
 		if (r.p < r.end && *r.p == ',')
@@ -295,12 +385,12 @@ bridge_vector_parse(const char *text, size_t length, float *out, int capacity, c
 		else if (r.p < r.end && *r.p == ']')
 			break;
 		else
-			return fail(&r, r.p, "expected \",\" or \"]\"");
+			return fail(&r, BRIDGE_VECTOR_SYNTAX, r.p, "expected \",\" or \"]\"");
 	}
 	r.p++;
 	skip_blanks(&r);
 	if (r.p != r.end)
-		return fail(&r, r.p, "expected nothing behind \"]\"");
+		return fail(&r, BRIDGE_VECTOR_SYNTAX, r.p, "expected nothing behind \"]\"");
 	return n;
 }
 
@@ -587,6 +677,24 @@ double
 bridge_norm(const float *a, int dim)
 {
 	return hnsw_norm(a, (uint32_t) dim);
+}
+
+/*
+ * Eight sums, so that the compiler can keep them in vector registers; which
+ * element goes into which is fixed, and so is the order in which they are added.
+ */
+double
+bridge_l1_distance(const float *a, const float *b, int dim)
+{
+	double sums[8] = {0};
+	int i = 0;
+
+	for (; i + 8 <= dim; i += 8)
+		for (int j = 0; j < 8; j++)
+			sums[j] += fabs((double) a[i + j] - (double) b[i + j]);
+	for (int j = 0; i < dim; i++, j++)
+		sums[j] += fabs((double) a[i] - (double) b[i]);
+	return ((sums[0] + sums[4]) + (sums[2] + sums[6])) + ((sums[1] + sums[5]) + (sums[3] + sums[7]));
 }
 
 _Static_assert((int) BRIDGE_COSINE == (int) HNSW_COSINE && (int) BRIDGE_L2 == (int) HNSW_L2 &&

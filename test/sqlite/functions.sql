@@ -4,6 +4,7 @@
 SELECT cosine_distance('[1,0]', '[0,1]'), cosine_distance('[1,2]', '[2,4]'), cosine_distance('[1,0]', '[-1,0]');
 SELECT cosine_similarity('[1,0]', '[0,1]'), cosine_similarity('[3,4]', '[3,4]');
 SELECT l2_distance('[0,0]', '[3,4]'), inner_product('[1,2,3]', '[4,5,6]'), inner_product('[1,0]', '[-2,5]');
+SELECT l1_distance('[0,0]', '[3,-4]'), l1_distance('[1,2,3,4,5,6,7,8,9,10]', '[0,0,0,0,0,0,0,0,0,0]'), l1_distance('[1]', NULL);
 -- text and BLOB are the same vector
 SELECT l2_distance('[1,2]', vector('[1,2]')), l2_distance(vector('[1,2]'), x'0000803f00000040'), hex(vector('[1,-2]'));
 -- NULL in, NULL out; no direction, no cosine
@@ -22,6 +23,7 @@ SELECT vector(x'0000c07f');
 SELECT vector(1);
 SELECT vector(1.5);
 SELECT l2_distance('[1,2]', '[1,2,3]');
+SELECT l1_distance('[1,2]', '[1,2,3]');
 SELECT cosine_distance('nonsense', '[1]');
 SELECT vector('[1]', 2);
 -- a constant is parsed once, others for each row; in an index on an expression too

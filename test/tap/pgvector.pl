@@ -333,7 +333,7 @@ is(sql($db, "SELECT id FROM texts ORDER BY embedding <=> ARRAY" . $query[8] . ":
 equal_answers('the vector of a text', "SELECT id FROM texts ORDER BY embedding <=> vss_embed('one', 'docs') LIMIT 5", qr/Index: vss_texts_cosine\n/);
 $server->kill_kill;
 is(sql($db, "SELECT '[1,2]'::vector::vss_vector, '[1,2]'::vss_vector::vector, '[1,2]'::vector::text, '[1,2]'::vector::vss_vector(2)"), '[1,2]|[1,2]|[1,2]|[1,2]', 'the casts');
-like(sql($db, "SELECT '[1,2]'::vector::vss_vector(3)"), qr/expected a vector of 3 dimensions, not 2/, 'a cast to other dimensions');
+like(sql($db, "SELECT '[1,2]'::vector::vss_vector(3)"), qr/expected 3 dimensions, not 2/, 'a cast to other dimensions');
 is(sql($db, "BEGIN; CREATE SCHEMA s; CREATE DOMAIN d8 AS vector(8);
 	CREATE FOREIGN TABLE s.one(id bigint, embedding d8) SERVER docs OPTIONS (\"table\" 'texts'); SET LOCAL search_path = s, public;
 	DROP FOREIGN TABLE " . join(', ', map { "vss_$_" } qw(documents_cosine documents_l2 documents_ip texts_cosine)) . ", documents, texts;
