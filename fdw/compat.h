@@ -159,6 +159,10 @@
 /* The last argument of ExecAllocTableSlot(); its comma is in it. */
 #define VSS_SLOT_FLAGS(flags) , (flags)
 
+/* Of what GetNamedDSMSegment() calls, and its own last argument. */
+#define VSS_SEGMENT_INIT_PARAMETERS void *memory, void *arg
+#define VSS_SEGMENT_INIT_ARGUMENT , NULL
+
 /* Of a planner hook. */
 #define VSS_PLANNER_PARAMETERS                                                                               \
 	Query *parse, const char *query_string, int options, ParamListInfo params, struct ExplainState *es
@@ -168,6 +172,9 @@
 
 #define VSS_CAST_TIME(cast, value, overflow) cast##_opt_overflow(value, overflow)
 #define VSS_SLOT_FLAGS(flags)
+
+#define VSS_SEGMENT_INIT_PARAMETERS void *memory
+#define VSS_SEGMENT_INIT_ARGUMENT
 
 #define VSS_PLANNER_PARAMETERS Query *parse, const char *query_string, int options, ParamListInfo params
 #define VSS_PLANNER_ARGUMENTS parse, query_string, options, params

@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "storage/dsm.h"
 #include "storage/lock.h"
 
 #include "fdw/modify/modify.h"
@@ -50,6 +51,18 @@ void vssfdw_end_progress(void);
  */
 void vssfdw_run_merge(VssConnection *conn, const char *function, const char *index, Oid relid, bool creates);
 
+/* ---------- queue.c: merges that wait for a worker ---------- */
+
+/* Whether a merge of the index of this key waits. */
+bool vssfdw_queue_has(uint64 key);
+
+/* False where the queue is full; else job, a pinned segment, is the queue's. */
+bool vssfdw_queue_put(uint64 key, dsm_handle job);
+
+/* The one that has waited longest, about; it is the caller's. */
+bool vssfdw_queue_take(uint64 *key, dsm_handle *job);
+bool vssfdw_queue_is_empty(void);
+
 /* ---------- launch.c: in the backend that finds a merge due ---------- */
 
 extern bool vssfdw_auto_merge; /* vss_fdw.auto_merge: start workers */
@@ -61,10 +74,13 @@ extern bool vssfdw_auto_merge; /* vss_fdw.auto_merge: start workers */
 void vssfdw_note_merge(void *arg, const BridgeMergeDue *due);
 
 /*
- * Start workers for what was noted.  In PRE_COMMIT, once SQLite has committed:
+ * Queue what was noted, and start workers.  In PRE_COMMIT, once SQLite has committed:
  * whatever goes wrong is logged, never thrown.
  */
 void vssfdw_launch_merges(void);
+
+/* False where there is no room for another process. */
+bool vssfdw_start_worker(void);
 
 /*
  * What the worker is told, in a dynamic shared memory segment that stays
@@ -73,18 +89,19 @@ void vssfdw_launch_merges(void);
 typedef struct VssMergeJob
 {
 	Oid userid;     /* whose work it counts as; InvalidOid: the server's */
-	uint64 key;     /* names the index in vssfdw_merge_lock */
 	int cache_size; /* the server's option */
 	bool damaged;
 	char strings[FLEXIBLE_ARRAY_MEMBER]; /* server, database, extensions, index (UTF-8) */
 } VssMergeJob;
 
 /*
- * The lock that whoever starts a worker, and then the worker, holds: one
- * worker an index, whichever PostgreSQL database its server is defined in.  It
- * shows in pg_locks as an advisory lock, with objsubid 22099, which no SQL
- * function can take.
+ * Locks of merges, which show in pg_locks as advisory locks with objsubid 22099, which no SQL
+ * function can take.  A worker holds that of its index, so that there is one worker an index,
+ * whichever PostgreSQL database its server is defined in; and that of one of the
+ * vss_fdw.merge_workers places, whose keys are 1, 2, ...  Keys of indexes are VSS_INDEX_KEY and more.
  */
+#define VSS_INDEX_KEY (UINT64CONST(1) << 63)
+
 static inline void
 vssfdw_merge_lock(LOCKTAG *tag, uint64 key)
 {

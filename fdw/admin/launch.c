@@ -1,18 +1,19 @@
 /*
  * launch.c
- *		Starting a background worker when a merge is due.
+ *		Queueing a merge that is due, and starting a background worker.
  *
  * Searches and commits of SQLite say so while they run (BridgeHost.merge_due);
  * it is noted, and at the end of PostgreSQL's transaction, after SQLite has
- * committed, a worker is started.  Nobody waits for it.
+ * committed, the merge is queued.  Nobody waits for it.
+ *
+ * At most vss_fdw.merge_workers workers have a place.  Who queues a merge and finds a
+ * place free starts a worker; who gives a place back and finds merges queued starts the next
+ * one.  Each looks after having done its part, so one of the two sees the other's, and no merge is
+ * forgotten.
  *
  * Should it be in vain, because there is no free process slot or because the
  * merge fails, the next transaction that finds the merge due tries again, after a
  * pause that doubles.
- *
- * At most one worker an index: the launching transaction takes the index's
- * lock and keeps it to its end; the worker takes it over.  If somebody has it, a
- * worker is there or about to be.
  */
 #include "fdw/admin/admin.h"
 
@@ -24,6 +25,7 @@
 #include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/dsm.h"
+#include "storage/lwlock.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
@@ -124,12 +126,12 @@ lock_key(const BridgeMergeDue *index)
 {
 	const uint64_t parts[] = {index->id, index->device, index->inode};
 
-	return hash_bytes_extended((const unsigned char *) parts, sizeof(parts), 0);
+	return hash_bytes_extended((const unsigned char *) parts, sizeof(parts), 0) | VSS_INDEX_KEY;
 }
 
 /* The job, in a segment that outlives this process's mapping of it. */
 static dsm_segment *
-write_job(const VssConnection *conn, const Due *due, uint64 key)
+write_job(const VssConnection *conn, const Due *due)
 {
 	const char *extensions = conn->options->extensions;
 	const char *const strings[] = {conn->servername, conn->options->database,
@@ -146,7 +148,6 @@ write_job(const VssConnection *conn, const Due *due, uint64 key)
 		return NULL;
 	job = dsm_segment_address(segment);
 	job->userid = worker_user();
-	job->key = key;
 	job->cache_size = conn->options->cache_size;
 	job->damaged = due->index.damaged;
 	end = job->strings;
@@ -158,33 +159,53 @@ write_job(const VssConnection *conn, const Due *due, uint64 key)
 	return segment;
 }
 
-/* False where there is no room for another process. */
+/* False where there is no room for another merge that waits. */
 static bool
-start_worker(const VssConnection *conn, const Due *due, uint64 key)
+enqueue(const VssConnection *conn, const Due *due, uint64 key)
 {
-	BackgroundWorker worker = {0};
-	dsm_segment *segment = write_job(conn, due, key);
-	dsm_handle handle;
-	bool started;
+	dsm_segment *segment = write_job(conn, due);
+	bool queued;
 
 	if (segment == NULL)
 		return false;
-	handle = dsm_segment_handle(segment);
+	dsm_pin_segment(segment);
+	queued = vssfdw_queue_put(key, dsm_segment_handle(segment));
+	if (!queued)
+		dsm_unpin_segment(dsm_segment_handle(segment));
+	dsm_detach(segment);
+	return queued;
+}
+
+bool
+vssfdw_start_worker(void)
+{
+	BackgroundWorker worker = {0};
+
 	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	worker.bgw_restart_time = BGW_NEVER_RESTART;
 	snprintf(worker.bgw_library_name, sizeof(worker.bgw_library_name), "vss_fdw");
 	snprintf(worker.bgw_function_name, sizeof(worker.bgw_function_name), VSS_WORKER_FUNCTION);
 	snprintf(worker.bgw_type, sizeof(worker.bgw_type), VSS_WORKER_TYPE);
-	snprintf(worker.bgw_name, sizeof(worker.bgw_name), "vss_fdw merge for server %.63s", conn->servername);
-	worker.bgw_main_arg = UInt32GetDatum(handle);
+	snprintf(worker.bgw_name, sizeof(worker.bgw_name), VSS_WORKER_TYPE);
+	return RegisterDynamicBackgroundWorker(&worker, NULL);
+}
 
-	dsm_pin_segment(segment);
-	started = RegisterDynamicBackgroundWorker(&worker, NULL);
-	if (!started)
-		dsm_unpin_segment(handle);
-	dsm_detach(segment);
-	return started;
+/* Whether another worker would find a place. */
+static bool
+place_is_free(void)
+{
+	for (int i = 1; i <= vssfdw_merge_workers; i++)
+	{
+		LOCKTAG tag;
+
+		vssfdw_merge_lock(&tag, (uint64) i);
+		if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+			continue;
+		LockRelease(&tag, ExclusiveLock, false);
+		return true;
+	}
+	return false;
 }
 
 static void
@@ -192,26 +213,37 @@ try_launch(const VssConnection *conn, Due *due)
 {
 	uint64 key = lock_key(&due->index);
 	LOCKTAG tag;
+	bool queued;
 
 	vssfdw_merge_lock(&tag, key);
-	/* Until the end of the transaction; the worker waits for that. */
-	if (LockAcquire(&tag, ExclusiveLock, false, true) != LOCKACQUIRE_OK)
-		due->pending = false; /* one is at it; should it be in vain, searches say so again */
-	else if (start_worker(conn, due, key))
+	if (LockAcquire(&tag, ExclusiveLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
 	{
-		due->pending = false;
-		elog(DEBUG1, "starting a merge of index \"%s\" of server \"%s\"", due->index.index, conn->servername);
+		due->pending = false; /* one is at it; should it be in vain, searches say so again */
+		return;
 	}
-	else
+	queued = vssfdw_queue_has(key) || enqueue(conn, due, key);
+	LockRelease(&tag, ExclusiveLock, false);
+	if (!queued)
+		ereport(LOG,
+				(errmsg("no room to queue a merge of index \"%s\" of server \"%s\"", due->index.index,
+						conn->servername),
+				 errhint("It is tried again. Too many merges are due at once, or too many dynamic shared "
+						 "memory segments are in use.")));
+	else if (place_is_free() && !vssfdw_start_worker())
 		ereport(LOG, (errmsg("no background worker is free to merge index \"%s\" of server \"%s\"",
 							 due->index.index, conn->servername),
 					  errhint("It is tried again. You might need to increase max_worker_processes.")));
+	else
+	{
+		due->pending = false;
+		elog(DEBUG1, "queued a merge of index \"%s\" of server \"%s\"", due->index.index, conn->servername);
+	}
 }
 
 /*
  * Whatever is thrown ends here: SQLite has committed, and PostgreSQL must too.
- * Nothing that try_launch calls can throw while it holds a lightweight
- * lock or leave more behind than the transaction's end releases, so no
+ * Nothing that try_launch calls leaves more behind than lightweight locks, of which
+ * the caller has none, and what the transaction's end releases, so no
  * subtransaction is needed.  A cancel that arrives meanwhile is served later.
  */
 static void
@@ -230,6 +262,7 @@ launch(const VssConnection *conn, Due *due)
 		ErrorData *error;
 
 		MemoryContextSwitchTo(context);
+		LWLockReleaseAll();
 		error = CopyErrorData();
 		FlushErrorState();
 		ereport(LOG, (errmsg("could not start a merge of index \"%s\" of server \"%s\": %s", due->index.index,
@@ -279,7 +312,8 @@ launch_for_connection(VssConnection *conn, void *arg)
 void
 vssfdw_launch_merges(void)
 {
-	if (!any_pending || !vssfdw_auto_merge || IsInParallelMode() || RecoveryInProgress())
+	if (!any_pending || !vssfdw_auto_merge || vssfdw_merge_workers == 0 || IsInParallelMode() ||
+		RecoveryInProgress())
 		return;
 	any_pending = false;
 	vssfdw_each_connection(launch_for_connection, NULL);

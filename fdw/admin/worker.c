@@ -1,10 +1,15 @@
 /*
  * worker.c
- *		The background worker that merges one index, and ends.
+ *		The background worker that takes a merge from the queue, does it, and ends.
  *
  * It knows a file and the name of an index, and connects to no PostgreSQL
  * database, so none is kept from being dropped.  The file is opened with the
  * checks and settings of a backend's connection.
+ *
+ * One job a process, since a process counts as one user's, who may cancel it, and gives
+ * back all memory as it ends.  Whichever way it ends, where merges wait it has started the
+ * next worker.  Only where there is no slot for that (its own is taken until it is gone) it
+ * goes on itself.
  *
  * The merge itself is `SELECT hnsw_save(index, 'due')` on a thread, which calls
  * nothing of PostgreSQL and takes no signals.  The process's own thread
@@ -172,28 +177,54 @@ wait_for_thread(void)
 
 /* ---------- the process ---------- */
 
-/* The job, copied; the segment goes. */
-static VssMergeJob *
-read_job(dsm_handle handle)
+/* A job that was taken from the queue: a copy, and the segment until it is clear that it is done here. */
+typedef struct Taken
 {
-	dsm_segment *segment;
+	uint64 key;
+	dsm_handle handle;
 	VssMergeJob *job;
-	Size size;
+} Taken;
 
-	CurrentResourceOwner = ResourceOwnerCreate(NULL, "vss_fdw merge");
-	segment = dsm_attach(handle);
-	if (segment == NULL)
-		ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						errmsg("could not map dynamic shared memory segment")));
-	size = dsm_segment_map_length(segment);
-	job = MemoryContextAlloc(TopMemoryContext, size);
-	memcpy(job, dsm_segment_address(segment), size);
-	dsm_unpin_segment(handle);
-	dsm_detach(segment);
-	return job;
+/* before_shmem_exit, after locks were let go: the next one's turn. */
+static bool passes_on = true;
+
+static void
+pass_on(int code, Datum arg)
+{
+	if (passes_on && !vssfdw_queue_is_empty())
+		(void) vssfdw_start_worker();
 }
 
-/* One worker an index. */
+/* False where none waits. */
+static bool
+take_job(Taken *taken)
+{
+	while (vssfdw_queue_take(&taken->key, &taken->handle))
+	{
+		dsm_segment *segment = dsm_attach(taken->handle);
+		Size size;
+
+		if (segment == NULL)
+			continue; /* not without a restart of the server, which empties the queue */
+		size = dsm_segment_map_length(segment);
+		taken->job = MemoryContextAlloc(TopMemoryContext, size);
+		memcpy(taken->job, dsm_segment_address(segment), size);
+		dsm_detach(segment);
+		return true;
+	}
+	return false;
+}
+
+static void
+give_back(Taken *taken)
+{
+	if (!vssfdw_queue_put(taken->key, taken->handle))
+		dsm_unpin_segment(taken->handle); /* full: searches say so again */
+	pfree(taken->job);
+	taken->job = NULL;
+}
+
+/* The launching transaction looks at an index's lock for a moment. */
 static bool
 lock_index(uint64 key)
 {
@@ -212,8 +243,17 @@ lock_index(uint64 key)
 	return false;
 }
 
-/* One of the vss_fdw.merge_workers places.  Key 1, 2, ... are no index's but by an unlikely chance. */
-static bool
+static void
+unlock(uint64 key)
+{
+	LOCKTAG tag;
+
+	vssfdw_merge_lock(&tag, key);
+	LockRelease(&tag, ExclusiveLock, true);
+}
+
+/* One of the vss_fdw.merge_workers places; 0 where all are taken. */
+static int
 take_place(void)
 {
 	for (int i = 1; i <= vssfdw_merge_workers; i++)
@@ -222,9 +262,9 @@ take_place(void)
 
 		vssfdw_merge_lock(&tag, (uint64) i);
 		if (LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL)
-			return true;
+			return i;
 	}
-	return false;
+	return 0;
 }
 
 static sqlite3 *
@@ -256,36 +296,24 @@ tell_outcome(const char *server)
 				(errmsg_internal("index \"%s\" of server \"%s\" needed no merge", merge.index, server)));
 }
 
-void
-vss_merge_worker_main(Datum arg)
+/* The job of a worker that has a place. */
+static void
+do_job(Taken *taken)
 {
-	VssMergeJob *job = read_job(DatumGetUInt32(arg));
-	const char *server = job->strings;
-	char *database = job->strings + strlen(server) + 1;
+	const char *server = taken->job->strings;
+	char *database = taken->job->strings + strlen(server) + 1;
 	char *extensions = database + strlen(database) + 1;
 	const VssServerOptions options = {
-		.database = database, .cache_size = job->cache_size, .extensions = extensions};
-	char *activity;
+		.database = database, .cache_size = taken->job->cache_size, .extensions = extensions};
 
-	pqsignal(SIGTERM, die);
-	BackgroundWorkerUnblockSignals();
-	BackgroundWorkerInitializeConnectionByOid(InvalidOid, job->userid, 0);
-
-	if (!lock_index(job->key))
-		proc_exit(0);
-	if (!take_place())
-	{
-		elog(DEBUG1, "vss_fdw.merge_workers merges are running already");
-		proc_exit(0);
-	}
-
+	dsm_unpin_segment(taken->handle);
 	merge.index = extensions + strlen(extensions) + 1;
-	merge.when = job->damaged ? "damaged" : "due";
-	activity = psprintf("vss_fdw: merging index \"%s\" of server \"%s\"", merge.index, server);
-	pgstat_report_appname("vss_fdw");
-	pgstat_report_activity(STATE_RUNNING, activity);
+	merge.when = taken->job->damaged ? "damaged" : "due";
+	merge.merged = false;
+	atomic_store(&merge.finished, false);
+	pgstat_report_activity(STATE_RUNNING,
+						   psprintf("vss_fdw: merging index \"%s\" of server \"%s\"", merge.index, server));
 
-	before_shmem_exit(stop_thread, (Datum) 0);
 	merge.db = open_database(server, &options);
 	vssfdw_start_progress(InvalidOid, false);
 	merge.running = bridge_thread_start(&merge.thread, merge_main, NULL);
@@ -295,5 +323,58 @@ vss_merge_worker_main(Datum arg)
 	vssfdw_end_progress();
 	tell_outcome(server);
 	sqlite3_close_v2(merge.db);
-	proc_exit(0);
+	merge.db = NULL;
+}
+
+void
+vss_merge_worker_main(Datum arg)
+{
+	Taken taken;
+
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	CurrentResourceOwner = ResourceOwnerCreate(NULL, "vss_fdw merge");
+	before_shmem_exit(pass_on, (Datum) 0);
+	if (!take_job(&taken))
+		proc_exit(0);
+	BackgroundWorkerInitializeConnectionByOid(InvalidOid, taken.job->userid, 0);
+	pgstat_report_appname("vss_fdw");
+	before_shmem_exit(stop_thread, (Datum) 0);
+
+	for (;;)
+	{
+		int place = take_place();
+
+		if (place == 0)
+		{
+			give_back(&taken);
+			/* Whoever had the places may have looked for merges while this one was not in the queue. */
+			place = take_place();
+			if (place == 0)
+			{
+				elog(DEBUG1, "vss_fdw.merge_workers merges are running already");
+				passes_on = false; /* they will */
+				proc_exit(0);
+			}
+			if (!take_job(&taken))
+				proc_exit(0);
+		}
+		if (lock_index(taken.key))
+		{
+			do_job(&taken);
+			unlock(taken.key);
+		}
+		else
+			dsm_unpin_segment(taken.handle); /* another one is at it */
+		unlock((uint64) place);
+		if (vssfdw_queue_is_empty())
+			proc_exit(0);
+		if (vssfdw_start_worker())
+		{
+			passes_on = false;
+			proc_exit(0);
+		}
+		if (!take_job(&taken))
+			proc_exit(0);
+	}
 }
