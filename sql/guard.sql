@@ -46,6 +46,15 @@ SELECT vss_exec('guard', 'SELECT load_extension(''x'')');
 SELECT vss_exec('guard', 'SELECT sql FROM sqlite_stmt');
 \set VERBOSITY default
 SELECT vss_exec('guard', 'ATTACH ''/tmp/vss_fdw_regress/other.db'' AS other');
+-- triggers on the tables that a module keeps would run whenever it writes
+SELECT vss_exec('guard', 'CREATE VIRTUAL TABLE vss USING hnsw(dim=3); SELECT hnsw_add(1, ''[1,2,3]'')');
+SELECT vss_exec('guard', 'CREATE TRIGGER deeper AFTER INSERT ON vss_delta BEGIN SELECT hnsw_add(new.label + 1, ''[1,2,3]''); END');
+\set VERBOSITY terse
+SELECT vss_exec('guard', 'CREATE TRIGGER deeper AFTER UPDATE ON "VSS_Config" BEGIN SELECT 1; END');
+SELECT vss_exec('guard', 'SELECT 1; CREATE TEMP TRIGGER deeper AFTER INSERT ON main.vss_vectors BEGIN SELECT 1; END');
+SELECT vss_exec('guard', 'PRAGMA user_version; CREATE TRIGGER deeper BEFORE DELETE ON ft_data BEGIN SELECT 1; END');
+SELECT vss_exec('guard', 'CREATE TRIGGER deeper AFTER INSERT ON doc BEGIN SELECT hnsw_add(new.id, ''[1,2,3]''); END; DROP TRIGGER deeper; DROP TABLE vss');
+\set VERBOSITY default
 -- pragmas: none of the process, none that stays
 SELECT vss_exec('guard', 'PRAGMA hard_heap_limit = 1');
 \set VERBOSITY terse

@@ -190,6 +190,12 @@ typedef struct BridgeTableKind
  */
 int bridge_table_kind(sqlite3 *db, const char *schema, const char *table, BridgeTableKind *kind);
 
+/*
+ * Whether a virtual table's module keeps the table for itself.  Returns a
+ * SQLite result code, explained by the connection.
+ */
+int bridge_is_shadow(sqlite3 *db, const char *schema, const char *table, bool *shadow);
+
 /* ---------- base/thread.c ---------- */
 
 /*

@@ -159,6 +159,29 @@ is_dml(sqlite3_stmt *stmt)
 }
 
 /*
+ * SQLite's defensive mode protects the tables that a module keeps for itself
+ * from writes, and lets triggers be made on them, which run whenever the module
+ * writes.  Returns SQLITE_AUTH where the statement that was compiled makes one.
+ */
+static int
+check_trigger(sqlite3 *db)
+{
+	const char *table = vssfdw_guard_triggered();
+	bool shadow = false;
+	int rc = SQLITE_OK;
+
+	if (table != NULL)
+		rc = bridge_is_shadow(db, "main", table, &shadow);
+	if (rc == SQLITE_OK && shadow)
+	{
+		vssfdw_guard_refuse("vss_exec does not allow triggers on \"%s\", a table that a module keeps.",
+							table);
+		rc = SQLITE_AUTH;
+	}
+	return rc;
+}
+
+/*
  * Run one statement after the other; rows they return are dropped.  Adds up
  * what sqlite3_changes() tells: rows changed by the statements themselves, not
  * by triggers or inside of virtual tables.  Raises nothing.
@@ -173,10 +196,17 @@ run_all(sqlite3 *db, const char *sql, int64 *changes)
 	{
 		sqlite3_stmt *stmt;
 
+		vssfdw_guard_forget_triggered();
 		rc = vssfdw_compile(db, sql, length, 0, &stmt, &sql);
 		/* Nothing but blanks and comments: no statement. */
 		if (rc != SQLITE_OK || stmt == NULL)
 			continue;
+		rc = check_trigger(db);
+		if (rc != SQLITE_OK)
+		{
+			sqlite3_finalize(stmt);
+			return rc;
+		}
 		do
 			rc = sqlite3_step(stmt);
 		while (rc == SQLITE_ROW);

@@ -53,6 +53,21 @@ vssfdw_guard_forget_refusal(void)
 	refusal[0] = '\0';
 }
 
+/* The table of the trigger that is being made, "" where none is. */
+static char triggered[400];
+
+const char *
+vssfdw_guard_triggered(void)
+{
+	return triggered[0] != '\0' ? triggered : NULL;
+}
+
+void
+vssfdw_guard_forget_triggered(void)
+{
+	triggered[0] = '\0';
+}
+
 static bool
 is_among(const char *name, const char *const *names, int count)
 {
@@ -167,6 +182,11 @@ authorize(void *arg, int action, const char *first, const char *second, const ch
 			/* the texts of the session's other statements, with their constants */
 			if (first != NULL && sqlite3_stricmp(first, "sqlite_stmt") == 0)
 				return refuse("vss_fdw does not allow table %s.", first);
+			return SQLITE_OK;
+		case SQLITE_CREATE_TRIGGER:
+		case SQLITE_CREATE_TEMP_TRIGGER:
+			/* What table it is cannot be looked up here: admin.c does before the statement runs. */
+			sqlite3_snprintf(sizeof(triggered), triggered, "%s", second);
 			return SQLITE_OK;
 		case SQLITE_ATTACH:
 			if (mode == VSS_GUARD_EXEC_OUTSIDE && first != NULL && first[0] == '\0')

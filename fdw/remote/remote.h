@@ -273,6 +273,10 @@ void vssfdw_guard_refuse(const char *format, const char *what);
 const char *vssfdw_guard_refusal(void);
 void vssfdw_guard_forget_refusal(void);
 
+/* The table on which the statement compiled last makes a trigger, since it was forgotten; or NULL. */
+const char *vssfdw_guard_triggered(void);
+void vssfdw_guard_forget_triggered(void);
+
 /* ---------- collation.c ---------- */
 
 /* Let tables be read whose keys and indexes are in the order of a collation that db lacks. */

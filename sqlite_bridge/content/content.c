@@ -48,38 +48,6 @@ copy_text(const char *text)
 
 /* ---------- what is there ---------- */
 
-/*
- * Is the table one that a module keeps?  Only pragma_table_list knows, at the
- * price told in table_kind.c, so it is asked only where the name is a virtual
- * table's, an underscore and more.
- */
-static int
-is_shadow(sqlite3 *db, const char *schema, const char *table, bool *shadow, BridgeError *err)
-{
-	sqlite3_stmt *stmt = NULL;
-	char *sql =
-		sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_schema AS v WHERE v.type = 'table' AND v.rootpage = 0"
-						" AND CASE WHEN substr(?1, 1, length(v.name) + 1) = v.name || '_' COLLATE NOCASE THEN"
-						" EXISTS (SELECT 1 FROM pragma_table_list(?1) WHERE schema = ?2 COLLATE NOCASE AND "
-						"type = 'shadow') END",
-						schema);
-	int rc = sql ? bridge_schema_query(db, sql, table, schema, &stmt, err)
-				 : bridge_error(err, SQLITE_NOMEM, "out of memory");
-
-	*shadow = false;
-	if (rc == SQLITE_OK)
-	{
-		rc = sqlite3_step(stmt);
-		*shadow = rc == SQLITE_ROW;
-		rc = rc == SQLITE_ROW || rc == SQLITE_DONE
-				 ? SQLITE_OK
-				 : bridge_error_db(err, db, "content: looking at table \"%s\"", table);
-	}
-	sqlite3_finalize(stmt);
-	sqlite3_free(sql);
-	return rc;
-}
-
 /* The table itself: an ordinary one. */
 static int
 find_table(sqlite3 *db, const char *schema, const char *name, BridgeContent *content, bool *keyed,
@@ -95,8 +63,8 @@ find_table(sqlite3 *db, const char *schema, const char *name, BridgeContent *con
 	if (kind.name == NULL)
 		return bridge_error(err, SQLITE_ERROR, "content: there is no table \"%s\" in schema \"%s\"", name,
 							schema);
-	if ((rc = is_shadow(db, schema, kind.name, &shadow, err)) != SQLITE_OK)
-		return rc;
+	if (bridge_is_shadow(db, schema, kind.name, &shadow) != SQLITE_OK)
+		return bridge_error_db(err, db, "content: looking at table \"%s\"", name);
 	if (kind.is_view || kind.is_virtual || shadow)
 		return bridge_error(err, SQLITE_ERROR, "content: \"%s\" is a %s, an index can follow only a table",
 							name,

@@ -93,3 +93,32 @@ bridge_table_kind(sqlite3 *db, const char *schema, const char *table, BridgeTabl
 	sqlite3_finalize(stmt);
 	return rc;
 }
+
+/*
+ * Only pragma_table_list knows, at the price told above, so it is asked only
+ * where the name is a virtual table's, an underscore and more.
+ */
+int
+bridge_is_shadow(sqlite3 *db, const char *schema, const char *table, bool *shadow)
+{
+	sqlite3_stmt *stmt = NULL;
+	char *sql =
+		sqlite3_mprintf("SELECT 1 FROM \"%w\".sqlite_schema AS v WHERE v.type = 'table' AND v.rootpage = 0"
+						" AND CASE WHEN substr(?1, 1, length(v.name) + 1) = v.name || '_' COLLATE NOCASE THEN"
+						" EXISTS (SELECT 1 FROM pragma_table_list(?1) WHERE schema = ?2 COLLATE NOCASE AND "
+						"type = 'shadow') END",
+						schema);
+	int rc = sql != NULL ? sqlite3_prepare_v2(db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
+
+	*shadow = false;
+	sqlite3_free(sql);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(stmt, 1, table, -1, SQLITE_TRANSIENT);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(stmt, 2, schema, -1, SQLITE_TRANSIENT);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	*shadow = rc == SQLITE_ROW;
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_ROW || rc == SQLITE_DONE ? SQLITE_OK : rc;
+}

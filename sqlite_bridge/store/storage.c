@@ -288,8 +288,10 @@ check_schema(BridgeStore *store, BridgeError *err)
 	char *sql = sqlite3_mprintf(
 		"SELECT type, name, tbl_name FROM \"%w\".sqlite_schema WHERE"
 		" (name = %Q COLLATE NOCASE AND (type = 'view' OR (type = 'table' AND ifnull(rootpage, 0) = 0))) OR"
-		" (type = 'trigger' AND tbl_name COLLATE NOCASE IN ('%q_config', '%q_delta', '%q_vectors')) LIMIT 1",
-		store->schema, content != NULL ? content : "", store->table, store->table, store->table);
+		" (type = 'trigger' AND tbl_name COLLATE NOCASE IN"
+		" ('%q_config', '%q_delta', '%q_vectors', '%q_keys', '%q_canary')) LIMIT 1",
+		store->schema, content != NULL ? content : "", store->table, store->table, store->table, store->table,
+		store->table);
 	int rc;
 
 	if (sql == NULL)
@@ -558,7 +560,15 @@ bridge_store_statement(BridgeStore *store, int which, sqlite3_stmt **out, Bridge
 
 	*out = store->statements[which];
 	if (*out != NULL)
-		return SQLITE_OK;
+	{
+		/* Stepped again, it would go on in the midst of itself. */
+		if (!sqlite3_stmt_busy(*out))
+			return SQLITE_OK;
+		*out = NULL;
+		return bridge_error(err, SQLITE_ERROR,
+							"hnsw: a trigger makes index %s use itself while its own tables are written",
+							store->table);
+	}
 	text = store->journal && journal_texts[which] != NULL ? journal_texts[which] : statement_texts[which];
 	if (store->keys.count > 0 && keyed_texts[which] != NULL &&
 		(which != BRIDGE_STMT_STATE || store->follow.keys_there))

@@ -37,6 +37,14 @@ rm -f try.db*
 	echo "SELECT hnsw_add(3, '[1,1,1]'); SELECT count(*) FROM vss_vectors; SELECT count(*) FROM vss_delta;"; } | shell try.db | grep -v '^[12]$' | cut -c1-300
 echo "-- dropped, all is well"
 { echo ".load ./hnsw"; echo "DROP TRIGGER deeper; SELECT hnsw_add(3, '[1,1,1]'); SELECT count(*) FROM vss;"; } | shell try.db
+echo "-- triggers that only this connection has, made while the index is open"
+for what in "hnsw_add(new.label + 1, '[1,2,3]')" "hnsw_del(1)"; do
+	for table in vss_delta vss_config; do
+		rm -f try.db*
+		{ echo ".load ./hnsw"; echo "$base"; echo "CREATE TEMP TRIGGER deeper AFTER $([ $table = vss_delta ] && echo INSERT || echo UPDATE) ON $table BEGIN SELECT ${what//new.label/$([ $table = vss_delta ] && echo new.label || echo 7)}; END;"
+			echo "SELECT hnsw_add(3, '[1,1,1]'); INSERT INTO vss(rowid, embedding) VALUES (4, '[2,2,2]'); DROP TRIGGER temp.deeper; SELECT 'rows', count(*) FROM vss; SELECT hnsw_check('vss');"; } | shell try.db | grep -v '^[1234]$' | cut -c1-200
+	done
+done
 
 echo "-- an owner who puts a view in the place of the table can drop both"
 rm -f try.db*
