@@ -43,7 +43,10 @@ LIB_WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-p
 CODE_FLAGS = -O3 -fvisibility=hidden -ffp-contract=off -pthread \
 	-ffile-prefix-map='$(CURDIR)'=. -MMD -MP
 HARDENING = -fstack-protector-strong -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
-LIB_CFLAGS = -std=gnu11 $(CODE_FLAGS) $(LIB_WARNINGS) -g -fPIC -fno-strict-aliasing -fstack-protector-strong -I. $(COPT)
+# Without assert(), as a server that is built without assertions has no
+# Assert().  Tests under sanitizers and fuzzers have both; "make RELEASE=" has.
+RELEASE = -DNDEBUG
+LIB_CFLAGS = -std=gnu11 $(RELEASE) $(CODE_FLAGS) $(LIB_WARNINGS) -g -fPIC -fno-strict-aliasing -fstack-protector-strong -I. $(COPT)
 LIB_LIBS = -ldl -lpthread -lm
 
 # ---- vss_fdw.so, through PGXS ----

@@ -29,6 +29,7 @@
 #include "table.h"
 #include "visited.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <sched.h>
 
@@ -148,6 +149,7 @@ hnsw_node_list(const HnswBuilder *b, uint32_t id, uint32_t layer)
 {
 	if (layer == 0)
 		return hnsw_node(b, id)->list;
+	assert(layer <= hnsw_node(b, id)->level);
 	return hnsw_node_rest(b, id)->upper + (size_t) (layer - 1) * (1 + b->room);
 }
 
@@ -231,6 +233,7 @@ hnsw_node_lock(HnswNode *node)
 static inline void
 hnsw_node_unlock(HnswNode *node)
 {
+	assert(atomic_load_explicit(&node->lock, memory_order_relaxed) == 1);
 	atomic_store_explicit(&node->lock, 0, memory_order_release);
 }
 

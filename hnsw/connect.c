@@ -50,6 +50,7 @@ attach(Walk *w, uint32_t from, uint32_t id)
 	HnswList *list = hnsw_node(w->b, from)->list;
 	uint32_t place = hnsw_list_count(list);
 
+	assert(w->parent[from] != HNSW_NO_NODE && w->parent[id] == HNSW_NO_NODE);
 	if (place < hnsw_max_links(w->b, 0))
 		hnsw_list_append(list, id);
 	else

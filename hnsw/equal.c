@@ -8,6 +8,8 @@
  */
 #include "builder.h"
 
+#include <assert.h>
+
 static bool
 has_vector(const HnswBuilder *b, uint32_t id, const float *vector)
 {
@@ -34,6 +36,7 @@ hnsw_give_label(HnswBuilder *b, int64_t label, uint32_t id)
 {
 	uint32_t old = hnsw_table_get(&b->labels, label);
 
+	assert(id < atomic_load_explicit(&b->slots, memory_order_relaxed) && !hnsw_node_dead(b, id));
 	hnsw_table_put(&b->labels, label, id);
 	atomic_store_explicit(&b->live, b->labels.count, memory_order_relaxed);
 	hnsw_node_rest(b, id)->labels++;
@@ -46,6 +49,7 @@ hnsw_drop_label(HnswBuilder *b, uint32_t id)
 {
 	int64_t hash;
 
+	assert(hnsw_node_rest(b, id)->labels > 0 && !hnsw_node_dead(b, id));
 	if (--hnsw_node_rest(b, id)->labels > 0)
 		return;
 	hash = (int64_t) hnsw_vector_hash(hnsw_node_vector(b, id), b->params.dim);

@@ -13,6 +13,7 @@
 #ifndef HNSW_GROW_H
 #define HNSW_GROW_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -33,6 +34,7 @@ hnsw_grow_at(const HnswGrow *g, uint32_t index)
 	uint64_t place = (uint64_t) index + (1u << GROW_FIRST_BITS);
 	int top = 63 - __builtin_clzll(place);
 
+	assert(g->chunks[top - GROW_FIRST_BITS] != NULL);
 	return g->chunks[top - GROW_FIRST_BITS] + (place - ((uint64_t) 1 << top)) * g->size;
 }
 

@@ -5,6 +5,7 @@
 #ifndef HNSW_HEAP_H
 #define HNSW_HEAP_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -76,6 +77,7 @@ hnsw_heap_push(HnswHeap *h, double key, uint32_t node)
 	HnswHeapEntry moving = {key, node};
 	size_t i = h->count++;
 
+	assert(h->count <= h->capacity);
 	while (i > 0 && hnsw_heap_less(&moving, &h->entries[(i - 1) / 2]))
 	{
 		h->entries[i] = h->entries[(i - 1) / 2];

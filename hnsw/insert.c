@@ -11,6 +11,8 @@
  */
 #include "builder.h"
 
+#include <assert.h>
+
 /* How many of a crowd of equal vectors are asked for their other neighbours. */
 #define CROWD_SAMPLE 8
 
@@ -194,6 +196,7 @@ reselect(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t layer)
 	}
 	hnsw_sort_candidates(s->candidates, count);
 	count = hnsw_select(b, &s->probe, s->candidates, count, hnsw_max_links(b, layer), s->links);
+	assert(count <= hnsw_max_links(b, layer));
 	hnsw_list_set(list, s->links, count);
 }
 
@@ -207,6 +210,7 @@ add_locked(HnswBuilder *b, HnswScratch *s, uint32_t from, uint32_t to, uint32_t 
 		return;
 	if (hnsw_list_count(list) == hnsw_list_room(b, layer))
 		reselect(b, s, from, layer);
+	assert(to != from && hnsw_list_count(list) < hnsw_list_room(b, layer));
 	hnsw_list_append(list, to);
 }
 

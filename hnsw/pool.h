@@ -11,6 +11,7 @@
 
 #include "heap.h"
 
+#include <assert.h>
 #include <math.h>
 #include <string.h>
 
@@ -66,8 +67,22 @@ hnsw_pool_full(const HnswPool *pool)
 static inline void
 hnsw_pool_leave(HnswHeap *rest, float key, uint32_t node)
 {
+	assert(rest == NULL || rest->count < rest->capacity);
 	if (rest != NULL)
 		rest->entries[rest->count++] = (HnswHeapEntry){key, node};
+}
+
+/* For assertions: keys do not fall, and what comes before next has been expanded; looked at in front. */
+static inline bool
+hnsw_pool_is_sound(const HnswPool *pool)
+{
+	if (pool->count > pool->capacity || pool->next > pool->count)
+		return false;
+	for (uint32_t i = 0; i < pool->count && i < HNSW_POOL_NEAR; i++)
+		if ((i > 0 && pool->entries[i - 1].key > pool->entries[i].key) ||
+			(i < pool->next && (pool->entries[i].marks & HNSW_EXPANDED) == 0))
+			return false;
+	return true;
 }
 
 /* How many of the first count entries are no farther than key. */
@@ -119,6 +134,7 @@ hnsw_pool_put(HnswPool *pool, const float *keys, const uint32_t *nodes, uint32_t
 	float limit = hnsw_pool_limit(pool);
 	uint32_t more = 0;
 
+	assert(hnsw_pool_is_sound(pool));
 	/* sort those that will stay, a few of many */
 	for (uint32_t i = 0; i < n; i++)
 	{

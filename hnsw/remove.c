@@ -89,6 +89,8 @@ repair_layer(HnswBuilder *b, HnswScratch *s, uint32_t id, uint32_t layer)
 	hnsw_sort_candidates(s->candidates, count);
 	chosen = hnsw_select(b, &s->probe, s->candidates, count, before, s->chosen);
 
+	assert(chosen <= before);
+
 	/* what others linked here meanwhile is found again among the dead ones' neighbours or by connect */
 	hnsw_node_lock(node);
 	hnsw_list_set(list, s->chosen, chosen);

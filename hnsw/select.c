@@ -15,6 +15,8 @@
  */
 #include "builder.h"
 
+#include <assert.h>
+
 /* Whether two nodes hold the same vector, as far as keys can tell. */
 static bool
 same_vector(const HnswBuilder *b, uint32_t x, uint32_t y)
@@ -45,6 +47,8 @@ hnsw_select(const HnswBuilder *b, const HnswProbe *probe, HnswCandidate *candida
 	uint32_t kept = 0;
 	uint32_t left = 0;
 
+	for (uint32_t i = 1; i < count; i++)
+		assert(candidates[i - 1].key <= candidates[i].key);
 	if (count <= max)
 	{
 		for (uint32_t i = 0; i < count; i++)

@@ -8,6 +8,7 @@
 #include "table.h"
 #include "rng.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -63,9 +64,12 @@ hnsw_table_put(HnswTable *table, int64_t key, uint32_t node)
 {
 	struct HnswTableSlot *slot = slot_of(table, key);
 
+	assert(node != HNSW_NO_NODE);
 	table->count += slot->node == HNSW_NO_NODE;
 	slot->key = key;
 	slot->node = node;
+	/* a look-up ends at an empty slot */
+	assert(table->count <= table->mask);
 }
 
 void

@@ -8,6 +8,7 @@
 #ifndef HNSW_VISITED_H
 #define HNSW_VISITED_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -59,6 +60,7 @@ hnsw_visited_reserve(HnswVisited *v, size_t nodes)
 static inline bool
 hnsw_visited_has(const HnswVisited *v, uint32_t node)
 {
+	assert(node < v->nodes);
 	return v->words[node / 64] >> (node % 64) & 1;
 }
 
@@ -69,6 +71,7 @@ hnsw_visited_insert(HnswVisited *v, uint32_t node)
 	uint64_t *word = &v->words[node / 64];
 	uint64_t before = *word;
 
+	assert(node < v->nodes);
 	/* nobody can foretell what is in, so this does without branches */
 	v->dirty[v->dirty_count] = node / 64;
 	v->dirty_count += before == 0;

@@ -44,6 +44,8 @@ vssBeginDirectModify(ForeignScanState *node, int eflags)
 
 	if ((eflags & EXEC_FLAG_EXPLAIN_ONLY) != 0)
 		return;
+	Assert(list_length(plan->fdw_private) == VSS_DIRECT_ITEMS);
+	Assert(list_length(plan->fdw_exprs) >= list_length(targets));
 	state = palloc0(sizeof(DirectState));
 	scan = &state->scan;
 	node->fdw_state = scan;

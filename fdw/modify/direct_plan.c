@@ -478,5 +478,6 @@ vssPlanDirectModify(PlannerInfo *root, ModifyTable *modify, Index result_relatio
 	scan->fdw_private =
 		list_make5(makeString(sql.data), plan.bound_targets, plan.returned, makeBoolean(modify->canSetTag),
 				   makeString(scan->scan.scanrelid == 0 ? vssfdw_relation_label(root, plan.rows) : ""));
+	Assert(list_length(scan->fdw_private) == VSS_DIRECT_ITEMS);
 	return true;
 }

@@ -142,6 +142,7 @@ vssfdw_begin_modify(EState *estate, ResultRelInfo *target, CmdType operation, Pl
 	List *params = list_nth(items, VSS_MODIFY_PARAMS);
 	List *returned = list_nth(items, VSS_MODIFY_RETURNED);
 
+	Assert(list_length(items) == VSS_MODIFY_ITEMS || list_length(items) == VSS_MODIFY_UPSERT);
 	modify->operation = operation;
 	modify->is_view = info->is_view;
 	modify->keys_of_table = info->keys;

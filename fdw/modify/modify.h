@@ -18,7 +18,8 @@ enum VssModifyItem
 	VSS_MODIFY_PARAMS,     /* IntList: attribute of each leading parameter */
 	VSS_MODIFY_RETURNED,   /* IntList: attribute of each returned column */
 	VSS_MODIFY_VALUES_END, /* Integer: offset in the SQL of an INSERT behind its row of values */
-	VSS_MODIFY_UPSERT      /* List of enum VssUpsertItem, or NIL */
+	VSS_MODIFY_UPSERT,     /* List of enum VssUpsertItem, or NIL */
+	VSS_MODIFY_ITEMS       /* how many these are */
 };
 
 /* What SQLite says of the table behind rel, and its connection. */
@@ -71,7 +72,8 @@ enum VssUpsertItem
 	VSS_UPSERT_TARGET,   /* IntList: attributes that the lookup binds */
 	VSS_UPSERT_EXISTING, /* IntList: attributes that the lookup returns */
 	VSS_UPSERT_SEVERAL,  /* Boolean: several rows may come, and both statements return addresses, last */
-	VSS_UPSERT_MODIFY    /* List of enum VssModifyItem: the UPDATE */
+	VSS_UPSERT_MODIFY,   /* List of enum VssModifyItem: the UPDATE, without VSS_MODIFY_UPSERT */
+	VSS_UPSERT_ITEMS     /* how many these are */
 };
 
 /* Have PostgreSQL plan ON CONFLICT with a target for tables of ours. */
@@ -167,7 +169,8 @@ enum VssDirectItem
 	VSS_DIRECT_TARGETS,  /* IntList: attributes that get the bound values */
 	VSS_DIRECT_RETURNED, /* IntList: attribute of each returned column, 0 for none of them */
 	VSS_DIRECT_COUNTS,   /* Boolean: the rows count for the command tag */
-	VSS_DIRECT_LABEL     /* String: the relations joined, "" of one table */
+	VSS_DIRECT_LABEL,    /* String: the relations joined, "" of one table */
+	VSS_DIRECT_ITEMS     /* how many these are */
 };
 
 bool vssPlanDirectModify(PlannerInfo *root, ModifyTable *plan, Index result_relation, int subplan_index);

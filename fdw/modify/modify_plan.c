@@ -384,6 +384,7 @@ vssPlanForeignModify(PlannerInfo *root, ModifyTable *plan, Index result_relation
 							   checks, vssfdw_conflict_clause(plan, rel, info), noted);
 	items = lappend(items, vssfdw_plan_upsert(plan, rel, result_relation, info,
 											  list_nth(items, VSS_MODIFY_PARAMS), returning, checks));
+	Assert(list_length(items) == VSS_MODIFY_ITEMS);
 	vssfdw_read_before_writing(root, plan, rel, info);
 	table_close(rel, NoLock);
 	return items;

@@ -39,6 +39,7 @@ vssfdw_begin_upsert(ModifyTableState *state, ResultRelInfo *target, List *items,
 	List *columns = list_nth(items, VSS_UPSERT_TARGET);
 	VssUpsert *upsert = palloc0(sizeof(VssUpsert));
 
+	Assert(list_length(items) == VSS_UPSERT_ITEMS);
 	upsert->state = state;
 	upsert->conn = conn;
 	upsert->address_count = vssfdw_addressed_by_key(info) ? list_length(vssfdw_key_attributes(rel, info)) : 1;

@@ -15,6 +15,7 @@
  */
 #include "sqlite_bridge/index/index.h"
 
+#include <assert.h>
 #include <string.h>
 
 #define EMPTY_SLOT 0
@@ -46,6 +47,8 @@ enter(BridgeDelta *delta, size_t entry)
 {
 	size_t s = slot_of(delta, delta->labels[entry]);
 
+	/* a look-up ends at an empty slot */
+	assert(delta->count < delta->slot_count && (delta->slot_count & (delta->slot_count - 1)) == 0);
 	while (delta->slots[s] != EMPTY_SLOT)
 		s = (s + 1) & (delta->slot_count - 1);
 	delta->slots[s] = (uint32_t) entry + 1;

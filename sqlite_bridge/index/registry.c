@@ -11,6 +11,7 @@
  */
 #include "sqlite_bridge/index/index.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -43,6 +44,7 @@ bridge_connection_release(void *arg)
 {
 	BridgeConnection *connection = arg;
 
+	assert(connection->references > 0 && connection->depth == 0);
 	if (--connection->references > 0)
 		return;
 	if (connection->stop_merger != NULL)
@@ -133,6 +135,7 @@ bridge_enter(BridgeConnection *connection, BridgeError *err)
 void
 bridge_leave(BridgeConnection *connection)
 {
+	assert(connection->depth > 0);
 	connection->depth--;
 }
 
@@ -228,6 +231,7 @@ bridge_index_disconnect(BridgeIndex *index, BridgeTable *table)
 {
 	BridgeConnection *connection = index->connection;
 
+	assert(index->tables > 0);
 	index->tables--;
 	if (index->connected == table)
 	{

@@ -19,6 +19,7 @@
  */
 #include "sqlite_bridge/index/index.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,12 +29,14 @@
 void
 bridge_graph_hold(BridgeGraph *graph)
 {
+	assert(graph->references > 0);
 	graph->references++;
 }
 
 void
 bridge_graph_release(BridgeGraph *graph)
 {
+	assert(graph == NULL || graph->references > 0);
 	if (graph == NULL || --graph->references > 0)
 		return;
 	hnsw_snapshot_close(graph->map);

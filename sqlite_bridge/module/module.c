@@ -15,6 +15,7 @@
  */
 #include "sqlite_bridge/module/module.h"
 
+#include <assert.h>
 #include <string.h>
 
 enum
@@ -82,6 +83,7 @@ bridge_table_hold(BridgeTable *table)
 void
 bridge_table_release(BridgeTable *table)
 {
+	assert(table == NULL || table->holders > 0);
 	if (table == NULL || --table->holders > 0)
 		return;
 	bridge_store_close(table->store);

@@ -7,6 +7,7 @@
  */
 #include "sqlite_bridge/store/store.h"
 
+#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -338,6 +339,8 @@ set_hidden(BridgeStore *store, bool wanted, const int64_t *hidden, size_t count,
 	sqlite3_stmt *stmt;
 	int rc;
 
+	for (size_t i = 1; i < count; i++)
+		assert(hidden[i - 1] < hidden[i]);
 	if (!wanted)
 		return bridge_exec(store->db, err, "DELETE FROM \"%w\".\"%w_config\" WHERE key = 'hidden'",
 						   store->schema, store->table);

@@ -47,6 +47,7 @@
  */
 #include "sqlite_bridge/store/store.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -611,6 +612,7 @@ bridge_store_finish(BridgeStore *store, sqlite3_stmt *stmt, BridgeError *err)
 void
 bridge_store_put_back(BridgeStore *store, int which, sqlite3_stmt *stmt)
 {
+	assert(sqlite3_db_handle(stmt) == store->db);
 	sqlite3_reset(stmt);
 	if (store->statements[which] == NULL)
 		store->statements[which] = stmt;
