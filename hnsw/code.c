@@ -53,8 +53,8 @@ bounded(double x)
 	return x < FLT_MAX ? (float) x : FLT_MAX;
 }
 
-static float
-largest(const float *vector, uint32_t dim)
+float
+hnsw_largest(const float *vector, uint32_t dim)
 {
 	float max = 0;
 
@@ -85,7 +85,7 @@ encode_sq8(HnswMetric metric, const float *vector, uint32_t dim, uint8_t *record
 	int8_t *codes = (int8_t *) record;
 	double square = square_of(vector, dim);
 	double length = sqrt(square);
-	double max = largest(vector, dim);
+	double max = hnsw_largest(vector, dim);
 	double step = max / CODE_MAX;
 	double inverse = max > 0 ? CODE_MAX / max : 0;
 	double lost = 0;
@@ -166,7 +166,7 @@ hnsw_probe_set(HnswProbe *probe, const float *vector)
 	probe->kernels = hnsw_kernels();
 	if (probe->code == HNSW_CODE_SQ8)
 	{
-		double max = largest(vector, probe->dim);
+		double max = hnsw_largest(vector, probe->dim);
 		double limit = (double) INT32_MAX / ((double) CODE_MAX * probe->dim);
 		double largest_code = limit < INT16_MAX ? floor(limit) : INT16_MAX;
 		double step = max / largest_code;

@@ -52,6 +52,9 @@ typedef struct HnswProbe
 	int32_t sketch_sum;
 } HnswProbe;
 
+/* The largest absolute value of an element, 0 without any. */
+float hnsw_largest(const float *vector, uint32_t dim);
+
 /* basis: rank 0 for none; what it points at must outlive the probe. */
 bool hnsw_probe_init(HnswProbe *probe, HnswCode code, HnswMetric metric, const HnswBasis *basis);
 void hnsw_probe_free(HnswProbe *probe);

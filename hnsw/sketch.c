@@ -77,20 +77,6 @@ code_of(double x)
 	return code > 0 ? code : 0;
 }
 
-static double
-largest(const float *vector, uint32_t dim)
-{
-	float max = 0;
-
-	for (uint32_t i = 0; i < dim; i++)
-	{
-		float size = fabsf(vector[i]);
-
-		max = size > max ? size : max;
-	}
-	return max;
-}
-
 /* One divided by the step that loses least, for a vector that is not zero. */
 static double
 choose_inverse(const float *vector, uint32_t dim, double max)
@@ -155,7 +141,7 @@ hnsw_sketch_encode(HnswMetric metric, const HnswBasis *basis, const float *vecto
 		square = k->exact_dot(x, x, n);
 		unit = 1;
 	}
-	max = largest(x, n);
+	max = hnsw_largest(x, n);
 	inverse = max > 0 ? choose_inverse(x, n, max) : 0;
 	memset(bytes, 0, hnsw_sketch_stride(HNSW_CODE_SQ8, n));
 	for (uint32_t i = 0; i < n; i++)
@@ -215,7 +201,7 @@ hnsw_probe_sketch_set(HnswProbe *probe, const float *vector, double unit)
 		x = projected;
 		unit = 1;
 	}
-	max = largest(x, n);
+	max = hnsw_largest(x, n);
 	inverse = max > 0 ? QUERY_MAX / max : 0;
 	for (uint32_t i = 0; i < n; i++)
 	{

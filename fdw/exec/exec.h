@@ -111,7 +111,7 @@ void vssfdw_drained_forget(VssScanState *state);
 
 /* ---------- knn.c ---------- */
 
-VssKnnScan *vssfdw_knn_begin(ForeignScanState *node, List *private);
+VssKnnScan *vssfdw_knn_begin(ForeignScanState *node, List *items);
 /* Prepare what may follow state->statement; not under EXPLAIN alone. */
 void vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state);
 /* VssRowSource's. */

@@ -127,33 +127,33 @@ check_bind(VssStatement *statement, int rc)
 /* ---------- a scan's beginning ---------- */
 
 static const char *
-sql_or_null(List *private, int item)
+sql_or_null(List *items, int item)
 {
-	const char *sql = strVal(list_nth(private, item));
+	const char *sql = strVal(list_nth(items, item));
 
 	return sql[0] != '\0' ? sql : NULL;
 }
 
 VssKnnScan *
-vssfdw_knn_begin(ForeignScanState *node, List *private)
+vssfdw_knn_begin(ForeignScanState *node, List *items)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	VssKnnScan *knn = palloc0(sizeof(VssKnnScan));
 
-	knn->index = strVal(list_nth(private, VSS_KNN_INDEX));
-	knn->metric = intVal(list_nth(private, VSS_KNN_METRIC));
-	knn->limit = intVal(list_nth(private, VSS_KNN_LIMIT));
-	knn->most = intVal(list_nth(private, VSS_KNN_BOUND));
-	knn->price = intVal(list_nth(private, VSS_KNN_PRICE));
-	knn->distance_place = intVal(list_nth(private, VSS_KNN_DISTANCE_SLOT)) - 1;
-	knn->predicate = boolVal(list_nth(private, VSS_KNN_PREDICATE));
-	knn->ordered = boolVal(list_nth(private, VSS_KNN_ORDERED));
-	knn->use_prefilter = boolVal(list_nth(private, VSS_KNN_USE_PREFILTER));
-	knn->declared = boolVal(list_nth(private, VSS_KNN_DECLARED));
-	knn->widened = boolVal(list_nth(private, VSS_KNN_WIDENED));
-	knn->prefilter_sql = sql_or_null(private, VSS_KNN_PREFILTER_SQL);
-	knn->tail_sql = sql_or_null(private, VSS_KNN_TAIL_SQL);
-	knn->probe_sql = sql_or_null(private, VSS_KNN_PROBE_SQL);
+	knn->index = strVal(list_nth(items, VSS_KNN_INDEX));
+	knn->metric = intVal(list_nth(items, VSS_KNN_METRIC));
+	knn->limit = intVal(list_nth(items, VSS_KNN_LIMIT));
+	knn->most = intVal(list_nth(items, VSS_KNN_BOUND));
+	knn->price = intVal(list_nth(items, VSS_KNN_PRICE));
+	knn->distance_place = intVal(list_nth(items, VSS_KNN_DISTANCE_SLOT)) - 1;
+	knn->predicate = boolVal(list_nth(items, VSS_KNN_PREDICATE));
+	knn->ordered = boolVal(list_nth(items, VSS_KNN_ORDERED));
+	knn->use_prefilter = boolVal(list_nth(items, VSS_KNN_USE_PREFILTER));
+	knn->declared = boolVal(list_nth(items, VSS_KNN_DECLARED));
+	knn->widened = boolVal(list_nth(items, VSS_KNN_WIDENED));
+	knn->prefilter_sql = sql_or_null(items, VSS_KNN_PREFILTER_SQL);
+	knn->tail_sql = sql_or_null(items, VSS_KNN_TAIL_SQL);
+	knn->probe_sql = sql_or_null(items, VSS_KNN_PROBE_SQL);
 	vssfdw_value_init(&knn->query, linitial(plan->fdw_exprs), &node->ss.ps);
 	vssfdw_value_init(&knn->k, lsecond(plan->fdw_exprs), &node->ss.ps);
 	vssfdw_value_init(&knn->ef, lthird(plan->fdw_exprs), &node->ss.ps);

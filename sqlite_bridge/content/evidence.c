@@ -85,6 +85,22 @@ see_row(const BridgeStore *store, sqlite3_stmt *stmt, Seen *seen, BridgeError *e
 	return SQLITE_OK;
 }
 
+/*
+ * At the end of a walk over rows: free the statement and its text.  rc is what the
+ * last step gave; an error that err does not tell yet is the connection's.
+ */
+static int
+end_walk(const BridgeStore *store, sqlite3_stmt *stmt, char *sql, int rc, BridgeError *err)
+{
+	if (rc == SQLITE_DONE)
+		rc = SQLITE_OK;
+	else if (err->code == SQLITE_OK)
+		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	sqlite3_finalize(stmt);
+	sqlite3_free(sql);
+	return rc;
+}
+
 static int
 see(BridgeStore *store, Seen *seen, BridgeError *err)
 {
@@ -99,13 +115,7 @@ see(BridgeStore *store, Seen *seen, BridgeError *err)
 	memset(seen, 0, sizeof(*seen));
 	while (rc == SQLITE_OK && (rc = sqlite3_step(stmt)) == SQLITE_ROW)
 		rc = see_row(store, stmt, seen, err);
-	if (rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else if (err->code == SQLITE_OK)
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	sqlite3_finalize(stmt);
-	sqlite3_free(sql);
-	return rc;
+	return end_walk(store, stmt, sql, rc, err);
 }
 
 /* Whether a query, which is freed, has a first row with this number; bound NULL: without a parameter. */
@@ -317,13 +327,7 @@ is_overtaken(const BridgeStore *store, const Seen *seen, const BridgeContent *co
 			   !is_of_index(name, text, content);
 		rc = SQLITE_OK;
 	}
-	if (rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else if (err->code == SQLITE_OK)
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	sqlite3_finalize(stmt);
-	sqlite3_free(sql);
-	return rc;
+	return end_walk(store, stmt, sql, rc, err);
 }
 
 /* Whether the canary has its number. */

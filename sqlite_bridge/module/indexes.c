@@ -224,19 +224,11 @@ gather(sqlite3 *db, IndexList *list, BridgeError *err)
 static int
 indexes_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **out, char **message)
 {
-	IndexesTable *table;
-	int rc = sqlite3_declare_vtab(db, DECLARATION);
+	int rc = bridge_rowset_connect(db, DECLARATION, sizeof(IndexesTable), out);
 
-	if (rc != SQLITE_OK)
-		return rc;
-	table = sqlite3_malloc64(sizeof(*table));
-	if (table == NULL)
-		return SQLITE_NOMEM;
-	memset(table, 0, sizeof(*table));
-	table->db = db;
-	sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
-	*out = &table->base;
-	return SQLITE_OK;
+	if (rc == SQLITE_OK)
+		((IndexesTable *) *out)->db = db;
+	return rc;
 }
 
 static int
@@ -257,13 +249,7 @@ indexes_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static int
 indexes_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
-	IndexesCursor *cursor = sqlite3_malloc64(sizeof(*cursor));
-
-	if (cursor == NULL)
-		return SQLITE_NOMEM;
-	memset(cursor, 0, sizeof(*cursor));
-	*out = &cursor->base;
-	return SQLITE_OK;
+	return bridge_rowset_open(sizeof(IndexesCursor), out);
 }
 
 static int
@@ -286,9 +272,7 @@ indexes_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int a
 	cursor->at = 0;
 	if (gather(((IndexesTable *) base->pVtab)->db, &cursor->list, &err) == SQLITE_OK)
 		return SQLITE_OK;
-	sqlite3_free(base->pVtab->zErrMsg);
-	base->pVtab->zErrMsg = err.message;
-	return err.code;
+	return bridge_rowset_fail(base->pVtab, &err);
 }
 
 static int

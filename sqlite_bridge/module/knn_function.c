@@ -65,33 +65,18 @@ guard_free(Guard *guard)
 }
 
 static int
-fail(sqlite3_vtab *vtab, BridgeError *err)
-{
-	sqlite3_free(vtab->zErrMsg);
-	vtab->zErrMsg = err->message;
-	return err->code;
-}
-
-static int
 knn_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **out, char **message)
 {
-	KnnTable *table;
-	int rc = sqlite3_declare_vtab(db, DECLARATION);
+	int rc = bridge_rowset_connect(db, DECLARATION, sizeof(KnnTable), out);
 
 	if (rc != SQLITE_OK)
 		return rc;
-	table = sqlite3_malloc64(sizeof(*table));
-	if (table == NULL)
-		return SQLITE_NOMEM;
-	memset(table, 0, sizeof(*table));
-	table->connection = aux;
-	sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
+	((KnnTable *) *out)->connection = aux;
 #ifdef SQLITE_VTAB_USES_ALL_SCHEMAS
 	/* Take read locks on attached databases from the start of the statement. */
 	if (sqlite3_libversion_number() >= 3041000)
 		sqlite3_vtab_config(db, SQLITE_VTAB_USES_ALL_SCHEMAS);
 #endif
-	*out = &table->base;
 	return SQLITE_OK;
 }
 
@@ -112,14 +97,11 @@ knn_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static int
 knn_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
-	KnnCursor *cursor = sqlite3_malloc64(sizeof(*cursor));
+	int rc = bridge_rowset_open(sizeof(KnnCursor), out);
 
-	if (cursor == NULL)
-		return SQLITE_NOMEM;
-	memset(cursor, 0, sizeof(*cursor));
-	cursor->query.eof = true;
-	*out = &cursor->base;
-	return SQLITE_OK;
+	if (rc == SQLITE_OK)
+		((KnnCursor *) *out)->query.eof = true;
+	return rc;
 }
 
 /* The scan first: it reads what the guard keeps alive. */
@@ -201,12 +183,12 @@ knn_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
 	bridge_query_finish(&cursor->query);
 	rc = bridge_enter(connection, &err);
 	if (rc != SQLITE_OK)
-		return fail(base->pVtab, &err);
+		return bridge_rowset_fail(base->pVtab, &err);
 	rc = enter_table(cursor, name, &index, &err);
 	if (rc == SQLITE_OK)
 		rc = bridge_query_start(&cursor->query, index, &asked, &err);
 	bridge_leave(connection);
-	return rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
+	return rc == SQLITE_OK ? SQLITE_OK : bridge_rowset_fail(base->pVtab, &err);
 }
 
 static int
@@ -221,7 +203,7 @@ knn_next(sqlite3_vtab_cursor *base)
 		rc = bridge_query_next(&((KnnCursor *) base)->query, &err);
 		bridge_leave(connection);
 	}
-	return rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
+	return rc == SQLITE_OK ? SQLITE_OK : bridge_rowset_fail(base->pVtab, &err);
 }
 
 static int
@@ -240,7 +222,7 @@ knn_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 	{
 		if (bridge_store_result_key(bridge_index_store(cursor->query.index), cursor->query.row.label,
 									column - COLUMN_KEYS, context, &err) != SQLITE_OK)
-			return fail(base->pVtab, &err);
+			return bridge_rowset_fail(base->pVtab, &err);
 	}
 	else if (column == COLUMN_DISTANCE)
 		sqlite3_result_double(context, cursor->query.row.distance);

@@ -55,15 +55,6 @@ typedef struct VssCursor
 	bool eof;
 } VssCursor;
 
-/* Hand an error to SQLite, which takes the message over. */
-static int
-fail(sqlite3_vtab *vtab, BridgeError *err)
-{
-	sqlite3_free(vtab->zErrMsg);
-	vtab->zErrMsg = err->message;
-	return err->code;
-}
-
 static int
 fail_text(char **message, BridgeError *err)
 {
@@ -289,7 +280,7 @@ vss_rename(sqlite3_vtab *vtab, const char *new_name)
 		rename_files(table, new_name);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_rename(store, new_name, &err);
-	return rc == SQLITE_OK ? SQLITE_OK : fail(vtab, &err);
+	return rc == SQLITE_OK ? SQLITE_OK : bridge_rowset_fail(vtab, &err);
 }
 
 static int
@@ -316,13 +307,7 @@ vss_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static int
 vss_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
-	VssCursor *cursor = sqlite3_malloc64(sizeof(*cursor));
-
-	if (cursor == NULL)
-		return SQLITE_NOMEM;
-	memset(cursor, 0, sizeof(*cursor));
-	*out = &cursor->base;
-	return SQLITE_OK;
+	return bridge_rowset_open(sizeof(VssCursor), out);
 }
 
 static void
@@ -355,17 +340,17 @@ scan_step(VssCursor *cursor)
 
 	cursor->eof = true;
 	if (rc != SQLITE_OK)
-		return fail(cursor->base.pVtab, &err);
+		return bridge_rowset_fail(cursor->base.pVtab, &err);
 	rc = sqlite3_step(cursor->scan);
 	bridge_leave(table->connection);
 	cursor->eof = rc != SQLITE_ROW;
 	if (rc == SQLITE_ROW &&
 		bridge_store_row_label(table->store, cursor->scan, 0, 2, &cursor->scan_rowid, &err) != SQLITE_OK)
-		return fail(cursor->base.pVtab, &err);
+		return bridge_rowset_fail(cursor->base.pVtab, &err);
 	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
 		return SQLITE_OK;
 	bridge_error_db(&err, table->store->db, "%s", table->store->table);
-	return fail(cursor->base.pVtab, &err);
+	return bridge_rowset_fail(cursor->base.pVtab, &err);
 }
 
 static int
@@ -385,13 +370,13 @@ scan_start(VssCursor *cursor, sqlite3_value *asked)
 		bridge_label_is_new(store, rowid))
 		scan_end(cursor);
 	if (bridge_content_look(store, &err) != SQLITE_OK)
-		return fail(cursor->base.pVtab, &err);
+		return bridge_rowset_fail(cursor->base.pVtab, &err);
 	if (cursor->scanned == NULL)
 		bridge_index_read(cursor->scanned = table->index);
 	if (cursor->scan == NULL &&
 		(by_rowid ? bridge_store_truth_select_row(store, rowid, &cursor->scan, &err)
 				  : bridge_store_truth_select(store, &cursor->scan, &err)) != SQLITE_OK)
-		return fail(cursor->base.pVtab, &err);
+		return bridge_rowset_fail(cursor->base.pVtab, &err);
 	sqlite3_reset(cursor->scan);
 	cursor->scan_by_rowid = by_rowid;
 	cursor->scan_rowid = rowid;
@@ -416,7 +401,7 @@ vss_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc,
 		bridge_query_start(&cursor->query, table->index, &asked, &err);
 		bridge_leave(table->connection);
 	}
-	return err.code == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
+	return err.code == SQLITE_OK ? SQLITE_OK : bridge_rowset_fail(base->pVtab, &err);
 }
 
 static int
@@ -433,7 +418,7 @@ vss_next(sqlite3_vtab_cursor *base)
 		bridge_query_next(&cursor->query, &err);
 		bridge_leave(connection);
 	}
-	return err.code == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
+	return err.code == SQLITE_OK ? SQLITE_OK : bridge_rowset_fail(base->pVtab, &err);
 }
 
 static int
@@ -458,7 +443,7 @@ result_embedding(BridgeTable *table, sqlite3_context *context, int64_t rowid)
 		bridge_leave(table->connection);
 	}
 	if (rc != SQLITE_OK)
-		return fail(&table->base, &err);
+		return bridge_rowset_fail(&table->base, &err);
 	if (stmt != NULL)
 	{
 		sqlite3_result_value(context, sqlite3_column_value(stmt, 0));
@@ -479,7 +464,7 @@ vss_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 		int rc = bridge_store_result_key(((BridgeTable *) base->pVtab)->store, rowid, column - COLUMN_KEYS,
 										 context, &err);
 
-		return rc == SQLITE_OK ? SQLITE_OK : fail(base->pVtab, &err);
+		return rc == SQLITE_OK ? SQLITE_OK : bridge_rowset_fail(base->pVtab, &err);
 	}
 	if (!cursor->knn)
 	{

@@ -53,6 +53,20 @@ int bridge_module_register(BridgeConnection *connection, BridgeError *err);
 BridgeTable *bridge_table_hold(BridgeTable *table);
 void bridge_table_release(BridgeTable *table);
 
+/* ---------- rowset.c: what the virtual tables have in common ---------- */
+
+/* Hand an error to SQLite, which takes the message over; returns its code. */
+int bridge_rowset_fail(sqlite3_vtab *vtab, BridgeError *err);
+
+/*
+ * xConnect of a table that exists without being made: one that begins with a sqlite3_vtab and has size
+ * bytes, zero beyond what SQLite sets.  SQLite's code; sqlite3_free frees it.
+ */
+int bridge_rowset_connect(sqlite3 *db, const char *declaration, size_t size, sqlite3_vtab **out);
+
+/* xOpen: likewise a cursor of size bytes, which begins with a sqlite3_vtab_cursor. */
+int bridge_rowset_open(size_t size, sqlite3_vtab_cursor **out);
+
 /* ---------- update.c ---------- */
 
 /* xUpdate. */

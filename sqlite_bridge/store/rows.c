@@ -160,13 +160,13 @@ keep(BridgeVector *vector, BridgeError *err)
 static int
 row_statement(BridgeStore *store, bool value, int64_t rowid, sqlite3_stmt **out, BridgeError *err)
 {
-	bool new = bridge_label_is_new(store, rowid);
-	int which = value ? (new ? BRIDGE_STMT_TRUTH_GET_NEW : BRIDGE_STMT_TRUTH_GET)
-					  : (new ? BRIDGE_STMT_TRUTH_EXISTS_NEW : BRIDGE_STMT_TRUTH_EXISTS);
+	bool is_new = bridge_label_is_new(store, rowid);
+	int which = value ? (is_new ? BRIDGE_STMT_TRUTH_GET_NEW : BRIDGE_STMT_TRUTH_GET)
+					  : (is_new ? BRIDGE_STMT_TRUTH_EXISTS_NEW : BRIDGE_STMT_TRUTH_EXISTS);
 	int rc;
 
 	*out = NULL;
-	if (store->keys.count > 0 && !new && !store->follow.keys_there)
+	if (store->keys.count > 0 && !is_new && !store->follow.keys_there)
 		return SQLITE_OK;
 	rc = bridge_store_statement(store, which, out, err);
 	if (rc == SQLITE_OK && bridge_store_bind_label(store, rowid, *out) != SQLITE_OK)

@@ -409,21 +409,25 @@ static const char *const statement_texts[BRIDGE_STMT_COUNT] = {
 							   "%1.%2_delta% WHERE seq <= ?1 ORDER BY seq LIMIT ?2)",
 };
 
+/* Where the index is and where its journal ends. */
+#define STATE_OF_JOURNAL                                                                                     \
+	"SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), "                                            \
+	"(SELECT max(seq) FROM %1.%2_changes%), "                                                                \
+	"(SELECT value FROM %1.%2_config% WHERE key = 'current'), "                                              \
+	"(SELECT tag FROM %1.%2_changes% WHERE seq = ?1), "                                                      \
+	"(SELECT value FROM %1.%2_config% WHERE key = 'tuned'), "                                                \
+	"(SELECT value FROM %1.%2_config% WHERE key = 'position'), "                                             \
+	"(SELECT tag FROM %1.%2_changes% WHERE seq = CAST((SELECT value FROM "                                   \
+	"%1.%2_config% WHERE key = 'position') AS INTEGER)), "                                                   \
+	"(SELECT tag FROM %1.%2_changes% ORDER BY seq DESC LIMIT 1), "                                           \
+	"(SELECT value FROM %1.%2_config% WHERE key = 'cookie')"
+
 /*
  * Those that are others with a journal.  A row without a key stands for row 0: it
  * changes nothing, whatever that is.
  */
 static const char *const journal_texts[BRIDGE_STMT_COUNT] = {
-	[BRIDGE_STMT_STATE] = "SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), "
-						  "(SELECT max(seq) FROM %1.%2_changes%), "
-						  "(SELECT value FROM %1.%2_config% WHERE key = 'current'), "
-						  "(SELECT tag FROM %1.%2_changes% WHERE seq = ?1), "
-						  "(SELECT value FROM %1.%2_config% WHERE key = 'tuned'), "
-						  "(SELECT value FROM %1.%2_config% WHERE key = 'position'), "
-						  "(SELECT tag FROM %1.%2_changes% WHERE seq = CAST((SELECT value FROM "
-						  "%1.%2_config% WHERE key = 'position') AS INTEGER)), "
-						  "(SELECT tag FROM %1.%2_changes% ORDER BY seq DESC LIMIT 1), "
-						  "(SELECT value FROM %1.%2_config% WHERE key = 'cookie')",
+	[BRIDGE_STMT_STATE] = STATE_OF_JOURNAL,
 	[BRIDGE_STMT_DELTA_PUT] = "INSERT INTO %1.%2_changes%(tag, key) VALUES(random(), ?1)",
 	[BRIDGE_STMT_DELTA_RANGE] =
 		"SELECT c.seq, c.tag, coalesce(c.key, 0), t.%5 FROM %1.%2_changes% AS c "
@@ -439,17 +443,7 @@ static const char *const journal_texts[BRIDGE_STMT_COUNT] = {
  * table's own index and to the bit.  "%8x" are the key's columns in x, and of "?" parameters.
  */
 static const char *const keyed_texts[BRIDGE_STMT_COUNT] = {
-	[BRIDGE_STMT_STATE] = "SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), "
-						  "(SELECT max(seq) FROM %1.%2_changes%), "
-						  "(SELECT value FROM %1.%2_config% WHERE key = 'current'), "
-						  "(SELECT tag FROM %1.%2_changes% WHERE seq = ?1), "
-						  "(SELECT value FROM %1.%2_config% WHERE key = 'tuned'), "
-						  "(SELECT value FROM %1.%2_config% WHERE key = 'position'), "
-						  "(SELECT tag FROM %1.%2_changes% WHERE seq = CAST((SELECT value FROM "
-						  "%1.%2_config% WHERE key = 'position') AS INTEGER)), "
-						  "(SELECT tag FROM %1.%2_changes% ORDER BY seq DESC LIMIT 1), "
-						  "(SELECT value FROM %1.%2_config% WHERE key = 'cookie'), "
-						  "(SELECT max(label) FROM %1.%2_keys%)",
+	[BRIDGE_STMT_STATE] = STATE_OF_JOURNAL ", (SELECT max(label) FROM %1.%2_keys%)",
 	[BRIDGE_STMT_TRUTH_GET] =
 		"SELECT t.%5 FROM %1.%2_keys% AS m CROSS JOIN %3 AS t ON %7m WHERE m.label = ?1",
 	[BRIDGE_STMT_TRUTH_GET_NEW] = "SELECT t.%5 FROM %3 AS t WHERE %7?",
