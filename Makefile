@@ -41,7 +41,7 @@ LIB_WARNINGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wmissing-p
 # -ffp-contract=off: distances are the same bits with and without fused
 # multiply-add.  The prefix map keeps the build folder out of the binaries.
 CODE_FLAGS = -O3 -fvisibility=hidden -ffp-contract=off -pthread \
-	-ffile-prefix-map='$(CURDIR)'=. -MMD -MP
+	-ffile-prefix-map='$(subst ','\'',$(CURDIR))'=. -MMD -MP
 HARDENING = -fstack-protector-strong -Wl,-z,relro -Wl,-z,now -Wl,--as-needed
 # Without assert(), as a server that is built without assertions has no
 # Assert().  Tests under sanitizers and fuzzers have both; "make RELEASE=" has.

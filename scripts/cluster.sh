@@ -20,11 +20,11 @@
 # $RUN is removed when the shell exits, however it does; commands to run
 # before that can be added by on_exit.
 #
-# The caller's language, umask and CDPATH have no say: output of programs is
-# read, and files must be readable for the server's user.
+# The caller's language, umask, CDPATH and repository have no say: output of
+# programs is read, and files must be readable for the server's user.
 
 export LC_ALL=C.UTF-8
-unset CDPATH LANGUAGE
+unset CDPATH LANGUAGE GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
 umask 022
 . "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
