@@ -7,6 +7,8 @@
 #	make install-sqlite	install what needs no PostgreSQL: hnsw.so, the static
 #						libraries, their headers and pkg-config files
 #						(PREFIX, LIBDIR, INCLUDEDIR, DESTDIR)
+#	make install-as-vector	install vss_pgvector under the name "vector", too,
+#						where pgvector is not installed
 #	make installcheck	SQL, isolation and TAP tests against a running server
 #	make unit			C unit tests (also: unit-asan, unit-tsan)
 #	make check-sqlite	SQLite shell tests of hnsw.so
@@ -52,8 +54,8 @@ LIB_LIBS = -ldl -lpthread -lm
 # ---- vss_fdw.so, through PGXS ----
 
 MODULE_big = vss_fdw
-EXTENSION = $(basename $(wildcard vss_fdw.control))
-DATA = $(wildcard vss_fdw--*.sql)
+EXTENSION = $(basename $(wildcard vss_fdw.control vss_pgvector.control))
+DATA = $(wildcard vss_fdw--*.sql vss_pgvector--*.sql)
 OBJS = $(PG_OBJS) $(CORE_OBJS) $(HNSW_OBJS)
 
 # PostgreSQL 15 leaves PGDLLEXPORT empty; 16 and later define it like this.
@@ -83,10 +85,19 @@ install: install-beside
 install-beside: hnsw.so installdirs
 	$(INSTALL_SHLIB) $(STRIP_INSTALLED) hnsw.so '$(DESTDIR)$(pkglibdir)/hnsw.so'
 	@echo "hnsw.so, the extension for SQLite, is $(DESTDIR)$(pkglibdir)/hnsw.so"
+
+# For programs that say CREATE EXTENSION vector: vss_pgvector under that name,
+# where no other extension has it.
+AS_VECTOR = $(DESTDIR)$(datadir)/extension/vector
+install-as-vector: installdirs
+	@if [ -e '$(AS_VECTOR).control' ] && ! cmp -s vss_pgvector.control '$(AS_VECTOR).control'; then \
+		echo "$(AS_VECTOR).control is another extension's: nothing is installed" >&2; exit 1; fi
+	$(INSTALL_DATA) vss_pgvector.control '$(AS_VECTOR).control'
+	$(INSTALL_DATA) vss_pgvector--1.0.sql '$(AS_VECTOR)--1.0.sql'
 uninstall: uninstall-beside
 uninstall-beside:
 	rm -f '$(DESTDIR)$(pkglibdir)/hnsw.so'
-.PHONY: install-beside uninstall-beside
+.PHONY: install-beside uninstall-beside install-as-vector
 
 else
 

@@ -117,7 +117,8 @@ read_options(ImportState *state)
 			if (state->pgvector && !OidIsValid(vssfdw_oids()->pgvector))
 				ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
 								errmsg("option vector_type 'vector' needs the extension pgvector"),
-								errhint("Run CREATE EXTENSION vector, or leave the option out.")));
+								errhint("Run CREATE EXTENSION vector, or vss_pgvector where pgvector is not "
+										"installed, or leave the option out.")));
 		}
 		else
 			report_unknown(def->defname, valid, lengthof(valid));

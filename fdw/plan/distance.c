@@ -52,9 +52,11 @@ vssfdw_distance_metric(const Expr *expr, bool *pgvector, List **args)
 		return 0;
 	for (int metric = BRIDGE_COSINE; metric <= BRIDGE_IP; metric++)
 	{
-		*pgvector =
+		bool other =
 			OidIsValid(oids->pgvector_op[metric]) && function == get_opcode(oids->pgvector_op[metric]);
-		if (*pgvector || (OidIsValid(oids->op[metric]) && function == get_opcode(oids->op[metric])))
+
+		*pgvector = other && !oids->pgvector_is_ours;
+		if (other || (OidIsValid(oids->op[metric]) && function == get_opcode(oids->op[metric])))
 			return metric;
 	}
 	return 0;

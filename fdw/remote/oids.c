@@ -1,7 +1,8 @@
 /*
  * oids.c
  *		OIDs of the extension's own type, operators and functions, and of
- *		pgvector's where that is installed.
+ *		pgvector's where that is installed, or what stands in for it
+ *		(vss_pgvector).
  *
  * Objects are found by the schema their extension lives in, never by
  * search_path.  The answer is kept for the session and dropped whenever a
@@ -21,6 +22,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/inval.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 static const char *const operator_names[] = {
@@ -79,6 +81,42 @@ find_type(Oid schema, const char *name, Oid *operators)
 	return type;
 }
 
+/* The library and symbol that an operator's function is in; '' where it is not written in C.  palloc'd. */
+static char *
+implementation(Oid operator)
+{
+	HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(get_opcode(operator)));
+	char *implementation = pstrdup("");
+	Datum library;
+	Datum symbol;
+	bool isnull;
+
+	if (!HeapTupleIsValid(tuple))
+		return implementation;
+	library = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_probin, &isnull);
+	if (!isnull)
+	{
+		symbol = SysCacheGetAttr(PROCOID, tuple, Anum_pg_proc_prosrc, &isnull);
+		implementation = psprintf("%s %s", TextDatumGetCString(library), TextDatumGetCString(symbol));
+	}
+	ReleaseSysCache(tuple);
+	return implementation;
+}
+
+/* Whether the distances over the type named vector are computed by our functions, as vss_pgvector's are. */
+static bool
+computes_ours(const VssOids *found)
+{
+	for (int metric = BRIDGE_COSINE; metric <= BRIDGE_IP; metric++)
+	{
+		char *ours = implementation(found->op[metric]);
+
+		if (ours[0] == '\0' || strcmp(ours, implementation(found->pgvector_op[metric])) != 0)
+			return false;
+	}
+	return true;
+}
+
 static Oid
 find_function(Oid schema, const char *name, const Oid *arguments, int count)
 {
@@ -122,8 +160,13 @@ vssfdw_oids(void)
 		found.handler = find_function(schema, "vss_fdw_handler", NULL, 0);
 	}
 	schema = extension_schema("vector");
+	if (!OidIsValid(schema))
+		schema = extension_schema("vss_pgvector");
 	if (OidIsValid(schema))
+	{
 		found.pgvector = find_type(schema, "vector", found.pgvector_op);
+		found.pgvector_is_ours = OidIsValid(found.pgvector) && computes_ours(&found);
+	}
 
 	oids = found;
 	oids_valid = !invalidated;

@@ -79,12 +79,13 @@ bool vssfdw_is_boolean_form(const char *form);
  */
 typedef struct VssOids
 {
-	Oid vector;         /* type vss_vector */
-	Oid op[4];          /* operators by BridgeMetric: <=> <-> <#> of vss_vector */
-	Oid pgvector;       /* type vector, or InvalidOid */
-	Oid pgvector_op[4]; /* likewise */
-	Oid knn_predicate;  /* vss_knn(vss_vector, vss_vector, bigint, int) */
-	Oid handler;        /* vss_fdw_handler(): tells our wrappers, whatever their name */
+	Oid vector;            /* type vss_vector */
+	Oid op[4];             /* operators by BridgeMetric: <=> <-> <#> of vss_vector */
+	Oid pgvector;          /* type vector, or InvalidOid */
+	Oid pgvector_op[4];    /* likewise */
+	bool pgvector_is_ours; /* it is vss_pgvector's: the operators compute our distances, to the bit */
+	Oid knn_predicate;     /* vss_knn(vss_vector, vss_vector, bigint, int) */
+	Oid handler;           /* vss_fdw_handler(): tells our wrappers, whatever their name */
 } VssOids;
 
 const VssOids *vssfdw_oids(void);

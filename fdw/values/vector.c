@@ -13,6 +13,7 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "libpq/pqformat.h"
 #include "mb/pg_wchar.h"
@@ -21,6 +22,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/numeric.h"
+#include "utils/syscache.h"
 
 VSS_SQL_FUNCTION(vss_vector_in);
 VSS_SQL_FUNCTION(vss_vector_out);
@@ -117,6 +119,21 @@ reason(const char *message)
 	return sentence;
 }
 
+/* The type that is read: ours, or another that has our functions. */
+static const char *
+type_name(Oid type)
+{
+	HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+	const char *name = "vss_vector";
+
+	if (HeapTupleIsValid(tuple))
+	{
+		name = pstrdup(NameStr(((Form_pg_type) GETSTRUCT(tuple))->typname));
+		ReleaseSysCache(tuple);
+	}
+	return name;
+}
+
 /* The SQLSTATE of a text that is no vector, as pgvector has it. */
 static int
 failure_code(int failure)
@@ -159,7 +176,8 @@ vss_vector_in(PG_FUNCTION_ARGS)
 	if (dim < 0)
 		ereturn(VSS_SOFT_CONTEXT(fcinfo), (Datum) 0,
 				(errcode(failure_code(dim)),
-				 errmsg("invalid input syntax for type %s: \"%s\"", "vss_vector", shown(text, length)),
+				 errmsg("invalid input syntax for type %s: \"%s\"", type_name(PG_GETARG_OID(1)),
+						shown(text, length)),
 				 errdetail("%s", reason(message)),
 				 strchr(text, '[') == NULL
 					 ? errhint("A vector is written [1,2,3]. vss_embed(text) makes one of a text, by an "
