@@ -322,6 +322,34 @@ CREATE FUNCTION vss_knn("column" vss_vector, query vss_vector, k bigint, ef inte
 COMMENT ON FUNCTION vss_knn(vss_vector, vss_vector, bigint, integer)
 	IS 'condition: the row is among the k nearest to query of the column''s whole index';
 
+-- ---------- full text ----------
+
+-- never called: the planner has SQLite test it, or calling it is an error; so
+-- no plan may seem cheap that calls it
+CREATE FUNCTION vss_match("row" record, query text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000000;
+COMMENT ON FUNCTION vss_match(record, text) IS 'condition: the row matches a full-text query of SQLite''s';
+CREATE FUNCTION vss_match("column" text, query text) RETURNS boolean
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE STRICT PARALLEL RESTRICTED COST 1000000;
+COMMENT ON FUNCTION vss_match(text, text) IS 'condition: the column matches a full-text query of SQLite''s';
+CREATE OPERATOR @@@ (
+	LEFTARG = record, RIGHTARG = text, FUNCTION = vss_match, RESTRICT = contsel, JOIN = contjoinsel
+);
+COMMENT ON OPERATOR @@@ (record, text) IS 'the row matches a full-text query';
+CREATE OPERATOR @@@ (
+	LEFTARG = text, RIGHTARG = text, FUNCTION = vss_match, RESTRICT = contsel, JOIN = contjoinsel
+);
+COMMENT ON OPERATOR @@@ (text, text) IS 'the column matches a full-text query';
+
+CREATE FUNCTION vss_hybrid("table" text, query vss_vector, "text" text, k bigint DEFAULT 10,
+	rrf_k double precision DEFAULT NULL, vector_weight double precision DEFAULT NULL,
+	text_weight double precision DEFAULT NULL, candidates bigint DEFAULT NULL, full_text text DEFAULT NULL)
+	RETURNS TABLE (rowid bigint, score double precision, distance double precision, rank double precision)
+	AS 'MODULE_PATHNAME' LANGUAGE C STABLE PARALLEL RESTRICTED
+	COST 1000 ROWS 10 SUPPORT vss_knn_support;
+COMMENT ON FUNCTION vss_hybrid(text, vss_vector, text, bigint, double precision, double precision, double precision, bigint, text)
+	IS 'nearest vectors and best texts of a table as one list, by reciprocal rank fusion';
+
 -- ---------- the foreign-data wrapper ----------
 
 CREATE FUNCTION vss_fdw_handler() RETURNS fdw_handler

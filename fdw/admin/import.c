@@ -410,6 +410,27 @@ index_columns(const VssTableInfo *info)
 	return result;
 }
 
+/* A full-text table's, with those that it hides. */
+static List *
+full_text_columns(const ImportState *state, const VssTableInfo *info)
+{
+	List *result = NIL;
+	ListCell *lc;
+
+	foreach (lc, info->columns)
+	{
+		const VssColumnInfo *known = lfirst(lc);
+		ImportColumn *column = palloc0(sizeof(ImportColumn));
+
+		column->name = known->name;
+		column->declared = pstrdup(known->declared);
+		column->generated = known->generated;
+		if (!column->generated || state->generated)
+			result = lappend(result, column);
+	}
+	return result;
+}
+
 /* Without blanks and newlines at the end. */
 static int
 trimmed_length(const char *text)
@@ -427,7 +448,9 @@ import_table(ImportState *state, const char *table)
 	const VssTableInfo *info = vssfdw_table_info(state->conn, table);
 	const char *listed =
 		state->stmt->list_type == FDW_IMPORT_SCHEMA_LIMIT_TO ? vssfdw_listed_as(state->stmt, table) : NULL;
-	List *columns = info->is_hnsw ? index_columns(info) : read_columns(state, table);
+	List *columns = info->is_hnsw             ? index_columns(info)
+					: info->full_text != NULL ? full_text_columns(state, info)
+											  : read_columns(state, table);
 	List *names = NIL;
 	StringInfoData command;
 	StringInfoData options;

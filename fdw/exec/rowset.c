@@ -1,10 +1,12 @@
 /*
  * rowset.c
- *		The SQL function vss_knn: the two rowset forms, and the predicate.
+ *		The SQL functions vss_knn (two rowset forms and the predicate) and
+ *		vss_hybrid.
  *
  *	vss_knn(index, query, k [, ef])			rows of an index named by text
  *	vss_knn(query, k)						rows of the one index there is
  *	vss_knn(column, query, k [, ef])		predicate, see paths.c
+ *	vss_hybrid(table, query, text, k, ...)	rows, by vector and text
  *
  * The rowsets answer for what a user may read: the name is looked up through
  * search_path (index_lookup.c), and SELECT on the foreign table is required, since
@@ -27,6 +29,7 @@ VSS_SQL_FUNCTION(vss_knn_index);
 VSS_SQL_FUNCTION(vss_knn_only);
 VSS_SQL_FUNCTION(vss_knn_predicate);
 VSS_SQL_FUNCTION(vss_knn_support);
+VSS_SQL_FUNCTION(vss_hybrid);
 
 /* ---------- the rowsets ---------- */
 
@@ -167,6 +170,84 @@ vss_knn_only(PG_FUNCTION_ARGS)
 	return (Datum) 0;
 }
 
+/* The arguments of SQLite's vss_hybrid behind the name: as they are given, NULL for its own defaults. */
+static void
+bind_hybrid(FunctionCallInfo fcinfo, sqlite3_stmt *stmt, const char *index)
+{
+	int rc = sqlite3_bind_text(stmt, 1, vssfdw_to_utf8(index), -1, SQLITE_TRANSIENT);
+
+	for (int i = 1; i < PG_NARGS() && rc == SQLITE_OK; i++)
+	{
+		if (PG_ARGISNULL(i))
+			continue;
+		switch (i)
+		{
+			case 1:
+			{
+				VssVector *query = PG_GETARG_VSSVECTOR_P(i);
+
+				rc = sqlite3_bind_blob(stmt, i + 1, query->x, query->dim * (int) sizeof(float),
+									   SQLITE_TRANSIENT);
+				break;
+			}
+			case 2:
+			case 8:
+				rc = sqlite3_bind_text(stmt, i + 1, vssfdw_to_utf8(text_to_cstring(PG_GETARG_TEXT_PP(i))), -1,
+									   SQLITE_TRANSIENT);
+				break;
+			case 3:
+			case 7:
+				rc = sqlite3_bind_int64(stmt, i + 1, PG_GETARG_INT64(i));
+				break;
+			default:
+				rc = sqlite3_bind_double(stmt, i + 1, PG_GETARG_FLOAT8(i));
+				break;
+		}
+	}
+	if (rc != SQLITE_OK)
+		ereport(ERROR, (errcode(ERRCODE_OUT_OF_MEMORY), errmsg("out of memory")));
+}
+
+/*
+ * vss_hybrid(text, vss_vector, text, bigint, double precision, double precision, double precision, bigint,
+ * text) -> rows.  Numbers are checked in SQLite.
+ */
+Datum
+vss_hybrid(PG_FUNCTION_ARGS)
+{
+	static const char sql[] =
+		"SELECT rowid, score, distance, rank FROM vss_hybrid(?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9)";
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	Calls *calls = shared_by_calls(fcinfo);
+	VssHold *hold;
+	VssStatement *statement;
+
+	InitMaterializedSRF(fcinfo, 0);
+	if (PG_ARGISNULL(0))
+		return (Datum) 0;
+	look_up_name(calls, text_to_cstring(PG_GETARG_TEXT_PP(0)), fcinfo->flinfo->fn_mcxt);
+	hold = vssfdw_hold(vssfdw_connect(calls->serverid), CurrentMemoryContext);
+	statement = vssfdw_prepare(vssfdw_connect(calls->serverid), sql, CurrentMemoryContext);
+	bind_hybrid(fcinfo, statement->stmt, calls->index);
+	while (vssfdw_step(statement))
+	{
+		Datum values[4];
+		bool nulls[4];
+
+		CHECK_FOR_INTERRUPTS();
+		for (int i = 0; i < lengthof(values); i++)
+		{
+			nulls[i] = sqlite3_column_type(statement->stmt, i) == SQLITE_NULL;
+			values[i] = i == 0 ? Int64GetDatum(sqlite3_column_int64(statement->stmt, i))
+							   : Float8GetDatum(sqlite3_column_double(statement->stmt, i));
+		}
+		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+	}
+	vssfdw_done(statement);
+	vssfdw_release(hold);
+	return (Datum) 0;
+}
+
 /*
  * Planner support of the rowsets: as many rows as k says, where k is known
  * when planning.
@@ -184,7 +265,8 @@ vss_knn_support(PG_FUNCTION_ARGS)
 		if (is_funcclause(rows->node))
 		{
 			List *args = ((FuncExpr *) rows->node)->args;
-			Node *k = list_nth(args, list_length(args) == 2 ? 1 : 2);
+			/* vss_knn(query, k), vss_knn(index, query, k, ef), vss_hybrid(table, query, text, k, ...) */
+			Node *k = list_nth(args, list_length(args) == 2 ? 1 : list_length(args) == 4 ? 2 : 3);
 
 			k = estimate_expression_value(rows->root, k);
 			if (IsA(k, Const) && !((Const *) k)->constisnull)

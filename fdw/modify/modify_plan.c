@@ -274,6 +274,27 @@ vssfdw_append_address(StringInfo sql, Relation rel, const VssTableInfo *info)
 		appendStringInfoString(sql, vssfdw_quote_identifier(rowid_name(rel, info)));
 }
 
+/* SQLite's RETURNING has no rowid of a row that a full-text table has put in. */
+static void
+check_returned(Relation rel, const VssTableInfo *info, CmdType operation, List *returned)
+{
+	ListCell *lc;
+
+	if (operation != CMD_INSERT || info->full_text == NULL)
+		return;
+	foreach (lc, returned)
+	{
+		VssColumn column;
+
+		vssfdw_column_init(&column, rel, lfirst_int(lc));
+		if (pg_strcasecmp(column.name, info->rowid_alias) == 0)
+			ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+							errmsg("RETURNING cannot tell the rowid of a new row of full-text table \"%s\"",
+								   RelationGetRelationName(rel)),
+							errhint("Name the other columns in RETURNING.")));
+	}
+}
+
 static char *
 build_sql(Relation rel, const VssTableInfo *info, CmdType operation, List *targets, List *returned,
 		  const char *on_conflict, bool with_address, int *values_end)
@@ -332,6 +353,7 @@ vssfdw_plan_modify(Relation rel, Index relid, CmdType operation, Bitmapset *name
 	int values_end = 0;
 	char *sql;
 
+	check_returned(rel, info, operation, returned);
 	sql = build_sql(rel, info, operation, targets, returned, on_conflict, with_address, &values_end);
 	return list_make4(makeString(sql), targets, returned, makeInteger(values_end));
 }

@@ -117,7 +117,7 @@ has_key(const VssRel *rel, AttrNumber attnum)
 		   vssfdw_leads_key(rel, column);
 }
 
-/* Whether SQLite can use the clause to look rows up: shippable, and on a leading key column. */
+/* Whether SQLite can use the clause to look rows up: shippable, and on a leading key column or a full-text table. */
 static bool
 is_lookup_clause(PlannerInfo *root, RelOptInfo *baserel, RestrictInfo *restrict_info)
 {
@@ -129,6 +129,8 @@ is_lookup_clause(PlannerInfo *root, RelOptInfo *baserel, RestrictInfo *restrict_
 		return false;
 	if (!vssfdw_is_shippable(root, baserel, restrict_info->clause))
 		return false;
+	if (vssfdw_is_match(restrict_info->clause))
+		return true;
 	pull_varattnos((Node *) restrict_info->clause, baserel->relid, &attnums);
 	while ((i = bms_next_member(attnums, i)) >= 0)
 	{

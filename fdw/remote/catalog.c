@@ -42,7 +42,9 @@ typedef struct VssCatalog
 {
 	MemoryContext context;
 	int64 schema_version;
-	List *tables;  /* of TableEntry * */
+	List *tables;     /* of TableEntry * */
+	List *full_texts; /* of VssFullText * */
+	bool full_texts_read;
 	List *indexes; /* of VssIndexInfo * */
 	bool indexes_read;
 	int64 tuned_version;        /* data_version when their ef_search was read */
@@ -216,6 +218,44 @@ read_columns(VssConnection *conn, VssTableInfo *info)
 	vssfdw_done(statement);
 	if (list_length(info->primary_key) != 1 || !info->has_rowid || info->is_virtual)
 		info->rowid_alias = NULL;
+}
+
+/* A column that is there without being declared. */
+static VssColumnInfo *
+undeclared_column(const char *name, const char *declared)
+{
+	VssColumnInfo *column = palloc0(sizeof(VssColumnInfo));
+
+	column->name = pstrdup(name);
+	column->declared = pstrdup(declared);
+	column->affinity = vssfdw_affinity(declared, false);
+	return column;
+}
+
+/* A full-text table declares no types, and hides its key and its rank. */
+static void
+complete_full_text(VssTableInfo *info)
+{
+	VssColumnInfo *rowid = undeclared_column("rowid", "INTEGER");
+	ListCell *lc;
+
+	foreach (lc, info->columns)
+	{
+		VssColumnInfo *column = lfirst(lc);
+
+		column->declared = pstrdup("TEXT");
+		column->affinity = VSS_AFFINITY_TEXT;
+	}
+	info->columns = lcons(rowid, info->columns);
+	info->rowid_alias = rowid->name;
+	if (info->full_text->ranks)
+	{
+		VssColumnInfo *rank = undeclared_column("rank", "REAL");
+
+		rank->generated = true;
+		rank->sure = true;
+		info->columns = lappend(info->columns, rank);
+	}
 }
 
 static void
@@ -489,6 +529,63 @@ refresh_measured(VssConnection *conn, List *indexes)
 	}
 }
 
+/* ---------- full-text tables ---------- */
+
+static List *
+read_full_texts(VssConnection *conn)
+{
+	static const char sql[] =
+		"SELECT name, hnsw_module_of(sql) = 'fts5', hnsw_module_of(sql, 'content'), "
+		"hnsw_module_of(sql, 'content_rowid') FROM main.sqlite_schema WHERE type = 'table' AND rootpage = 0 "
+		"AND hnsw_module_of(sql) IN ('fts3', 'fts4', 'fts5') ORDER BY name";
+	VssStatement *statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
+	List *list = NIL;
+
+	while (vssfdw_step(statement))
+	{
+		VssFullText *full_text = palloc0(sizeof(VssFullText));
+
+		full_text->name = vssfdw_column_text(statement, 0);
+		full_text->ranks = sqlite3_column_int(statement->stmt, 1) != 0;
+		full_text->content = vssfdw_column_text(statement, 2);
+		full_text->content_rowid = vssfdw_column_text(statement, 3);
+		list = lappend(list, full_text);
+	}
+	vssfdw_done(statement);
+	return list;
+}
+
+static List *
+cached_full_texts(VssConnection *conn, VssCatalog *catalog)
+{
+	if (!catalog->full_texts_read)
+	{
+		MemoryContext old = MemoryContextSwitchTo(catalog->context);
+
+		catalog->full_texts = read_full_texts(conn);
+		catalog->full_texts_read = true;
+		MemoryContextSwitchTo(old);
+	}
+	return catalog->full_texts;
+}
+
+/* Enter what full-text search has to do with the table. */
+static void
+find_full_texts(VssConnection *conn, VssCatalog *catalog, VssTableInfo *info)
+{
+	ListCell *lc;
+
+	foreach (lc, cached_full_texts(conn, catalog))
+	{
+		VssFullText *full_text = lfirst(lc);
+
+		if (pg_strcasecmp(full_text->name, info->name) == 0)
+			info->full_text = full_text;
+		else if (full_text->content != NULL && pg_strcasecmp(full_text->content, info->name) == 0)
+			info->full_texts = lappend(info->full_texts, full_text);
+	}
+}
+
 /* ---------- the cache ---------- */
 
 static VssCatalog *
@@ -577,6 +674,9 @@ read_table(VssConnection *conn, VssCatalog *catalog, const char *table)
 						conn->options->database, conn->servername, table),
 				 errhint("Correct the foreign table's option \"table\", or import the schema again.")));
 	read_columns(conn, info);
+	find_full_texts(conn, catalog, info);
+	if (info->full_text != NULL)
+		complete_full_text(info);
 	read_keys(conn, info);
 	choose_rowid_name(conn, info);
 	foreach (lc, cached_indexes(conn, catalog))

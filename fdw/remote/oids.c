@@ -157,6 +157,8 @@ vssfdw_oids(void)
 
 			found.knn_predicate = find_function(schema, "vss_knn", arguments, lengthof(arguments));
 		}
+		found.match_row = find_function(schema, "vss_match", (Oid[]){RECORDOID, TEXTOID}, 2);
+		found.match_column = find_function(schema, "vss_match", (Oid[]){TEXTOID, TEXTOID}, 2);
 		found.handler = find_function(schema, "vss_fdw_handler", NULL, 0);
 	}
 	schema = extension_schema("vector");

@@ -85,6 +85,8 @@ typedef struct VssOids
 	Oid pgvector_op[4];    /* likewise */
 	bool pgvector_is_ours; /* it is vss_pgvector's: the operators compute our distances, to the bit */
 	Oid knn_predicate;     /* vss_knn(vss_vector, vss_vector, bigint, int) */
+	Oid match_row;         /* vss_match(record, text) */
+	Oid match_column;      /* vss_match(text, text) */
 	Oid handler;           /* vss_fdw_handler(): tells our wrappers, whatever their name */
 } VssOids;
 
@@ -495,7 +497,17 @@ typedef struct VssColumnInfo
 	bool not_null;
 	bool generated;
 	bool has_default;
+	bool sure; /* it holds values of its affinity alone, whatever others of the table do */
 } VssColumnInfo;
+
+/* A full-text table: FTS3, FTS4 or FTS5. */
+typedef struct VssFullText
+{
+	char *name;
+	bool ranks;          /* FTS5: it has a column rank */
+	char *content;       /* the table whose rows it indexes; NULL: it has its own */
+	char *content_rowid; /* that table's key, its own rowids; NULL: rowid */
+} VssFullText;
 
 typedef struct VssTableInfo
 {
@@ -508,14 +520,16 @@ typedef struct VssTableInfo
 	bool is_hnsw;        /* an hnsw virtual table */
 	bool keeps_affinity; /* columns hold values of their affinity alone */
 	bool has_rowid;
-	char *rowid_name;     /* a spelling of rowid no column hides; NULL without */
-	char *rowid_alias;    /* INTEGER PRIMARY KEY column, or NULL */
-	double rows;          /* sqlite_stat1, else a bounded count, else a guess */
-	double row_bytes;     /* of a row in the file, by a sample; 0: of few rows, or not known */
-	List *primary_key;    /* of char *, all columns in order, whatever their collation; NIL without */
-	List *keys;           /* of VssTableKey */
-	List *indexes;        /* of VssIndexInfo fed by this table, or the table itself */
-	List *nocase_columns; /* char *: columns with a collation other than BINARY */
+	char *rowid_name;             /* a spelling of rowid no column hides; NULL without */
+	char *rowid_alias;            /* INTEGER PRIMARY KEY column, or NULL */
+	double rows;                  /* sqlite_stat1, else a bounded count, else a guess */
+	double row_bytes;             /* of a row in the file, by a sample; 0: of few rows, or not known */
+	List *primary_key;            /* of char *, all columns in order, whatever their collation; NIL without */
+	List *keys;                   /* of VssTableKey */
+	List *indexes;                /* of VssIndexInfo fed by this table, or the table itself */
+	const VssFullText *full_text; /* what it is, or NULL */
+	List *full_texts;             /* of VssFullText over the content of this table */
+	List *nocase_columns;         /* char *: columns with a collation other than BINARY */
 } VssTableInfo;
 
 /* Cached per connection until schema_version changes; do not free. */

@@ -266,6 +266,12 @@ vssfdw_deparse_term(VssDeparse *context, const VssTerm *term)
 		case VSS_TERM_TRY:
 			put_try(context, term);
 			break;
+		case VSS_TERM_MATCH:
+			appendStringInfoString(buf, term->word);
+			put_arguments(context, term->args);
+			if (term->listed)
+				appendStringInfoChar(buf, ')');
+			break;
 		case VSS_TERM_AGGREGATE:
 			put_aggregate(context, term);
 			break;

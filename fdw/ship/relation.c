@@ -44,7 +44,7 @@ vssfdw_load_columns(VssRel *rel)
 		vssfdw_column_init(&column, relation, i + 1);
 		info = vssfdw_find_column(rel->info, column.name);
 		out->name = column.name;
-		vssfdw_classify(out, &column, info, rel->info->keeps_affinity);
+		vssfdw_classify(out, &column, info, rel->info->keeps_affinity || (info != NULL && info->sure));
 		out->binary = is_binary(rel->info, column.name);
 		out->not_null =
 			(info != NULL && info->not_null) ||

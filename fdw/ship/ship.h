@@ -169,6 +169,7 @@ typedef enum VssTermKind
 	VSS_TERM_CASE,       /* condition, result, condition, result, ...; an odd last one is ELSE */
 	VSS_TERM_ANY,        /* argument word (elements of the second one, an array) */
 	VSS_TERM_TRY,        /* arithmetic that may fail: NULL then */
+	VSS_TERM_MATCH,      /* word, which ends in MATCH, and its argument */
 	VSS_TERM_AGGREGATE   /* of its argument (none: of rows) */
 } VssTermKind;
 
@@ -181,7 +182,8 @@ enum VssTermTrait
 	VSS_MAY_LEAVE_RANGE = 8, /* has times that may come out of their type's range */
 	VSS_MAY_RAISE = 16,      /* has a call that is an error for some operands */
 	VSS_MAY_FAIL = 32,       /* has arithmetic that may fail (VSS_TERM_TRY) */
-	VSS_HIDES_FAILURE = 64   /* a failure that became NULL would not be seen in its value */
+	VSS_HIDES_FAILURE = 64,  /* a failure that became NULL would not be seen in its value */
+	VSS_TOP_LEVEL = 128      /* has a MATCH that SQLite takes as one of the conditions ANDed alone */
 };
 
 typedef struct VssFunction VssFunction;
@@ -199,6 +201,7 @@ typedef struct VssTerm
 	const VssFunction *function; /* the row that it is of, or NULL */
 	int how;                     /* VSS_TERM_COMPARISON, VSS_TERM_ANY: as vssfdw_comparison() says, or 0 */
 	int scale;                   /* digits after the point that its numerics show, -1: not known */
+	bool listed;                 /* VSS_TERM_MATCH: in a list of rowids, whose bracket is open */
 } VssTerm;
 
 /* Fill in a term from its arguments; class and what else it is are the caller's. */
@@ -226,6 +229,14 @@ bool vssfdw_is_bindable(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 
 /* The expression without casts that change nothing. */
 Expr *vssfdw_strip_relabel(Expr *expr);
+
+/* ---------- match_term.c: full-text search ---------- */
+
+/* Whether it is vss_match(x, query) or x @@@ query. */
+bool vssfdw_is_match(const Expr *expr);
+
+/* The term of one; NULL for another expression.  Several full-text tables that could be meant are an error. */
+VssTerm *vssfdw_match_term(PlannerInfo *root, RelOptInfo *rel, Expr *expr);
 
 /* ---------- operator_terms.c: terms of operators and functions, of those of their arguments ---------- */
 

@@ -187,6 +187,8 @@ make_expr_term(TermContext *context, Expr *expr)
 		return context->case_operand != NULL ? context->case_operand : vssfdw_no_term(expr);
 	if (IsA(expr, Aggref))
 		return aggregate_term(context, (Aggref *) expr);
+	if (vssfdw_is_match(expr))
+		return vssfdw_match_term(context->root, context->rel, expr);
 	if (context->nesting >= MAX_NESTING || (!IsA(expr, CaseExpr) && !operands(expr, &exprs)))
 		return opaque_term(context, expr);
 
@@ -225,7 +227,8 @@ is_condition(const VssTerm *term)
 	 * A value as condition is PostgreSQL's to decide once for all rows, so it is
 	 * left there.
 	 */
-	return term->kind != VSS_TERM_NONE && term->kind != VSS_TERM_VALUE && term->class == VSS_CLASS_BOOLEAN;
+	return term->kind != VSS_TERM_NONE && term->kind != VSS_TERM_VALUE && term->class == VSS_CLASS_BOOLEAN &&
+		   (term->kind == VSS_TERM_MATCH || (term->traits & VSS_TOP_LEVEL) == 0);
 }
 
 bool

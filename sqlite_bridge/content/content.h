@@ -156,4 +156,8 @@ int bridge_sources_find(sqlite3 *db, const char *schema, const char *index, bool
 						int *count, BridgeError *err);
 void bridge_sources_free(BridgeSource *sources, int count);
 
+/* ---------- module_text.c: the function hnsw_module_of ---------- */
+
+int bridge_module_text_register(sqlite3 *db, BridgeError *err);
+
 #endif /* BRIDGE_CONTENT_H */

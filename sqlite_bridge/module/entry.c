@@ -45,7 +45,7 @@ bridge_attach(sqlite3 *db, const BridgeHost *host, char **message)
 	int (*const parts[])(BridgeConnection *, BridgeError *) = {
 		bridge_module_register, bridge_knn_register,     bridge_functions_register, bridge_embed_register,
 		bridge_merge_register,  bridge_check_register,   bridge_recall_register,    bridge_tune_register,
-		bridge_info_register,   bridge_indexes_register,
+		bridge_info_register,   bridge_indexes_register, bridge_hybrid_register,
 	};
 	BridgeConnection *connection;
 	BridgeError err = {0};

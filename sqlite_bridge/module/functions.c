@@ -213,5 +213,7 @@ bridge_functions_register(BridgeConnection *connection, BridgeError *err)
 		if (rc != SQLITE_OK)
 			return bridge_error_db(err, connection->db, "registering %s", functions[i].name);
 	}
+	if (bridge_module_text_register(connection->db, err) != SQLITE_OK)
+		return err->code;
 	return bridge_arithmetic_register(connection->db, err);
 }

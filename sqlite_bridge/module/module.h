@@ -106,6 +106,10 @@ int bridge_info_register(BridgeConnection *connection, BridgeError *err);
 
 int bridge_indexes_register(BridgeConnection *connection, BridgeError *err);
 
+/* ---------- hybrid.c: the rowset vss_hybrid ---------- */
+
+int bridge_hybrid_register(BridgeConnection *connection, BridgeError *err);
+
 /* ---------- save.c: hnsw_save, hnsw_rebuild ---------- */
 
 int bridge_merge_register(BridgeConnection *connection, BridgeError *err);
