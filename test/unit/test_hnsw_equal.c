@@ -365,7 +365,7 @@ without_equal_vectors_nothing_is_added(void **state)
 	set_free(set);
 }
 
-/* How the rows of test/data/format-3.hnsw were made: label 1000 - row, of 70 different vectors. */
+/* How the rows of test/data/format-*.hnsw were made: label 1000 - row, of 70 different vectors. */
 static void
 vector_of_fixture(int row, float *vector)
 {
@@ -440,6 +440,20 @@ files_of_version_3(void **state)
 	assert_int_equal(hnsw_snapshot_info(written)->nodes, 69);
 	hnsw_snapshot_close(written);
 	hnsw_builder_free(builder);
+	hnsw_snapshot_close(snapshot);
+}
+
+/* One that this version may write differently one day, but must go on to read. */
+static void
+files_of_version_4(void **state)
+{
+	HnswSnapshot *snapshot = sample_open(TEST_DATA_DIR "/format-4.hnsw");
+
+	(void) state;
+	assert_int_equal(hnsw_snapshot_info(snapshot)->format_version, 4);
+	assert_int_equal(hnsw_snapshot_info(snapshot)->nodes, 70);
+	assert_int_equal(set_problems(snapshot), 0);
+	expect_fixture(snapshot);
 	hnsw_snapshot_close(snapshot);
 }
 
@@ -605,6 +619,7 @@ main(void)
 		cmocka_unit_test(ties_of_different_vectors),
 		cmocka_unit_test(without_equal_vectors_nothing_is_added),
 		cmocka_unit_test(files_of_version_3),
+		cmocka_unit_test(files_of_version_4),
 		cmocka_unit_test(hostile_lists),
 		cmocka_unit_test(hostile_counts),
 	};
