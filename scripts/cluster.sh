@@ -25,6 +25,7 @@
 
 export LC_ALL=C.UTF-8
 unset CDPATH LANGUAGE GIT_DIR GIT_WORK_TREE GIT_INDEX_FILE
+set +o noclobber
 umask 022
 . "$(dirname "${BASH_SOURCE[0]}")/server.sh"
 
@@ -94,6 +95,8 @@ folder_will_do() {
 
 # The user that runs the server, when this is root.
 choose_server_user() {
+	id -un >/dev/null 2>&1 ||
+		die "user $(id -u) has no name here, and PostgreSQL wants one; please call this as a user that is in /etc/passwd"
 	[ "$(id -u)" -eq 0 ] || return 0
 	for SERVER_USER in postgres nobody ''; do
 		[ -z "$SERVER_USER" ] || ! id -u "$SERVER_USER" >/dev/null 2>&1 || break
