@@ -475,9 +475,17 @@ vssPlanDirectModify(PlannerInfo *root, ModifyTable *modify, Index result_relatio
 	scan->operation = plan.operation;
 	scan->resultRelation = result_relation;
 	scan->fdw_exprs = list_concat(plan.bound_values, context.params);
-	scan->fdw_private =
-		list_make5(makeString(sql.data), plan.bound_targets, plan.returned, makeBoolean(modify->canSetTag),
-				   makeString(scan->scan.scanrelid == 0 ? vssfdw_relation_label(root, plan.rows) : ""));
-	Assert(list_length(scan->fdw_private) == VSS_DIRECT_ITEMS);
+	{
+		char *label = scan->scan.scanrelid == 0 ? vssfdw_relation_label(root, plan.rows) : "";
+		Node *const items[] = {
+			[VSS_DIRECT_SQL] = (Node *) makeString(sql.data),
+			[VSS_DIRECT_TARGETS] = (Node *) plan.bound_targets,
+			[VSS_DIRECT_RETURNED] = (Node *) plan.returned,
+			[VSS_DIRECT_COUNTS] = (Node *) makeBoolean(modify->canSetTag),
+			[VSS_DIRECT_LABEL] = (Node *) makeString(label),
+		};
+
+		scan->fdw_private = VSS_ITEMS(items, VSS_DIRECT_ITEMS);
+	}
 	return true;
 }

@@ -302,6 +302,7 @@ vssfdw_plan_upsert(const ModifyTable *plan, Relation rel, Index relid, const Vss
 	List *existing = existing_attributes(plan, rel, relid);
 	bool several = vssfdw_writes_several(plan);
 	List *update;
+	Node *items[VSS_UPSERT_ITEMS];
 
 	if (plan->onConflictAction != ONCONFLICT_UPDATE)
 		return NIL;
@@ -309,6 +310,10 @@ vssfdw_plan_upsert(const ModifyTable *plan, Relation rel, Index relid, const Vss
 	refuse_unknown_values(plan, rel, info, written);
 	update = vssfdw_plan_modify(rel, relid, CMD_UPDATE, set_columns(plan, rel), returning, check_options, "",
 								several);
-	return list_make5(makeString(lookup_sql(rel, info, target, existing)), target, existing,
-					  makeBoolean(several), update);
+	items[VSS_UPSERT_LOOKUP] = (Node *) makeString(lookup_sql(rel, info, target, existing));
+	items[VSS_UPSERT_TARGET] = (Node *) target;
+	items[VSS_UPSERT_EXISTING] = (Node *) existing;
+	items[VSS_UPSERT_SEVERAL] = (Node *) makeBoolean(several);
+	items[VSS_UPSERT_MODIFY] = (Node *) update;
+	return VSS_ITEMS(items, VSS_UPSERT_ITEMS);
 }

@@ -185,14 +185,18 @@ find_bound(PlannerInfo *root, RelOptInfo *baserel, const VssDistance *distance)
 static List *
 path_private(const VssDistance *distance, Expr *expr, Expr *k, Expr *ef, Expr *bound, bool prefilter)
 {
-	List *result = list_make5(makeString(distance->index->name), makeInteger(distance->attnum), expr,
-							  distance->query, k);
+	Node *const items[] = {
+		[VSS_KNN_PATH_INDEX] = (Node *) makeString(distance->index->name),
+		[VSS_KNN_PATH_COLUMN] = (Node *) makeInteger(distance->attnum),
+		[VSS_KNN_PATH_DISTANCE] = (Node *) expr,
+		[VSS_KNN_PATH_QUERY] = (Node *) distance->query,
+		[VSS_KNN_PATH_K] = (Node *) k,
+		[VSS_KNN_PATH_EF] = (Node *) ef,
+		[VSS_KNN_PATH_BOUND] = (Node *) bound,
+		[VSS_KNN_PATH_PREFILTER] = (Node *) makeBoolean(prefilter),
+	};
 
-	result = lappend(result, ef);
-	result = lappend(result, bound);
-	result = lappend(result, makeBoolean(prefilter));
-	Assert(list_length(result) == VSS_KNN_PATH_ITEMS);
-	return result;
+	return VSS_ITEMS(items, VSS_KNN_PATH_ITEMS);
 }
 
 /* Few rows that match are as well fetched and sorted. */
