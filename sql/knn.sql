@@ -18,28 +18,9 @@ IMPORT FOREIGN SCHEMA main LIMIT TO (docs, vss) FROM SERVER knn INTO public;
 CREATE TABLE local_docs AS SELECT * FROM docs;
 ANALYZE local_docs;
 
--- The first plan node that asks an index, as JSON; NULL without.
-CREATE FUNCTION knn_node(plan jsonb) RETURNS jsonb LANGUAGE sql AS
-$$ SELECT jsonb_path_query_first(plan, 'strict $.** ? (@."Metric" != "")') $$;
-CREATE FUNCTION knn_plan(query text, run boolean DEFAULT false) RETURNS jsonb LANGUAGE plpgsql AS $$
-DECLARE
-	plan jsonb;
-BEGIN
-	EXECUTE CASE WHEN run THEN 'EXPLAIN (ANALYZE, FORMAT JSON) ' ELSE 'EXPLAIN (FORMAT JSON) ' END || query INTO plan;
-	RETURN knn_node(plan);
-END $$;
-
--- All rows of a query over docs and over local_docs, in order; whether they are the same.
-CREATE FUNCTION agree(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE
-	f text[];
-	l text[];
-BEGIN
-	EXECUTE format('SELECT array_agg(q::text) FROM (%s) AS q', query) INTO f;
-	EXECUTE format('SELECT array_agg(q::text) FROM (%s) AS q', replace(query, 'FROM docs', 'FROM local_docs AS docs')) INTO l;
-	RETURN CASE WHEN f IS NOT DISTINCT FROM l THEN format('same %s rows', coalesce(cardinality(f), 0))
-		ELSE format('different: %s and %s', f[1:3], l[1:3]) END;
-END $$;
+\getenv top PG_ABS_SRCDIR
+\set include :top '/sql/include/nearest.psql'
+\i :include
 
 -- Share of the nearest distances that the foreign query finds too.
 CREATE FUNCTION recall(operator text, k integer) RETURNS numeric LANGUAGE plpgsql AS $$
@@ -124,11 +105,9 @@ SELECT knn_plan(query) IS NULL AS plain, query FROM unnest(ARRAY[
 	'SELECT id FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' NULLS FIRST LIMIT 5',
 	'SELECT id FROM docs ORDER BY id, embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
 	'SELECT id FROM docs ORDER BY embedding <=> embedding LIMIT 5',
-	'SELECT id FROM docs ORDER BY 1 - (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') DESC LIMIT 5',
 	'SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') * -2 LIMIT 5',
 	'SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') * 0 LIMIT 5',
 	'SELECT id FROM docs ORDER BY (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') * id LIMIT 5',
-	'SELECT id FROM docs ORDER BY -(embedding <#> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') DESC LIMIT 5',
 	'SELECT id FROM docs ORDER BY (embedding <-> ''[1,0,0,0,0,0,0,0,0,0,0,0]'')::real LIMIT 5',
 	'SELECT id, ntile(4) OVER (ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
 	'SELECT id, rank() OVER (PARTITION BY lang ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
@@ -138,7 +117,6 @@ SELECT knn_plan(query) IS NULL AS plain, query FROM unnest(ARRAY[
 	'SELECT DISTINCT embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' AS d FROM docs ORDER BY d LIMIT 5',
 	'SELECT DISTINCT ON (embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') id FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 5',
 	'SELECT embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' AS d, count(*) FROM docs GROUP BY 1 ORDER BY 1 LIMIT 5',
-	'SELECT id, row_number() OVER (ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'') FROM docs LIMIT 5',
 	'SELECT id FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0,0,0,0,0]'' LIMIT 9000']) AS query;
 -- and where it is wanted, there is
 SELECT knn_plan(query)->>'Index' AS index, query FROM unnest(ARRAY[

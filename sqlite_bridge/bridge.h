@@ -11,13 +11,15 @@
  *		q: vector (BLOB of little-endian float32, or JSON text).  k: NULL
  *		streams in order of distance until the reader stops.  ef: NULL takes
  *		the index's ef_search, given or found.  strategy: NULL or 'auto', 'graph',
- *		'prefilter', 'exact'.  stats: NULL or a BridgeStats bound with
+ *		'prefilter', 'exact'; or 'unplaced', below.  stats: NULL or a BridgeStats bound with
  *		sqlite3_bind_pointer(stmt, i, stats, BRIDGE_STATS_POINTER, NULL).
  *		Trailing arguments may be left out.  `rowid IN (SELECT ...)` is used
  *		as a prefilter (a list of one constant is an equality to SQLite, and
  *		with k is checked afterwards; a subquery never is).  A query of NULL, or
  *		under cosine of length zero, has no rows; neither have stored vectors of
- *		that kind: a host that wants them last in order adds them itself.
+ *		that kind.  With strategy 'unplaced' come just the rows that have no distance from
+ *		q (NULL), in no order and without reading the others: a host adds them where it
+ *		wants them.
  *	SELECT * FROM hnsw_indexes
  *		one row an hnsw table and recognised source:
  *		schema, name, dim, metric, m, ef_construction, ef_search,

@@ -170,6 +170,6 @@ vssExplainForeignScan(ForeignScanState *node, ExplainState *es)
 			sql = strVal(list_nth(knn, VSS_KNN_PREFILTER_SQL));
 	}
 	ExplainPropertyText("SQLite SQL", sql, es);
-	if (knn != NIL && es->verbose && strVal(list_nth(knn, VSS_KNN_TAIL_SQL))[0] != '\0')
-		ExplainPropertyText("SQLite SQL of Unordered Rows", strVal(list_nth(knn, VSS_KNN_TAIL_SQL)), es);
+	if (knn != NIL && es->verbose && strVal(list_nth(knn, VSS_KNN_UNPLACED_SQL))[0] != '\0')
+		ExplainPropertyText("SQLite SQL of Unordered Rows", strVal(list_nth(knn, VSS_KNN_UNPLACED_SQL)), es);
 }

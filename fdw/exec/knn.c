@@ -4,12 +4,24 @@
  *		vss_knn, and the cursor behind the rowset vss_knn.
  *
  * A scan ordered by distance runs up to three statements, and each yields the
- * same columns, then distance and rowid:
+ * same columns, then distance and rowid.  It has up to three parts:
  *
- *	START --> STREAM --------------------> TAIL --> DONE
- *	      |      \--> PREFILTER --/         ^
- *	      +-- PREFILTER ------------/       |
- *	      +-- (no direction: NULL, zero) ---+
+ *	SEARCH		rows in order of distance
+ *	ZEROS		rows whose distance is NaN: the vector has length zero
+ *	BLANKS		rows whose distance is NULL
+ *
+ * PostgreSQL takes NaN for greater than all numbers, and NULLs where the query wants
+ * them.  So the parts come in this order, or in a falling order (of 1 - distance and its like)
+ * with the first at the end, or in the middle (sequences).  A part is left out where no
+ * row of it can meet the bound.  A scan that is read to its end has given every matching
+ * row exactly once.  Without a query vector, or with one of length zero, there is
+ * nothing to search, and the other parts have all rows.
+ *
+ * SEARCH goes by one or two statements:
+ *
+ *	SEARCH --> STREAM ----------------------> next part
+ *	       |      \--> PREFILTER --/
+ *	       +--> PREFILTER ----------/
  *
  * STREAM reads the index in order of distance and tests the conditions row by
  * row.  That is right when many rows match near the query, which shows only when
@@ -20,12 +32,9 @@
  * already given is skipped.  Where nobody could know how many rows match, as of
  * a parameter, and an index finds them, they are counted first, up to a few.
  *
- * TAIL has the rows that no index can order: their distance is NaN or NULL, which
- * PostgreSQL sorts last.  So a scan that is read to its end has given every
- * matching row exactly once.
- *
- * Of an index kept by hand-written triggers TAIL also gives the rows that the
- * index has never heard of; all rowids given are remembered for that.
+ * Of an index kept by hand-written triggers ZEROS has all rows, those without a vector and
+ * those that the index has never heard of among them, and skips what was given; there is no
+ * BLANKS then.
  *
  * The predicate runs STREAM alone, with k.
  */
@@ -68,11 +77,21 @@ typedef struct RowidEntry
 typedef enum Phase
 {
 	PHASE_START,
+	PHASE_SEARCH, /* a part, of which only the next two are ever the present phase */
 	PHASE_STREAM,
 	PHASE_PREFILTER,
-	PHASE_TAIL,
+	PHASE_ZEROS,
+	PHASE_BLANKS,
 	PHASE_DONE
 } Phase;
+
+/* By VssKnnOrder: the parts. */
+#define PARTS 3
+static const Phase sequences[][PARTS + 1] = {
+	[VSS_NEAREST_FIRST] = {PHASE_SEARCH, PHASE_ZEROS, PHASE_BLANKS, PHASE_DONE},
+	[VSS_FALLING_NULLS_FIRST] = {PHASE_BLANKS, PHASE_ZEROS, PHASE_SEARCH, PHASE_DONE},
+	[VSS_FALLING_NULLS_LAST] = {PHASE_ZEROS, PHASE_SEARCH, PHASE_BLANKS, PHASE_DONE},
+};
 
 struct VssKnnScan
 {
@@ -87,10 +106,13 @@ struct VssKnnScan
 	bool ordered;
 	bool bounded; /* statements have a bound of the distance */
 	bool widened; /* it is of pgvector's distances */
+	bool falls;   /* it is of what falls as the distance rises: then NaN is within it */
+	List *steps;  /* how what is bounded is made of the distance */
+	VssKnnOrder order;
 	bool use_prefilter;
 	bool declared;
 	const char *prefilter_sql; /* NULL without */
-	const char *tail_sql;      /* NULL without */
+	const char *unplaced_sql;  /* NULL without */
 	const char *probe_sql;     /* NULL without */
 	VssScanValue query;
 	VssScanValue k;
@@ -99,11 +121,12 @@ struct VssKnnScan
 
 	/* statements, prepared with the scan */
 	VssStatement *prefilter;
-	VssStatement *tail;
+	VssStatement *unplaced;
 	VssStatement *probe;
 
 	/* of the present scan */
 	Phase phase;
+	int part; /* the next one of the sequence */
 	VssStatement *current;
 	double farthest;         /* the bound */
 	bool farthest_is_nan;    /* then it bounds nothing: NaN is greater than all */
@@ -111,7 +134,7 @@ struct VssKnnScan
 	rowids_hash *given;      /* NULL while nothing needs it */
 	int64 given_count;
 	uint64 passed;     /* rows of the running search that met SQLite's conditions */
-	int64 seen;        /* rows that STREAM had from the index, where it came to the end */
+	bool all_listed;   /* SEARCH gave all rows that match: none is left for the other parts */
 	BridgeStats stats; /* the running statement writes here */
 	bool counted;      /* stats are in the report */
 	VssKnnReport report;
@@ -151,8 +174,11 @@ vssfdw_knn_begin(ForeignScanState *node, List *items)
 	knn->use_prefilter = boolVal(list_nth(items, VSS_KNN_USE_PREFILTER));
 	knn->declared = boolVal(list_nth(items, VSS_KNN_DECLARED));
 	knn->widened = boolVal(list_nth(items, VSS_KNN_WIDENED));
+	knn->falls = boolVal(list_nth(items, VSS_KNN_FALLS));
+	knn->steps = list_nth(items, VSS_KNN_STEPS);
+	knn->order = intVal(list_nth(items, VSS_KNN_ORDER));
 	knn->prefilter_sql = sql_or_null(items, VSS_KNN_PREFILTER_SQL);
-	knn->tail_sql = sql_or_null(items, VSS_KNN_TAIL_SQL);
+	knn->unplaced_sql = sql_or_null(items, VSS_KNN_UNPLACED_SQL);
 	knn->probe_sql = sql_or_null(items, VSS_KNN_PROBE_SQL);
 	vssfdw_value_init(&knn->query, linitial(plan->fdw_exprs), &node->ss.ps);
 	vssfdw_value_init(&knn->k, lsecond(plan->fdw_exprs), &node->ss.ps);
@@ -173,10 +199,10 @@ vssfdw_knn_prepare(ForeignScanState *node, VssScanState *state)
 		knn->prefilter = vssfdw_prepare(state->conn, knn->prefilter_sql, state->context);
 		vssfdw_drain_before_writes(node, knn->prefilter);
 	}
-	if (knn->tail_sql != NULL)
+	if (knn->unplaced_sql != NULL)
 	{
-		knn->tail = vssfdw_prepare(state->conn, knn->tail_sql, state->context);
-		vssfdw_drain_before_writes(node, knn->tail);
+		knn->unplaced = vssfdw_prepare(state->conn, knn->unplaced_sql, state->context);
+		vssfdw_drain_before_writes(node, knn->unplaced);
 	}
 	if (knn->probe_sql != NULL)
 		knn->probe = vssfdw_prepare(state->conn, knn->probe_sql, state->context);
@@ -323,26 +349,6 @@ start_search(ForeignScanState *node, VssScanState *state, Phase phase)
 	knn->current = statement;
 }
 
-static void
-start_tail(ForeignScanState *node, VssScanState *state)
-{
-	VssKnnScan *knn = state->knn;
-
-	/* NaN and NULL are not within a bound */
-	if (knn->tail == NULL || (knn->bounded && !knn->farthest_is_nan))
-	{
-		knn->phase = PHASE_DONE;
-		return;
-	}
-	vssfdw_rewind(knn->tail);
-	bind_query(knn, knn->tail);
-	if (knn->declared)
-		check_bind(knn->tail, sqlite3_bind_int64(knn->tail->stmt, VSS_PARAM_K, knn->seen));
-	vssfdw_bind_params(node, state, knn->tail);
-	knn->phase = PHASE_TAIL;
-	knn->current = knn->tail;
-}
-
 /* Whether the matching rows are so few that they are better collected first, by all that is known now. */
 static bool
 begins_with_prefilter(ForeignScanState *node, VssScanState *state)
@@ -359,6 +365,88 @@ begins_with_prefilter(ForeignScanState *node, VssScanState *state)
 	few = vssfdw_step(knn->probe) && sqlite3_column_int(knn->probe->stmt, 0) < VSS_FEW_ROWS;
 	vssfdw_rewind(knn->probe);
 	return few;
+}
+
+/* ---------- parts ---------- */
+
+/* Whether there is something to search by. */
+static bool
+has_direction(const VssKnnScan *knn)
+{
+	return knn->vector != NULL &&
+		   (knn->metric != BRIDGE_COSINE || bridge_norm(knn->vector->x, knn->vector->dim) != 0);
+}
+
+/* Whether rows of the part can be wanted. */
+static bool
+is_wanted(const VssKnnScan *knn, Phase part)
+{
+	if (part == PHASE_SEARCH)
+		return has_direction(knn);
+	if (part == PHASE_DONE)
+		return true;
+	if (knn->unplaced == NULL || knn->all_listed || (part == PHASE_BLANKS && !knn->declared))
+		return false;
+	if (part == PHASE_ZEROS && knn->declared && knn->metric != BRIDGE_COSINE && knn->vector != NULL)
+		return false;
+	/* NULL meets no condition; NaN is above all numbers */
+	return !knn->bounded || knn->farthest_is_nan || (part == PHASE_ZEROS && knn->falls);
+}
+
+/* Begin ZEROS or BLANKS. */
+static void
+start_unplaced(ForeignScanState *node, VssScanState *state, Phase part)
+{
+	VssKnnScan *knn = state->knn;
+
+	vssfdw_rewind(knn->unplaced);
+	bind_query(knn, knn->unplaced);
+	if (knn->declared)
+		check_bind(knn->unplaced,
+				   sqlite3_bind_int(knn->unplaced->stmt, VSS_PARAM_K, part == PHASE_BLANKS ? 1 : 0));
+	vssfdw_bind_params(node, state, knn->unplaced);
+	knn->phase = part;
+	knn->current = knn->unplaced;
+}
+
+static void
+next_part(ForeignScanState *node, VssScanState *state)
+{
+	VssKnnScan *knn = state->knn;
+	Phase part;
+
+	do
+	{
+		Assert(knn->part <= PARTS);
+		part = sequences[knn->order][knn->part++];
+	} while (!is_wanted(knn, part));
+	if (part == PHASE_DONE)
+		knn->phase = PHASE_DONE;
+	else if (part != PHASE_SEARCH)
+		start_unplaced(node, state, part);
+	else
+		start_search(node, state, begins_with_prefilter(node, state) ? PHASE_PREFILTER : PHASE_STREAM);
+}
+
+/* The bound of the distance; false: no row is within it. */
+static bool
+evaluate_bound(ForeignScanState *node, VssKnnScan *knn)
+{
+	bool isnull;
+	Datum value = vssfdw_value(&knn->bound, node->ss.ps.ps_ExprContext, &isnull);
+	double bound;
+
+	if (isnull)
+		return false;
+	bound = DatumGetFloat8(value);
+	knn->farthest_is_nan = isnan(bound) && !knn->falls;
+	if (isnan(bound))
+		knn->farthest = get_float8_infinity();
+	else
+		knn->farthest = vssfdw_undo_steps(knn->steps, bound);
+	if (knn->widened && knn->vector != NULL && !isinf(knn->farthest))
+		knn->farthest = vssfdw_widened(knn->metric, knn->vector->dim, knn->farthest);
+	return true;
 }
 
 /* Evaluate the query vector and choose the first statement. */
@@ -379,25 +467,11 @@ start(ForeignScanState *node, VssScanState *state)
 		knn->vector = (VssVector *) PG_DETOAST_DATUM_COPY(value);
 		MemoryContextSwitchTo(old);
 	}
-
-	if (knn->bounded)
+	if (knn->bounded && !evaluate_bound(node, knn))
 	{
-		bool no_bound;
-
-		value = vssfdw_value(&knn->bound, node->ss.ps.ps_ExprContext, &no_bound);
-		if (no_bound)
-		{
-			knn->phase = PHASE_DONE;
-			return;
-		}
-		knn->farthest = DatumGetFloat8(value);
-		knn->farthest_is_nan = isnan(knn->farthest);
-		if (knn->farthest_is_nan)
-			knn->farthest = get_float8_infinity();
-		else if (knn->widened && knn->vector != NULL)
-			knn->farthest = vssfdw_widened(knn->metric, knn->vector->dim, knn->farthest);
+		knn->phase = PHASE_DONE;
+		return;
 	}
-
 	if (knn->predicate)
 	{
 		bool no_k;
@@ -410,16 +484,9 @@ start(ForeignScanState *node, VssScanState *state)
 			start_search(node, state, PHASE_STREAM);
 		return;
 	}
-
-	if (isnull || (knn->metric == BRIDGE_COSINE && bridge_norm(knn->vector->x, knn->vector->dim) == 0))
-	{
+	if (!has_direction(knn))
 		knn->report.behind = isnull ? "the query vector is NULL" : "the query vector has length zero";
-		start_tail(node, state);
-	}
-	else if (begins_with_prefilter(node, state))
-		start_search(node, state, PHASE_PREFILTER);
-	else
-		start_search(node, state, PHASE_STREAM);
+	next_part(node, state);
 }
 
 /* ---------- rows ---------- */
@@ -435,6 +502,12 @@ first_time(VssScanState *state, int64 rowid)
 	return !found;
 }
 
+static bool
+is_unplaced(const VssKnnScan *knn)
+{
+	return knn->phase == PHASE_ZEROS || knn->phase == PHASE_BLANKS;
+}
+
 static void
 store(VssScanState *state, TupleTableSlot *slot)
 {
@@ -447,7 +520,7 @@ store(VssScanState *state, TupleTableSlot *slot)
 	vssfdw_store_row(state, knn->current, slot);
 	if (place >= 0)
 	{
-		no_vector = knn->vector == NULL || (knn->phase == PHASE_TAIL && sqlite3_column_int(stmt, i + 2) != 0);
+		no_vector = knn->vector == NULL || (is_unplaced(knn) && sqlite3_column_int(stmt, i + 2) != 0);
 		slot->tts_isnull[place] = no_vector;
 		if (no_vector)
 			slot->tts_values[place] = (Datum) 0;
@@ -466,14 +539,13 @@ reconsider(VssKnnScan *knn)
 	double pulled = knn->stats.rows_returned;
 	double wanted = Max(knn->limit - knn->given_count, 1);
 
-	if (pulled >= MIN_PULL && knn->given_count >= MIN_MATCHES &&
-		wanted * pulled / knn->given_count > knn->price)
+	if (pulled >= MIN_PULL && knn->passed >= MIN_MATCHES && wanted * pulled / knn->passed > knn->price)
 		knn->stats.pull_limit = knn->stats.rows_returned;
 	else
 		knn->stats.pull_limit = knn->stats.rows_returned + Max(MIN_PULL, knn->price);
 }
 
-/* Whether PREFILTER gave all of the rows that it listed, so that none is left for TAIL. */
+/* Whether PREFILTER gave all of the rows that it listed, so that none is left for another part. */
 static bool
 gave_all_listed(const VssKnnScan *knn)
 {
@@ -487,15 +559,14 @@ next_phase(ForeignScanState *node, VssScanState *state)
 	VssKnnScan *knn = state->knn;
 	bool gave_up = knn->phase == PHASE_STREAM && knn->stats.pull_limit_hit;
 
+	knn->all_listed |= gave_all_listed(knn);
 	vssfdw_rewind(knn->current);
-	if (knn->phase == PHASE_STREAM)
-		knn->seen = knn->stats.rows_returned;
-	if (knn->phase == PHASE_TAIL || knn->predicate || gave_all_listed(knn))
+	if (knn->predicate)
 		knn->phase = PHASE_DONE;
 	else if (gave_up)
 		start_search(node, state, PHASE_PREFILTER);
 	else
-		start_tail(node, state);
+		next_part(node, state);
 }
 
 bool
@@ -513,7 +584,7 @@ vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *sl
 			next_phase(node, state);
 			continue;
 		}
-		if (knn->phase != PHASE_TAIL)
+		if (!is_unplaced(knn))
 			knn->passed++;
 		if (first_time(state, sqlite3_column_int64(knn->current->stmt, state->ncolumns + 1)))
 		{
@@ -554,7 +625,8 @@ vssfdw_knn_rescan(VssScanState *state)
 		rowids_reset(knn->given);
 	knn->current = NULL;
 	knn->given_count = 0;
-	knn->seen = 0;
+	knn->part = 0;
+	knn->all_listed = false;
 	knn->phase = PHASE_START;
 }
 
@@ -565,11 +637,11 @@ vssfdw_knn_end(VssScanState *state)
 
 	/* the module writes stats no more after this */
 	vssfdw_done(knn->prefilter);
-	vssfdw_done(knn->tail);
+	vssfdw_done(knn->unplaced);
 	vssfdw_done(knn->probe);
 	knn->probe = NULL;
 	knn->prefilter = NULL;
-	knn->tail = NULL;
+	knn->unplaced = NULL;
 	if (knn->given != NULL)
 		rowids_destroy(knn->given);
 	knn->given = NULL;

@@ -9,14 +9,20 @@
  *
  * Rows that come in the order of the distance are in the order of the whole; but
  * only as far as the distance is a number.  The zero vector's cosine distance is
- * NaN, which comes after all numbers and stays so however it is computed with: in
- * a falling order it is first, where an index has it last.
+ * NaN, which is greater than all numbers and stays so however it is computed with: in
+ * a falling order it is first, and it meets every condition "greater than".  Such rows
+ * are no part of a graph, and the executor asks for them apart (exec/knn.c).
+ *
+ * A bound of the whole is one of the distance, found by undoing the steps.
  */
 #include "postgres.h"
 
+#include <float.h>
 #include <math.h>
 
 #include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "utils/float.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 
@@ -109,9 +115,18 @@ is_safe_constant(const Expr *expr, bool factor, double *value)
 	return fabs(*value) <= MOST_CONSTANT && (!factor || fabs(*value) >= LEAST_CONSTANT);
 }
 
-/* The operand that the value rises or falls with, or NULL; *falls: turned around if it falls. */
+/* One step of the expression, as an element of VssDistance.steps. */
+static List *
+add_step(List *steps, VssStep step, double constant)
+{
+	return lappend(lappend(steps, makeInteger(step)),
+				   makeConst(FLOAT8OID, -1, InvalidOid, sizeof(float8), Float8GetDatum(constant), false,
+							 FLOAT8PASSBYVAL));
+}
+
+/* The operand that the value rises or falls with, or NULL; the step from it to the value, the last first. */
 static Expr *
-monotone_operand(Expr *expr, bool *falls, bool *narrows)
+monotone_operand(Expr *expr, VssDistance *out)
 {
 	Oid function;
 	List *args;
@@ -122,7 +137,8 @@ monotone_operand(Expr *expr, bool *falls, bool *narrows)
 		function = ((FuncExpr *) expr)->funcid;
 		if (function != F_FLOAT4_FLOAT8 && function != F_FLOAT8_FLOAT4)
 			return NULL;
-		*narrows |= function == F_FLOAT4_FLOAT8;
+		if (function == F_FLOAT4_FLOAT8)
+			out->steps = add_step(out->steps, VSS_STEP_NARROW, 0);
 		return linitial(((FuncExpr *) expr)->args);
 	}
 	if (!IsA(expr, OpExpr))
@@ -132,46 +148,128 @@ monotone_operand(Expr *expr, bool *falls, bool *narrows)
 	switch (function)
 	{
 		case F_FLOAT8UM:
-			*falls = !*falls;
+		case F_FLOAT4UM:
+			out->steps = add_step(out->steps, VSS_STEP_MULTIPLY, -1);
 			return linitial(args);
 		case F_FLOAT8PL:
 		case F_FLOAT8MI:
 			if (is_safe_constant(lsecond(args), false, &constant))
-				return linitial(args);
-			if (!is_safe_constant(linitial(args), false, &constant))
-				return NULL;
-			*falls ^= function == F_FLOAT8MI;
-			return lsecond(args);
-		case F_FLOAT8MUL:
-		case F_FLOAT8DIV:
-			if (is_safe_constant(lsecond(args), true, &constant))
 			{
-				*falls ^= constant < 0;
+				out->steps =
+					add_step(out->steps, VSS_STEP_ADD, function == F_FLOAT8MI ? -constant : constant);
 				return linitial(args);
 			}
-			if (function == F_FLOAT8DIV || !is_safe_constant(linitial(args), true, &constant))
+			if (!is_safe_constant(linitial(args), false, &constant))
 				return NULL;
-			*falls ^= constant < 0;
+			if (function == F_FLOAT8MI)
+			{
+				out->steps = add_step(out->steps, VSS_STEP_MULTIPLY, -1);
+				constant = -constant;
+			}
+			out->steps = add_step(out->steps, VSS_STEP_ADD, constant);
 			return lsecond(args);
+		case F_FLOAT8MUL:
+			if (is_safe_constant(lsecond(args), true, &constant))
+			{
+				out->steps = add_step(out->steps, VSS_STEP_MULTIPLY, constant);
+				return linitial(args);
+			}
+			if (!is_safe_constant(linitial(args), true, &constant))
+				return NULL;
+			out->steps = add_step(out->steps, VSS_STEP_MULTIPLY, constant);
+			return lsecond(args);
+		case F_FLOAT8DIV:
+			if (!is_safe_constant(lsecond(args), true, &constant))
+				return NULL;
+			out->steps = add_step(out->steps, VSS_STEP_DIVIDE, constant);
+			return linitial(args);
 		default:
 			return NULL;
+	}
+}
+
+static void
+nth_step(List *steps, int i, VssStep *step, double *constant)
+{
+	*step = intVal(list_nth(steps, i));
+	*constant = DatumGetFloat8(list_nth_node(Const, steps, i + 1)->constvalue);
+}
+
+/* Whether the expression falls as the distance rises, and whether it is of type real on the way. */
+static void
+look_at_steps(VssDistance *out, bool *narrows)
+{
+	*narrows = false;
+	out->falls = false;
+	for (int i = 0; i < list_length(out->steps); i += 2)
+	{
+		VssStep step;
+		double constant;
+
+		nth_step(out->steps, i, &step, &constant);
+		*narrows |= step == VSS_STEP_NARROW;
+		out->falls ^= (step == VSS_STEP_MULTIPLY || step == VSS_STEP_DIVIDE) && constant < 0;
 	}
 }
 
 bool
 vssfdw_match_distance(PlannerInfo *root, RelOptInfo *baserel, Expr *expr, VssDistance *out)
 {
-	bool narrows = false;
-
-	out->falls = false;
+	out->steps = NIL;
 	for (int steps = 0; steps <= MOST_STEPS && expr != NULL; steps++)
 	{
 		if (match_plain(root, baserel, expr, out))
+		{
+			bool narrows;
+
+			look_at_steps(out, &narrows);
 			/* of the other metrics a distance may be beyond real */
 			return !narrows || out->index->metric == BRIDGE_COSINE;
-		expr = monotone_operand(expr, &out->falls, &narrows);
+		}
+		expr = monotone_operand(expr, out);
 	}
 	return false;
+}
+
+/*
+ * Each operation rounds its result by half a unit in the last place, and undoing it
+ * rounds once more: four units of the largest number that takes part are more than
+ * both.  slack is by how much the true value may differ from value.
+ */
+double
+vssfdw_undo_steps(List *steps, double bound)
+{
+	double value = bound;
+	double slack = 0;
+
+	for (int i = 0; i < list_length(steps); i += 2)
+	{
+		VssStep step;
+		double constant;
+		double before = fabs(value);
+
+		nth_step(steps, i, &step, &constant);
+		switch (step)
+		{
+			case VSS_STEP_ADD:
+				value -= constant;
+				slack += 4 * DBL_EPSILON * Max(Max(before, fabs(constant)), fabs(value));
+				break;
+			case VSS_STEP_MULTIPLY:
+				value /= constant;
+				slack = slack / fabs(constant) + 4 * DBL_EPSILON * fabs(value) + DBL_MIN / LEAST_CONSTANT;
+				break;
+			case VSS_STEP_DIVIDE:
+				value *= constant;
+				slack = slack * fabs(constant) + 4 * DBL_EPSILON * fabs(value) + DBL_MIN * MOST_CONSTANT;
+				break;
+			case VSS_STEP_NARROW:
+				slack += 4 * FLT_EPSILON * before + FLT_MIN;
+				break;
+		}
+	}
+	/* of infinities nothing can be said */
+	return isnan(value + slack) ? get_float8_infinity() : value + slack;
 }
 
 bool
@@ -179,6 +277,8 @@ vssfdw_gives_order(const RelOptInfo *baserel, const VssDistance *distance, bool 
 {
 	if (!distance->falls)
 		return !descending && !nulls_first;
-	return descending && distance->index->metric != BRIDGE_COSINE &&
-		   (!nulls_first || VSS_REL(baserel)->columns[distance->attnum - 1].not_null);
+	/* what comes before the nearest is found by the list that merges keep */
+	return descending && (distance->index->declared ||
+						  (distance->index->metric != BRIDGE_COSINE &&
+						   (!nulls_first || VSS_REL(baserel)->columns[distance->attnum - 1].not_null)));
 }

@@ -22,7 +22,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
@@ -95,7 +94,7 @@ looks_ahead(Node *node, void *unused)
 /*
  * Whether the window functions say of the first rows what they would say without
  * LIMIT: they number the rows of one window in the order that the query has in
- * the end.
+ * the end, or, where it has none, in which they come.
  */
 static bool
 numbers_first_rows(PlannerInfo *root)
@@ -104,7 +103,7 @@ numbers_first_rows(PlannerInfo *root)
 
 	return list_length(parse->windowClause) == 1 &&
 		   linitial_node(WindowClause, parse->windowClause)->partitionClause == NIL &&
-		   root->sort_pathkeys != NIL && root->window_pathkeys != NIL &&
+		   root->window_pathkeys != NIL &&
 		   pathkeys_contained_in(root->sort_pathkeys, root->window_pathkeys) &&
 		   !looks_ahead((Node *) root->processed_tlist, NULL);
 }
@@ -131,72 +130,34 @@ vssfdw_why_not_nearest(PlannerInfo *root)
 
 /* ---------- paths ---------- */
 
-/*
- * A condition distance < bound (<=, or turned around) that stays with
- * PostgreSQL, but lets the search end, or measure, in the index.  Of an index
- * kept by hand-written triggers it is not sure that its distances are the rows'.
- */
-static bool
-match_range(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, VssDistance *distance, Expr **expr,
-			Expr **bound)
-{
-	OpExpr *op = (OpExpr *) clause;
-	int strategy;
-	int side;
-
-	if (!IsA(clause, OpExpr) || list_length(op->args) != 2)
-		return false;
-	strategy = get_op_opfamily_strategy(op->opno, VSS_FLOAT_BTREE_FAM);
-	if (strategy == BTLessStrategyNumber || strategy == BTLessEqualStrategyNumber)
-		side = 0;
-	else if (strategy == BTGreaterStrategyNumber || strategy == BTGreaterEqualStrategyNumber)
-		side = 1;
-	else
-		return false;
-	*expr = list_nth(op->args, side);
-	*bound = list_nth(op->args, 1 - side);
-	if (exprType((Node *) *bound) != FLOAT8OID || !vssfdw_is_bindable(root, baserel, *bound) ||
-		!vssfdw_match_distance(root, baserel, *expr, distance) || distance->expr != *expr ||
-		!distance->index->declared)
-		return false;
-	return !vssfdw_is_pgvector_distance(*expr) || vssfdw_has_widened(distance->index->metric);
-}
-
-/* The bound that some condition sets to this very distance, or NULL. */
-static Expr *
-find_bound(PlannerInfo *root, RelOptInfo *baserel, const VssDistance *distance)
-{
-	ListCell *cell;
-
-	foreach (cell, VSS_REL(baserel)->local_conds)
-	{
-		VssDistance found;
-		Expr *expr;
-		Expr *bound;
-
-		if (match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &found, &expr, &bound) &&
-			found.index == distance->index && found.attnum == distance->attnum &&
-			equal(found.query, distance->query))
-			return bound;
-	}
-	return NULL;
-}
-
+/* range: NULL without; order: a VssKnnOrder */
 static List *
-path_private(const VssDistance *distance, Expr *expr, Expr *k, Expr *ef, Expr *bound, bool prefilter)
+path_private(const VssDistance *distance, Expr *k, Expr *ef, const VssRange *range, int order, bool prefilter)
 {
 	Node *const items[] = {
 		[VSS_KNN_PATH_INDEX] = (Node *) makeString(distance->index->name),
 		[VSS_KNN_PATH_COLUMN] = (Node *) makeInteger(distance->attnum),
-		[VSS_KNN_PATH_DISTANCE] = (Node *) expr,
+		[VSS_KNN_PATH_DISTANCE] = (Node *) distance->expr,
 		[VSS_KNN_PATH_QUERY] = (Node *) distance->query,
 		[VSS_KNN_PATH_K] = (Node *) k,
 		[VSS_KNN_PATH_EF] = (Node *) ef,
-		[VSS_KNN_PATH_BOUND] = (Node *) bound,
+		[VSS_KNN_PATH_BOUND] = range != NULL ? (Node *) range->value : NULL,
+		[VSS_KNN_PATH_STEPS] = range != NULL ? (Node *) range->distance.steps : NULL,
+		[VSS_KNN_PATH_ORDER] = (Node *) makeInteger(order),
+		[VSS_KNN_PATH_FALLS] = (Node *) makeBoolean(range != NULL && range->distance.falls),
 		[VSS_KNN_PATH_PREFILTER] = (Node *) makeBoolean(prefilter),
 	};
 
 	return VSS_ITEMS(items, VSS_KNN_PATH_ITEMS);
+}
+
+/* Where rows without a distance are in the pathkey's order. */
+static VssKnnOrder
+order_of(const PathKey *pathkey, const VssDistance *distance)
+{
+	if (!distance->falls)
+		return VSS_NEAREST_FIRST;
+	return pathkey->pk_nulls_first ? VSS_FALLING_NULLS_FIRST : VSS_FALLING_NULLS_LAST;
 }
 
 /* Few rows that match are as well fetched and sorted. */
@@ -227,6 +188,8 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 	VssRel *rel = VSS_REL(baserel);
 	Cost scale;
 	VssDistance distance;
+	VssRange range;
+	bool bounded;
 	PathKey *pathkey;
 	double limit = root->limit_tuples > 0 ? root->limit_tuples : 0;
 
@@ -236,6 +199,7 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 	if (!vssfdw_match_pathkey(root, baserel, pathkey, &distance))
 		return;
 
+	bounded = vssfdw_find_range(root, baserel, &distance, &range);
 	scale = cost_scale(root, baserel, distance.index, limit);
 	for (int prefilter = 0; prefilter <= (rel->remote_conds != NIL ? 1 : 0); prefilter++)
 	{
@@ -248,8 +212,8 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 		add_path(baserel,
 				 (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, list_make1(pathkey),
 										   baserel->lateral_relids,
-										   path_private(&distance, distance.expr, NULL, NULL,
-														find_bound(root, baserel, &distance), prefilter)));
+										   path_private(&distance, NULL, NULL, bounded ? &range : NULL,
+														order_of(pathkey, &distance), prefilter)));
 	}
 }
 
@@ -263,18 +227,16 @@ vssfdw_add_range_path(PlannerInfo *root, RelOptInfo *baserel)
 		return;
 	foreach (cell, rel->local_conds)
 	{
-		VssDistance distance;
-		Expr *expr;
-		Expr *bound;
+		VssRange range;
 		Cost startup;
 		Cost total;
 
-		if (!match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &distance, &expr, &bound))
+		if (!vssfdw_match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &range))
 			continue;
-		vssfdw_cost_range(root, baserel, distance.index, &startup, &total);
-		add_path(baserel, (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, NIL,
-													baserel->lateral_relids,
-													path_private(&distance, expr, NULL, NULL, bound, false)));
+		vssfdw_cost_range(root, baserel, range.distance.index, &startup, &total);
+		add_path(baserel, (Path *) vssfdw_make_path(
+							  root, baserel, baserel->rows, startup, total, NIL, baserel->lateral_relids,
+							  path_private(&range.distance, NULL, NULL, &range, VSS_NEAREST_FIRST, false)));
 	}
 }
 
@@ -328,7 +290,6 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 							.query = lsecond(func->args)};
 	Expr *k = lthird(func->args);
 	Expr *ef = lfourth(func->args);
-	Expr *expr = NULL;
 	double wanted = 10;
 	List *pathkeys = NIL;
 	Cost startup;
@@ -346,7 +307,7 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 			sorted.attnum == distance.attnum && sorted.index == distance.index &&
 			equal(sorted.query, distance.query))
 		{
-			expr = sorted.expr;
+			distance.expr = sorted.expr;
 			pathkeys = list_make1(linitial(root->query_pathkeys));
 		}
 	}
@@ -361,5 +322,5 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 	baserel->rows = clamp_row_est(Min(baserel->rows, wanted * baserel->rows / rel->tuples));
 	add_path(baserel, (Path *) vssfdw_make_path(
 						  root, baserel, baserel->rows, startup, total, pathkeys, baserel->lateral_relids,
-						  path_private(&distance, expr, lthird(func->args), ef, NULL, false)));
+						  path_private(&distance, lthird(func->args), ef, NULL, VSS_NEAREST_FIRST, false)));
 }

@@ -253,7 +253,8 @@ rows_node(double rows, int beyond)
 
 /* The statements, into fdw_private's KNN part. */
 static List *
-knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *prefilter_sql, char *probe_sql)
+knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *unplaced_sql, char *prefilter_sql,
+			char *probe_sql)
 {
 	PlannerInfo *root = plan->root;
 	List *path = plan->path->fdw_private;
@@ -281,13 +282,16 @@ knn_private(VssKnnPlan *plan, const VssIndexInfo *index, char *tail_sql, char *p
 				(Node *) rows_node(vssfdw_prefilter_price(plan->root, plan->baserel), PG_INT32_MAX),
 			[VSS_KNN_DISTANCE_SLOT] = (Node *) makeInteger(entry != NULL ? entry->resno : 0),
 			[VSS_KNN_PREDICATE] = (Node *) makeBoolean(list_nth(path, VSS_KNN_PATH_K) != NULL),
+			[VSS_KNN_ORDER] = list_nth(path, VSS_KNN_PATH_ORDER),
+			[VSS_KNN_STEPS] = list_nth(path, VSS_KNN_PATH_STEPS),
+			[VSS_KNN_FALLS] = list_nth(path, VSS_KNN_PATH_FALLS),
 			[VSS_KNN_ORDERED] = (Node *) makeBoolean(plan->path->path.pathkeys != NIL),
 			[VSS_KNN_USE_PREFILTER] = (Node *) makeBoolean(boolVal(list_nth(path, VSS_KNN_PATH_PREFILTER))),
 			[VSS_KNN_DECLARED] = (Node *) makeBoolean(index->declared),
 			[VSS_KNN_WIDENED] = (Node *) makeBoolean(vssfdw_is_pgvector_distance(distance)),
 			[VSS_KNN_PREFILTER_SQL] = (Node *) makeString(prefilter_sql),
 			[VSS_KNN_PROBE_SQL] = (Node *) makeString(probe_sql),
-			[VSS_KNN_TAIL_SQL] = (Node *) makeString(tail_sql),
+			[VSS_KNN_UNPLACED_SQL] = (Node *) makeString(unplaced_sql),
 		};
 
 		return VSS_ITEMS(items, VSS_KNN_ITEMS);
@@ -328,7 +332,7 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 	VssDeparse context = {.root = plan->root, .rel = baserel, .buf = &buf, .first_param = VSS_PARAM_FIRST};
 	char *sql;
 	char *prefilter_sql = "";
-	char *tail_sql = "";
+	char *unplaced_sql = "";
 	char *probe_sql = "";
 	List *knn;
 
@@ -352,11 +356,11 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 	{
 		if (conds != NIL)
 			prefilter_sql = deparse_knn(&context, VSS_KNN_PREFILTER, index, columns, conds, bound != NULL);
-		tail_sql = deparse_knn(&context, VSS_KNN_TAIL, index, columns, conds, bound != NULL);
+		unplaced_sql = deparse_knn(&context, VSS_KNN_UNPLACED, index, columns, conds, bound != NULL);
 	}
 	if (prefilter_sql[0] != '\0' && VSS_REL(baserel)->guessed && vssfdw_walk(plan->root, baserel, NIL).keyed)
 		probe_sql = deparse_probe(&context, conds);
-	knn = knn_private(plan, index, tail_sql, prefilter_sql, probe_sql);
+	knn = knn_private(plan, index, unplaced_sql, prefilter_sql, probe_sql);
 
 	plan->exprs =
 		list_concat(list_make4(list_nth(path, VSS_KNN_PATH_QUERY), or_null(k, INT8OID),

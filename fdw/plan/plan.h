@@ -135,10 +135,25 @@ typedef struct VssDistance
 	AttrNumber attnum;
 	Expr *query; /* what the distance is from */
 	const VssIndexInfo *index;
-	bool falls; /* the expression falls as the distance rises */
+	List *steps; /* from the distance to the expression, the last first: an Integer (VssStep), a Const */
+	bool falls;  /* the expression falls as the distance rises */
 } VssDistance;
 
+typedef enum VssStep
+{
+	VSS_STEP_ADD,
+	VSS_STEP_MULTIPLY,
+	VSS_STEP_DIVIDE,
+	VSS_STEP_NARROW /* to real */
+} VssStep;
+
 bool vssfdw_match_distance(PlannerInfo *root, RelOptInfo *baserel, Expr *expr, VssDistance *out);
+
+/*
+ * A bound of the distance within which all rows lie whose expression, of these steps, is
+ * on bound's side: below it, or, where it falls, above.
+ */
+double vssfdw_undo_steps(List *steps, double bound);
 
 /* Whether rows in order of the distance are in this order of the expression. */
 bool vssfdw_gives_order(const RelOptInfo *baserel, const VssDistance *distance, bool descending,
@@ -150,7 +165,29 @@ int vssfdw_distance_metric(const Expr *expr, bool *pgvector, List **args);
 /* The attribute of this relation that expr is, or 0. */
 AttrNumber vssfdw_own_column(const RelOptInfo *baserel, Expr *expr);
 
+/* ---------- range.c ---------- */
+
+/* A condition that a search can end by: an expression of a distance is below a value, or above. */
+typedef struct VssRange
+{
+	VssDistance distance;
+	Expr *value;
+} VssRange;
+
+bool vssfdw_match_range(PlannerInfo *root, RelOptInfo *baserel, Expr *clause, VssRange *out);
+
+/* One that some condition of the relation sets to this very distance. */
+bool vssfdw_find_range(PlannerInfo *root, RelOptInfo *baserel, const VssDistance *distance, VssRange *out);
+
 /* ---------- knn_path.c ---------- */
+
+/* Where the rows come whose distance is NaN or NULL. */
+typedef enum VssKnnOrder
+{
+	VSS_NEAREST_FIRST,       /* then NaN, then NULL */
+	VSS_FALLING_NULLS_FIRST, /* NULL, NaN, then the nearest */
+	VSS_FALLING_NULLS_LAST   /* NaN, the nearest, NULL */
+} VssKnnOrder;
 
 /*
  * fdw_private of the ForeignPaths that ask an hnsw index; NIL for the others.
@@ -164,7 +201,10 @@ enum VssKnnPathItem
 	VSS_KNN_PATH_QUERY,     /* Expr: q */
 	VSS_KNN_PATH_K,         /* Expr of the predicate, or NULL */
 	VSS_KNN_PATH_EF,        /* Expr of the predicate, or NULL */
-	VSS_KNN_PATH_BOUND,     /* Expr: only distances up to this are wanted, or NULL */
+	VSS_KNN_PATH_BOUND,     /* Expr: a value that bounds the distances which are wanted, or NULL */
+	VSS_KNN_PATH_STEPS,     /* List: how that is made of the distance (VssDistance.steps) */
+	VSS_KNN_PATH_ORDER,     /* Integer: a VssKnnOrder */
+	VSS_KNN_PATH_FALLS,     /* Boolean: and that falls as the distance rises */
 	VSS_KNN_PATH_PREFILTER, /* Boolean: collect the matching rowids first */
 	VSS_KNN_PATH_ITEMS      /* how many these are */
 };
@@ -201,14 +241,17 @@ enum VssKnnItem
 	VSS_KNN_PRICE,  /* Integer: rows of a stream that cost as much as collecting the matching rowids */
 	VSS_KNN_DISTANCE_SLOT, /* Integer: place of the distance in the scan tuple, 0: not there */
 	VSS_KNN_PREDICATE,     /* Boolean: the rows are those of a vss_knn predicate */
-	VSS_KNN_ORDERED,       /* Boolean: the query wants the nearest few, not all within the bound */
+	VSS_KNN_ORDER,         /* Integer: a VssKnnOrder */
+	VSS_KNN_STEPS,         /* List: how what is bounded is made of the distance (VssDistance.steps) */
+	VSS_KNN_FALLS,   /* Boolean: and it falls as the distance rises, so that NaN is within every bound */
+	VSS_KNN_ORDERED, /* Boolean: the query wants the nearest few, not all within the bound */
 	VSS_KNN_USE_PREFILTER, /* Boolean: begin with the prefilter */
 	VSS_KNN_DECLARED,      /* Boolean: VssIndexInfo.declared, index and table cannot differ */
 	VSS_KNN_WIDENED,       /* Boolean: the bound is of pgvector's distances */
 	VSS_KNN_PREFILTER_SQL, /* String, "" without */
 	VSS_KNN_PROBE_SQL,     /* String: counts matching rows up to VSS_FEW_ROWS, where SQLite finds them by an
 							* index and nobody knew how many they are; "" without */
-	VSS_KNN_TAIL_SQL,      /* String, "" without */
+	VSS_KNN_UNPLACED_SQL,  /* String: the rows without a distance; "" without */
 	VSS_KNN_ITEMS          /* how many these are */
 };
 

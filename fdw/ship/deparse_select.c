@@ -174,7 +174,7 @@ index_suffices(VssDeparse *context, const VssIndexInfo *index, List *columns, Li
  *
  * The distance is k's where the module keeps index and table equal.  Where
  * hand-written triggers do, it is computed from the row itself, and a row that
- * has lost its vector is left to the tail.
+ * has lost its vector comes with those that have none.
  */
 static void
 deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds, VssKnnSql which,
@@ -227,14 +227,13 @@ deparse_stream(VssDeparse *context, const VssIndexInfo *index, List *columns, Li
 }
 
 /*
- * Rows that a stream cannot give: NULL vectors, vectors without a direction.  The
- * conditions come first: to measure a row costs more.  There are none where the
- * index gave as many rows as the table has.  Of an index kept by hand-written triggers every row is a candidate, since
- * rows older than the triggers are missing in it; the reader skips those that
- * it had.
+ * Rows that a stream cannot give: those without a vector, and those whose vector has
+ * no direction, asked for one after the other.  The index lists them.  Of an index kept
+ * by hand-written triggers every row is a candidate, since rows older than the triggers are
+ * missing in it; the reader skips those that it had, and they come in one go.
  */
 static void
-deparse_tail(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds)
+deparse_unplaced(VssDeparse *context, const VssIndexInfo *index, List *columns, List *conds)
 {
 	StringInfo buf = context->buf;
 	char *vector = vector_sql(context, index);
@@ -245,25 +244,29 @@ deparse_tail(VssDeparse *context, const VssIndexInfo *index, List *columns, List
 	if (columns != NIL)
 		appendStringInfoString(buf, ", ");
 	appendStringInfo(buf, "%s, %s, %s IS NULL FROM ", distance, rowid_sql(context, index), vector);
-	put_from(context);
-	if (index->declared)
+	if (!index->declared)
 	{
+		put_from(context);
 		vssfdw_deparse_conds(context, "WHERE", conds);
-		appendStringInfo(buf, " %s %s IS NULL AND (SELECT count(*) FROM \"main\".%s) > ?%d",
-						 conds != NIL ? "AND" : "WHERE", distance,
-						 vssfdw_quote_identifier(VSS_REL(context->rel)->table->table), VSS_PARAM_K);
+		appendStringInfo(buf, " ORDER BY %d, %d NULLS LAST", list_length(columns) + 3,
+						 list_length(columns) + 1);
+		return;
 	}
-	else
-		vssfdw_deparse_conds(context, "WHERE", conds);
-	appendStringInfo(buf, " ORDER BY %d, %d NULLS LAST", list_length(columns) + 3, list_length(columns) + 1);
+	appendStringInfo(buf, "\"main\".%s(?%d, NULL, NULL, 'unplaced') AS k CROSS JOIN ",
+					 vssfdw_quote_identifier(index->name), VSS_PARAM_QUERY);
+	put_from(context);
+	appendStringInfoString(buf, " ON ");
+	put_same_row(context, index);
+	appendStringInfo(buf, " AND (%s IS NULL) = ?%d", vector, VSS_PARAM_K);
+	vssfdw_deparse_conds(context, "WHERE", conds);
 }
 
 void
 vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns,
 				   List *conds, bool bounded)
 {
-	if (which == VSS_KNN_TAIL)
-		deparse_tail(context, index, columns, conds);
+	if (which == VSS_KNN_UNPLACED)
+		deparse_unplaced(context, index, columns, conds);
 	else
 		deparse_stream(context, index, columns, conds, which, bounded);
 }

@@ -380,7 +380,7 @@ bool vssfdw_fit_date_minus_interval(VssTerm *call);
 enum VssKnnParam
 {
 	VSS_PARAM_QUERY = 1,
-	VSS_PARAM_K, /* of the tail: rows that the index gave before the conditions */
+	VSS_PARAM_K, /* of the rows without a distance: 1: those without a vector, 0: the others */
 	VSS_PARAM_EF,
 	VSS_PARAM_STRATEGY,
 	VSS_PARAM_STATS,
@@ -473,7 +473,7 @@ typedef enum VssKnnSql
 	VSS_KNN_NEAREST,   /* the k nearest, for the predicate */
 	VSS_KNN_STREAM,    /* in order of distance, conditions tested row by row */
 	VSS_KNN_PREFILTER, /* the same among the matching rowids */
-	VSS_KNN_TAIL       /* rows whose distance is NaN or NULL, or that the index lacks */
+	VSS_KNN_UNPLACED   /* rows whose distance is NaN or NULL, or that the index lacks */
 } VssKnnSql;
 
 void vssfdw_deparse_knn(VssDeparse *context, VssKnnSql which, const VssIndexInfo *index, List *columns,

@@ -81,7 +81,8 @@ visit_truth(void *arg, int64_t rowid, const float *vector, BridgeError *err)
 	BridgeStage *stage = arg;
 
 	stage->last = rowid;
-	return vector != NULL ? bridge_stage_push(stage, rowid, vector, err) : SQLITE_OK;
+	return vector != NULL ? bridge_stage_push(stage, rowid, vector, err)
+						  : bridge_stage_unplaced(stage, rowid, err);
 }
 
 /* All of the truth into the builder. */
@@ -96,6 +97,8 @@ build_from_truth(BridgeStage *stage, BridgeError *err)
 	if (rc == SQLITE_OK)
 		rc = truth_range(stage->store, &range, err);
 
+	stage->unplaced_known = true;
+	stage->unplaced_count = 0;
 	if (rc == SQLITE_OK && range.known)
 		stage->total = (uint64_t) range.last - (uint64_t) range.first;
 	while (rc == SQLITE_OK)
@@ -243,6 +246,50 @@ hide(const BridgeSnapshot *current, const BridgeChanges *changes, BridgeBuilt *o
 	return rc;
 }
 
+/* ---------- rows without a place ---------- */
+
+/* Begin with those that the graph lacked before, but for the changed ones, which will be looked at. */
+static int
+recall_unplaced(BridgeStage *stage, const BridgeState *state, const BridgeChanges *changes, BridgeError *err)
+{
+	size_t kept = 0;
+	size_t next = 0;
+	int rc;
+
+	if (stage->unplaced_known)
+		return SQLITE_OK; /* a comparison has found them all */
+	rc = bridge_store_unplaced(stage->store, state->position, &stage->unplaced, &stage->unplaced_count,
+							   &stage->unplaced_known, err);
+	stage->unplaced_capacity = stage->unplaced_count;
+	for (size_t i = 0; i < stage->unplaced_count; i++)
+	{
+		while (next < changes->count && changes->list[next].rowid < stage->unplaced[i])
+			next++;
+		if (next == changes->count || changes->list[next].rowid != stage->unplaced[i])
+			stage->unplaced[kept++] = stage->unplaced[i];
+	}
+	stage->unplaced_count = kept;
+	return rc;
+}
+
+/* The stage's, sorted, each once. */
+static int
+take_unplaced(BridgeStage *stage, BridgeBuilt *out, BridgeError *err)
+{
+	size_t kept = 0;
+
+	if (!stage->unplaced_known)
+		return SQLITE_OK;
+	bridge_labels_sort(stage->unplaced, stage->unplaced_count);
+	for (size_t i = 0; i < stage->unplaced_count; i++)
+		if (kept == 0 || stage->unplaced[kept - 1] != stage->unplaced[i])
+			stage->unplaced[kept++] = stage->unplaced[i];
+	out->unplaced = stage->unplaced != NULL ? stage->unplaced : sqlite3_malloc64(sizeof(int64_t));
+	out->unplaced_count = kept;
+	stage->unplaced = NULL;
+	return out->unplaced != NULL ? SQLITE_OK : bridge_error(err, SQLITE_NOMEM, "out of memory");
+}
+
 /* ---------- any ---------- */
 
 typedef enum Way
@@ -281,7 +328,7 @@ choose(BridgeMergeTask *task, const BridgeSnapshot *current, const BridgeState *
 	/* What nobody saw, such as writes into an open BLOB, heals here at the latest. */
 	if (*way == NEW_BASE && journal && !task->compares)
 		rc = bridge_changes_compare(changes, current, err);
-	return rc;
+	return rc == SQLITE_OK && *way != FROM_TRUTH ? recall_unplaced(changes->stage, state, changes, err) : rc;
 }
 
 /* The graph that the builder begins with: *from's, or none. */
@@ -335,6 +382,7 @@ bridge_built_free(BridgeBuilt *built)
 	if (built->builder != NULL)
 		hnsw_builder_free(built->builder);
 	sqlite3_free(built->hidden);
+	sqlite3_free(built->unplaced);
 	memset(built, 0, sizeof(*built));
 }
 
@@ -373,6 +421,8 @@ bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *cu
 		if (status != HNSW_OK)
 			rc = bridge_error_hnsw(err, status, &hnsw, "building the graph");
 	}
+	if (rc == SQLITE_OK)
+		rc = take_unplaced(&stage, out, err);
 	bridge_stage_free(&stage);
 	sqlite3_free(changes.list);
 	out->builder = stage.builder;

@@ -78,6 +78,8 @@ visit_apply(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vec
 {
 	BridgeChanges *changes = arg;
 	BridgeChange key = {rowid, seq};
+	bool present;
+	int rc;
 
 	changes->stage->last = seq;
 	if (changes->count == 0 ||
@@ -86,7 +88,8 @@ visit_apply(void *arg, int64_t seq, int64_t tag, int64_t rowid, const float *vec
 	if (vector != NULL)
 		return bridge_stage_push(changes->stage, rowid, vector, err);
 	(void) hnsw_builder_remove(changes->stage->builder, rowid); /* it may have come and gone since */
-	return SQLITE_OK;
+	rc = bridge_store_truth_exists(changes->stage->store, rowid, &present, err);
+	return rc == SQLITE_OK && present ? bridge_stage_unplaced(changes->stage, rowid, err) : rc;
 }
 
 /* Walk the changes after < seq <= upto in batches. */
@@ -196,6 +199,8 @@ compare_row(void *arg, int64_t rowid, const float *vector, BridgeError *err)
 	if (status != HNSW_OK && status != HNSW_NOTFOUND)
 		return bridge_graph_is_damaged(err);
 	c->matching += status == HNSW_OK;
+	if (vector == NULL && bridge_stage_unplaced(stage, rowid, err) != SQLITE_OK)
+		return err->code;
 	if (vector == NULL ? status == HNSW_NOTFOUND
 					   : status == HNSW_OK && memcmp(vector, c->vector, stage->dim * sizeof(float)) == 0)
 		return SQLITE_OK;
@@ -255,6 +260,8 @@ bridge_changes_compare(BridgeChanges *changes, const BridgeSnapshot *current, Br
 	if (c.vector == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
 	stage->store->bad_rows = 0;
+	stage->unplaced_known = true;
+	stage->unplaced_count = 0;
 	do
 	{
 		if (bridge_merge_cancelled(stage->task))
@@ -310,7 +317,10 @@ apply_rows(BridgeChanges *changes, BridgeError *err)
 			if (present && bridge_indexable(&store->params, store->scratch.data))
 				rc = bridge_stage_push(stage, rowid, store->scratch.data, err);
 			else
+			{
 				(void) hnsw_builder_remove(stage->builder, rowid);
+				rc = present ? bridge_stage_unplaced(stage, rowid, err) : SQLITE_OK;
+			}
 		} while (++i < changes->count && i % ROWS_A_TRANSACTION != 0);
 		bridge_stage_end(stage);
 		stage->read = i;

@@ -520,13 +520,17 @@ bridge_merge_memory(BridgeMergeTask *task, BridgeIndex *index, BridgeMergeResult
 	result->seq = segment.seq;
 	tunes = bridge_tuning_is_due(store, &state, &built);
 	status = hnsw_builder_snapshot(built.builder, &options, &graph, &hnsw);
+	if (status == HNSW_OK)
+		rc = bridge_store_set_unplaced(store, segment.seq, built.unplaced, built.unplaced_count, err);
+	else
+		rc = bridge_error_hnsw(err, status, &hnsw, "building the graph");
 	bridge_built_free(&built);
 	if (status != HNSW_OK)
-		return bridge_error_hnsw(err, status, &hnsw, "building the graph");
+		return rc;
 	snapshot = bridge_snapshot_single(graph, segment.token);
 	if (snapshot == NULL)
 		return bridge_error(err, SQLITE_NOMEM, "out of memory");
-	if (tunes)
+	if (rc == SQLITE_OK && tunes)
 		rc = bridge_tune(task, store, graph, &tuned, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_set_current(store, &segment, 1, NULL, 0, err);

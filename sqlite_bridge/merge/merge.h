@@ -152,6 +152,11 @@ typedef struct BridgeStage
 	float *vectors;
 	int64_t last; /* rowid (truth) or seq (delta) of the last row read */
 
+	/* Rows met that belong in no graph, in any order, some twice; known: with those not met, all. */
+	bool unplaced_known;
+	size_t unplaced_count, unplaced_capacity;
+	int64_t *unplaced;
+
 	/* How far the merge is, in rowids or changes: built, and read, of total; 0: not known. */
 	uint64_t built, read, total;
 } BridgeStage;
@@ -172,6 +177,9 @@ int64_t bridge_stage_rows(const BridgeStage *stage);
 
 int bridge_stage_push(BridgeStage *stage, int64_t label, const float *vector, BridgeError *err);
 bool bridge_stage_is_full(const BridgeStage *stage);
+
+/* A row without a vector that the graph could take. */
+int bridge_stage_unplaced(BridgeStage *stage, int64_t label, BridgeError *err);
 
 /* Between batches: let the builder have what was read. */
 int bridge_stage_flush(BridgeStage *stage, BridgeError *err);
@@ -225,6 +233,8 @@ typedef struct BridgeBuilt
 	bool recent;          /* goes behind the base, which stays; else a new base, which is all */
 	int64_t *hidden;      /* with recent: labels of the base that do not count, sorted */
 	size_t hidden_count;
+	int64_t *unplaced; /* labels of rows that the graph has no place for, sorted; NULL: not known */
+	size_t unplaced_count;
 	bool read_all;    /* every row of the content table was looked at: */
 	int64_t bad_rows; /* those that hold no vector of the index's kind */
 } BridgeBuilt;

@@ -229,6 +229,9 @@ make_current(BridgeStore *store, const void *arg, BridgeError *err)
 	if (rc == SQLITE_OK && change->built->builder != NULL)
 		rc = bridge_store_set_current(store, after->segments, after->segment_count, change->built->hidden,
 									  change->built->hidden_count, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_set_unplaced(store, before->counter, change->built->unplaced,
+									   change->built->unplaced_count, err);
 	if (rc == SQLITE_OK && after->tuned.margin > 0)
 		rc = bridge_store_set_tuned(store, &after->tuned, err);
 	return rc;

@@ -79,6 +79,7 @@ bridge_stage_free(BridgeStage *stage)
 {
 	sqlite3_free(stage->labels);
 	sqlite3_free(stage->vectors);
+	sqlite3_free(stage->unplaced);
 }
 
 int
@@ -102,6 +103,25 @@ bridge_stage_push(BridgeStage *stage, int64_t label, const float *vector, Bridge
 	stage->labels[stage->count] = label;
 	memcpy(stage->vectors + stage->count * stage->dim, vector, stage->dim * sizeof(float));
 	stage->count++;
+	return SQLITE_OK;
+}
+
+int
+bridge_stage_unplaced(BridgeStage *stage, int64_t label, BridgeError *err)
+{
+	if (!stage->unplaced_known)
+		return SQLITE_OK;
+	if (stage->unplaced_count == stage->unplaced_capacity)
+	{
+		size_t capacity = stage->unplaced_capacity ? stage->unplaced_capacity * 2 : 64;
+		int64_t *list = sqlite3_realloc64(stage->unplaced, capacity * sizeof(*list));
+
+		if (list == NULL)
+			return bridge_error(err, SQLITE_NOMEM, "out of memory");
+		stage->unplaced = list;
+		stage->unplaced_capacity = capacity;
+	}
+	stage->unplaced[stage->unplaced_count++] = label;
 	return SQLITE_OK;
 }
 

@@ -45,6 +45,11 @@ typedef struct Check
 	} * changes;
 	size_t change_count, change_capacity;
 
+	/* Rows without a place in the graph, as merges list them. */
+	bool unplaced_known;
+	int64_t *unplaced;
+	size_t unplaced_count;
+
 	float *vector; /* scratch, dim floats */
 } Check;
 
@@ -272,6 +277,9 @@ compare_row(Check *check, int64_t rowid, const float *vector, BridgeError *err)
 		find(check, "row %lld: not in the index", (long long) rowid);
 	else if (vector == NULL && present)
 		find(check, "row %lld: in the index, but the table has no vector for it", (long long) rowid);
+	else if (vector == NULL && check->unplaced_known && change_of(check, rowid) == NULL &&
+			 !bridge_labels_have(check->unplaced, check->unplaced_count, rowid))
+		find(check, "row %lld: not in the list of rows without a vector", (long long) rowid);
 	else if (vector != NULL && memcmp(vector, check->vector, (size_t) check->index->dim * sizeof(float)) != 0)
 		find(check, "row %lld: the index has another vector than the table", (long long) rowid);
 	return SQLITE_OK;
@@ -386,6 +394,9 @@ check_rows(Check *check, BridgeError *err)
 	rc = bridge_store_delta(check->store, check->state.position, check->state.counter, -1, note_change, check,
 							NULL, err);
 	keep_last(check);
+	if (rc == SQLITE_OK)
+		rc = bridge_store_unplaced(check->store, check->state.position, &check->unplaced,
+								   &check->unplaced_count, &check->unplaced_known, err);
 	if (rc == SQLITE_OK)
 		rc = walk_truth(check, err);
 	if (rc != SQLITE_OK)
@@ -613,6 +624,7 @@ check_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	text = sqlite3_str_finish(check.out);
 	bridge_snapshot_release(check.snapshot);
 	sqlite3_free(check.changes);
+	sqlite3_free(check.unplaced);
 	sqlite3_free(check.vector);
 	bridge_table_release(held);
 	if (rc == SQLITE_OK)

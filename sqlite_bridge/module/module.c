@@ -475,7 +475,8 @@ vss_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 	switch (column)
 	{
 		case COLUMN_DISTANCE:
-			sqlite3_result_double(context, cursor->query.row.distance);
+			if (cursor->query.strategy != BRIDGE_UNPLACED)
+				sqlite3_result_double(context, cursor->query.row.distance);
 			break;
 		case COLUMN_EMBEDDING:
 			if (!sqlite3_vtab_nochange(context))

@@ -14,7 +14,8 @@
  * handed out, and nothing comes twice.
  *
  * Rows whose distance does not exist (no vector; length zero under cosine) are
- * never returned, and a query without direction returns nothing.
+ * never returned, and a query without direction returns nothing; but for the
+ * strategy that asks for just these rows (unplaced.c).
  */
 #include "sqlite_bridge/query/query.h"
 
@@ -38,7 +39,7 @@
 static bool
 wants_truth(const BridgeQuery *query)
 {
-	return query->strategy == BRIDGE_EXACT || query->one_row;
+	return query->strategy == BRIDGE_EXACT || (query->one_row && query->strategy != BRIDGE_UNPLACED);
 }
 
 /* Whether every candidate shall be measured, though there is a graph. */
@@ -155,6 +156,8 @@ start_sources(BridgeQuery *query, BridgeStore *store, BridgeError *err)
 	rc = read_state(query, store, &state, err);
 	if (rc != SQLITE_OK)
 		return rc;
+	if (query->strategy == BRIDGE_UNPLACED)
+		return bridge_find_unplaced(query, store, &state, err);
 	if (query->snapshot == NULL)
 		return bridge_measure_truth(query, store, err);
 	bridge_request_settle_ef(query, store, &state.tuned);

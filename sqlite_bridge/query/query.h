@@ -93,6 +93,7 @@ typedef struct BridgeQuery
 	size_t only_count, only_capacity;
 	bool has_only;
 	bool one_row;       /* rowid = */
+	bool placeless;     /* rows without a distance are asked for, and no row has one */
 	BridgeStats *stats; /* the caller's or own_stats */
 	BridgeStats own_stats;
 
@@ -132,7 +133,9 @@ typedef enum BridgeStrategy
 	BRIDGE_AUTO,
 	BRIDGE_GRAPH,
 	BRIDGE_PREFILTER,
-	BRIDGE_EXACT
+	BRIDGE_EXACT,
+	BRIDGE_UNPLACED, /* not the nearest, but the rows without a distance */
+	BRIDGE_STRATEGIES
 } BridgeStrategy;
 
 /* "auto", "graph", ...: static text. */
@@ -167,6 +170,11 @@ bool bridge_query_wants(const BridgeQuery *query, int64_t rowid);
 
 /* Whether the content table has the row now; one that it has not is remembered as a ghost. */
 int bridge_query_row_exists(BridgeQuery *query, int64_t rowid, bool *exists, BridgeError *err);
+
+/* ---------- unplaced.c: the rows without a distance, into query->hits ---------- */
+
+/* By the list that merges keep and the changes since, where query->snapshot is there; else by a walk. */
+int bridge_find_unplaced(BridgeQuery *query, BridgeStore *store, const BridgeState *state, BridgeError *err);
 
 /* ---------- graph.c: the graph as a source of rows ---------- */
 

@@ -9,7 +9,7 @@
 
 #include <string.h>
 
-static const char *const strategy_names[] = {"auto", "graph", "prefilter", "exact"};
+static const char *const strategy_names[] = {"auto", "graph", "prefilter", "exact", "unplaced"};
 
 const char *
 bridge_strategy_name(int strategy)
@@ -83,14 +83,15 @@ take_strategy(BridgeQuery *query, const BridgeStore *store, sqlite3_value *value
 	if (value == NULL || sqlite3_value_type(value) == SQLITE_NULL)
 		return SQLITE_OK;
 	name = (const char *) sqlite3_value_text(value);
-	for (int i = 0; name != NULL && i < 4; i++)
+	for (int i = 0; name != NULL && i < BRIDGE_STRATEGIES; i++)
 		if (strcmp(name, strategy_names[i]) == 0)
 		{
 			query->strategy = i;
 			return SQLITE_OK;
 		}
-	return bridge_error(err, SQLITE_ERROR, "%s: strategy = %s: expected auto, graph, prefilter or exact",
-						store->table, name == NULL ? "" : name);
+	return bridge_error(err, SQLITE_ERROR,
+						"%s: strategy = %s: expected auto, graph, prefilter, exact or unplaced", store->table,
+						name == NULL ? "" : name);
 }
 
 static int
@@ -230,10 +231,13 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, const BridgeArgument
 	if (rc != SQLITE_OK)
 		return rc;
 	query->one_row = asked->value[ARG_ROWID] != NULL;
+	query->placeless = query->strategy == BRIDGE_UNPLACED && !*usable;
+	*usable |= query->placeless;
 	take_bound(query, below != NULL ? below : upto, below == NULL, usable);
 	query->stats->k = query->k;
 	query->stats->listed = query->only_count;
-	if (query->need == 0 || (query->has_only && query->only_count == 0))
+	if (query->need == 0 || (query->has_only && query->only_count == 0) ||
+		(query->strategy == BRIDGE_UNPLACED && (below != NULL || upto != NULL)))
 		*usable = false;
 	return SQLITE_OK;
 }

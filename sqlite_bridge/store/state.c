@@ -297,73 +297,13 @@ bridge_store_state(BridgeStore *store, BridgeState *state, int64_t tag_seq, int6
 /* ---------- its files ---------- */
 
 int
-bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *sound, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc = bridge_store_statement(store, BRIDGE_STMT_HIDDEN, &stmt, err);
-
-	*out = NULL;
-	*count = 0;
-	*sound = false;
-	if (rc != SQLITE_OK)
-		return rc;
-	rc = sqlite3_step(stmt);
-	if (rc == SQLITE_ROW && sqlite3_column_type(stmt, 0) == SQLITE_BLOB)
-	{
-		const void *labels = sqlite3_column_blob(stmt, 0);
-		size_t bytes = (size_t) sqlite3_column_bytes(stmt, 0);
-
-		*sound = bytes % sizeof(int64_t) == 0;
-		*count = *sound && labels != NULL ? bytes / sizeof(int64_t) : 0;
-		*out = sqlite3_malloc64(*count * sizeof(int64_t) + 1);
-		if (*out == NULL || (bytes > 0 && labels == NULL))
-			rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
-		else if (*count > 0)
-			memcpy(*out, labels, *count * sizeof(int64_t));
-		for (size_t i = 1; rc == SQLITE_ROW && i < *count; i++)
-			if ((*out)[i - 1] >= (*out)[i])
-				*sound = false;
-	}
-	if (rc == SQLITE_ROW || rc == SQLITE_DONE)
-		rc = SQLITE_OK;
-	else if (err->code == SQLITE_OK)
-		rc = bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	sqlite3_reset(stmt);
-	return rc;
-}
-
-/* Nothing is written where there was and is no list. */
-static int
-set_hidden(BridgeStore *store, bool wanted, const int64_t *hidden, size_t count, BridgeError *err)
-{
-	sqlite3_stmt *stmt;
-	int rc;
-
-	for (size_t i = 1; i < count; i++)
-		assert(hidden[i - 1] < hidden[i]);
-	if (!wanted)
-		return bridge_exec(store->db, err, "DELETE FROM \"%w\".\"%w_config\" WHERE key = 'hidden'",
-						   store->schema, store->table);
-	rc = bridge_store_statement(store, BRIDGE_STMT_HIDDEN_PUT, &stmt, err);
-	if (rc != SQLITE_OK)
-		return rc;
-	if (count == 0)
-		rc = sqlite3_bind_blob(stmt, 1, "", 0, SQLITE_STATIC);
-	else
-		rc = sqlite3_bind_blob64(stmt, 1, hidden, count * sizeof(*hidden), SQLITE_STATIC);
-	if (rc != SQLITE_OK)
-		return bridge_error_db(err, store->db, "hnsw: table %s", store->table);
-	return bridge_store_finish(store, stmt, err);
-}
-
-int
 bridge_store_set_current(BridgeStore *store, const BridgeSegment *segments, int count, const int64_t *hidden,
 						 size_t hidden_count, BridgeError *err)
 {
 	sqlite3_stmt *stmt;
 	sqlite3_str *text;
 	char *value;
-	int rc = set_hidden(store, count > 1, hidden, hidden_count, err);
+	int rc = bridge_store_set_labels(store, "hidden", count > 1 ? hidden : NULL, hidden_count, err);
 
 	if (rc == SQLITE_OK)
 		rc = bridge_store_statement(store, BRIDGE_STMT_CURRENT, &stmt, err);

@@ -19,6 +19,9 @@
  *						before the first merge
  *		hidden			labels of the base that no longer count, where there is a
  *						second segment: BLOB of int64, little-endian, ascending
+ *		unplaced		BLOB of int64, little-endian: a position, and ascending labels of the rows that
+ *						the graph as of that position has no place for (labels.c); absent where that is
+ *						not known
  *		tuned			"margin <thousandths> <visits> <rows>": how far searches of a
  *						graph of so many rows were found to have to go, and how many
  *						they visit; absent where ef_search is given or nothing was
@@ -394,8 +397,7 @@ static const char *const statement_texts[BRIDGE_STMT_COUNT] = {
 	[BRIDGE_STMT_COUNTER] =
 		"UPDATE %1.%2_config% SET value = value + 1 WHERE key = 'counter' RETURNING value",
 	[BRIDGE_STMT_CURRENT] = "UPDATE %1.%2_config% SET value = ?1 WHERE key = 'current'",
-	[BRIDGE_STMT_HIDDEN] = "SELECT value FROM %1.%2_config% WHERE key = 'hidden'",
-	[BRIDGE_STMT_HIDDEN_PUT] = "INSERT OR REPLACE INTO %1.%2_config% VALUES('hidden', ?1)",
+	[BRIDGE_STMT_CONFIG_GET] = "SELECT value FROM %1.%2_config% WHERE key = ?1",
 	[BRIDGE_STMT_TUNED_PUT] = "INSERT OR REPLACE INTO %1.%2_config% VALUES('tuned', ?1)",
 	[BRIDGE_STMT_TRUTH_GET] = "SELECT t.%5 FROM %3 AS t WHERE t.%4 = ?1",
 	[BRIDGE_STMT_TRUTH_EXISTS] = "SELECT 1 FROM %3 AS t WHERE t.%4 = ?1",

@@ -87,8 +87,6 @@ enum
 	BRIDGE_STMT_STATE,
 	BRIDGE_STMT_COUNTER,
 	BRIDGE_STMT_CURRENT,
-	BRIDGE_STMT_HIDDEN,
-	BRIDGE_STMT_HIDDEN_PUT,
 	BRIDGE_STMT_TUNED_PUT,
 	BRIDGE_STMT_TRUTH_GET,
 	BRIDGE_STMT_TRUTH_EXISTS,
@@ -105,6 +103,7 @@ enum
 	BRIDGE_STMT_DELTA_RANGE,
 	BRIDGE_STMT_DELTA_TRIM,
 	BRIDGE_STMT_COOKIE,
+	BRIDGE_STMT_CONFIG_GET,
 	BRIDGE_STMT_CONFIG_PUT,
 	BRIDGE_STMT_COUNT
 };
@@ -223,11 +222,34 @@ int bridge_store_visits(const BridgeStore *store, const BridgeTuned *tuned);
 /* The share of the true neighbours that searches shall find. */
 double bridge_store_recall(const BridgeStore *store);
 
-/* That list, the caller's to sqlite3_free.  *sound is false where there is none or it is damaged. */
-int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *sound, BridgeError *err);
-
 /* Rows without a vector of the index's kind, as the last merge that read all rows found; 0: not known. */
 int bridge_store_bad_rows(BridgeStore *store, int64_t *count, BridgeError *err);
+
+/* ---------- labels.c: lists of labels ---------- */
+
+/*
+ * The labels of the base that the second segment hides, ascending, the caller's to sqlite3_free.
+ * *sound is false where there are none or the list is damaged.
+ */
+int bridge_store_hidden(BridgeStore *store, int64_t **out, size_t *count, bool *sound, BridgeError *err);
+
+/* More rows without a place are not listed. */
+#define BRIDGE_MOST_UNPLACED 10000
+
+/*
+ * Labels, ascending, of rows that a graph has no place for; the caller's to sqlite3_free.  Every row that
+ * the graph as of change position lacks, and that has not changed since, is among them.  Others may be, too:
+ * they are to be looked at.  *known is false where nobody has listed them as of that position.
+ */
+int bridge_store_unplaced(BridgeStore *store, int64_t position, int64_t **out, size_t *count, bool *known,
+						  BridgeError *err);
+/* labels NULL: not known. */
+int bridge_store_set_unplaced(BridgeStore *store, int64_t position, const int64_t *labels, size_t count,
+							  BridgeError *err);
+
+/* For state.c: the numbers of a key; NULL takes the key away. */
+int bridge_store_set_labels(BridgeStore *store, const char *key, const int64_t *numbers, size_t count,
+							BridgeError *err);
 
 /* ---------- keys.c: rows of tables without rowids ---------- */
 
