@@ -68,6 +68,8 @@ rows_wanted(const BridgeQuery *query)
 {
 	int64_t wanted = query->need >= 0 ? query->need : query->stats->expected;
 
+	if (query->floored)
+		return 0; /* those too near come first */
 	return wanted <= HNSW_MAX_EF ? (uint32_t) wanted : 0;
 }
 
@@ -120,8 +122,8 @@ begin_one(BridgeQuery *query, int segment, BridgeError *err)
 	BridgeIndex *index = query->index;
 	BridgeStream *stream = &query->streams[segment];
 	GraphSearcher *searcher = (GraphSearcher *) index->searchers[segment];
-	bool masked =
-		query->mask->count > 0 || query->has_only || (segment == 0 && query->snapshot->hidden_count > 0);
+	bool masked = query->mask->count > 0 || query->has_only || query->has_range ||
+				  (segment == 0 && query->snapshot->hidden_count > 0);
 	HnswError error = {0};
 	HnswStatus status;
 	int rc;

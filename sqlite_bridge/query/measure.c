@@ -14,8 +14,16 @@ bridge_query_within(const BridgeQuery *query, double distance)
 }
 
 bool
+bridge_query_far_enough(const BridgeQuery *query, double distance)
+{
+	return !query->floored || distance > query->floor || (query->floor_inclusive && distance == query->floor);
+}
+
+bool
 bridge_query_wants(const BridgeQuery *query, int64_t rowid)
 {
+	if (query->has_range)
+		return rowid >= query->low && rowid <= query->high;
 	return !query->has_only || bridge_labels_have(query->only, query->only_count, rowid);
 }
 
@@ -44,7 +52,7 @@ add_hit(BridgeQuery *query, int64_t rowid, double distance, BridgeError *err)
 	int rc = SQLITE_OK;
 
 	query->stats->distances_computed++;
-	if (!bridge_query_within(query, distance))
+	if (!bridge_query_within(query, distance) || !bridge_query_far_enough(query, distance))
 		return SQLITE_OK;
 	/* Only those that would take another's place. */
 	if (query->checks_rows && bridge_hits_admits(&query->hits, rowid, distance))
@@ -98,7 +106,7 @@ measure_row(void *arg, int64_t rowid, const float *vector, BridgeError *err)
 	BridgeQuery *query = arg;
 	int rc = poll_cancel(query, err);
 
-	if (rc != SQLITE_OK || vector == NULL || was_given(query, rowid))
+	if (rc != SQLITE_OK || vector == NULL || was_given(query, rowid) || !bridge_query_wants(query, rowid))
 		return rc;
 	return measure(query, rowid, vector, err);
 }
@@ -225,7 +233,8 @@ measure_node(void *arg, int64_t label, const float *vector)
 	BridgeQuery *query = visit->query;
 
 	visit->rc = poll_cancel(query, visit->err);
-	if (visit->rc == SQLITE_OK && bridge_delta_find(query->mask, label) < 0 &&
+	if (visit->rc == SQLITE_OK && bridge_query_wants(query, label) &&
+		bridge_delta_find(query->mask, label) < 0 &&
 		!bridge_snapshot_hides(query->snapshot, visit->segment, label) && !was_given(query, label))
 		visit->rc = measure(query, label, vector, visit->err);
 	return visit->rc == SQLITE_OK;
@@ -237,7 +246,7 @@ measure_nodes(BridgeQuery *query, HnswStatus *status, BridgeError *err)
 	NodeVisit visit = {query, err, 0, SQLITE_OK};
 
 	for (size_t i = 0; i < query->mask->count && visit.rc == SQLITE_OK; i++)
-		if (!was_given(query, query->mask->labels[i]))
+		if (bridge_query_wants(query, query->mask->labels[i]) && !was_given(query, query->mask->labels[i]))
 			visit.rc = measure_entry(query, query->mask, i, err);
 	*status = HNSW_OK;
 	for (; visit.segment < query->snapshot->count && visit.rc == SQLITE_OK && *status == HNSW_OK;

@@ -9,7 +9,11 @@
  *	  must be refused, or the join silently finds nothing.
  *	- rowid = x with k is left to SQLite.  It derives such terms from a join
  *	  (k.rowid = d.id AND d.id = 5), and were they used, the k nearest would
- *	  depend on the plan.  rowid IN (list) means the k nearest within it.
+ *	  depend on the plan.  rowid IN (list) means the k nearest within it, and
+ *	  comparisons of rowid and distance with a constant restrict the search as well.
+ *	  But not comparisons with another table's column, for the same reason: that is
+ *	  seen when the value comes, which SQLite knows to be bound or not.  So SQLite
+ *	  tests all of them once more.
  *	- LIMIT is offered even where other conditions or another order apply; it
  *	  bounds the search only if nothing is left for SQLite to filter or sort.
  *	  Neither LIMIT nor OFFSET is omitted: SQLite itself counts and skips.
@@ -78,6 +82,32 @@ column_argument(const BridgeColumns *columns, int column)
 	return ARG_COUNT;
 }
 
+/* The argument that compares the rowid so, or the distance; ARG_COUNT: none. */
+static BridgeArgument
+comparison_argument(bool rowid, int op)
+{
+	switch (op)
+	{
+		case SQLITE_INDEX_CONSTRAINT_GT:
+			return rowid ? ARG_ROWID_ABOVE : ARG_ABOVE;
+		case SQLITE_INDEX_CONSTRAINT_GE:
+			return rowid ? ARG_ROWID_FROM : ARG_FROM;
+		case SQLITE_INDEX_CONSTRAINT_LT:
+			return rowid ? ARG_ROWID_BELOW : ARG_BELOW;
+		case SQLITE_INDEX_CONSTRAINT_LE:
+			return rowid ? ARG_ROWID_UPTO : ARG_UPTO;
+		default:
+			return ARG_COUNT;
+	}
+}
+
+/* A list of rowids, the first or the second. */
+static void
+take_list(Choice *choice, int i)
+{
+	take(choice, has(choice, ARG_ROWID_IN) ? ARG_ROWID_IN_TOO : ARG_ROWID_IN, i);
+}
+
 /* SQLITE_CONSTRAINT: this plan lacks a parameter. */
 static int
 choose(const BridgeColumns *columns, sqlite3_index_info *info, Choice *choice)
@@ -107,11 +137,15 @@ choose(const BridgeColumns *columns, sqlite3_index_info *info, Choice *choice)
 			take(choice, parameter, i);
 		}
 		else if (usable && column < 0 && op == SQLITE_INDEX_CONSTRAINT_EQ)
-			take(choice, sqlite3_vtab_in(info, i, -1) ? ARG_ROWID_IN : ARG_ROWID, i);
-		else if (usable && column == columns->distance && op == SQLITE_INDEX_CONSTRAINT_LT)
-			take(choice, ARG_BELOW, i);
-		else if (usable && column == columns->distance && op == SQLITE_INDEX_CONSTRAINT_LE)
-			take(choice, ARG_UPTO, i);
+		{
+			if (sqlite3_vtab_in(info, i, -1))
+				take_list(choice, i);
+			else
+				take(choice, ARG_ROWID, i);
+		}
+		else if (usable && (column < 0 || column == columns->distance) &&
+				 comparison_argument(column < 0, op) != ARG_COUNT)
+			take(choice, comparison_argument(column < 0, op), i);
 		else
 			choice->rest = true;
 	}
@@ -137,6 +171,23 @@ expected_rows(sqlite3_index_info *info, const Choice *choice)
 	return rows;
 }
 
+/* Arguments whose value may be another table's; the bit of idxNum that says it is not. */
+#define LITERAL(argument) (1 << (ARG_COUNT + (argument) -ARG_ROWID_ABOVE))
+
+static bool
+may_vary(int argument)
+{
+	return argument >= ARG_ROWID_ABOVE && argument <= ARG_FROM;
+}
+
+static bool
+is_literal(sqlite3_index_info *info, int constraint)
+{
+	sqlite3_value *value = NULL;
+
+	return sqlite3_vtab_rhs_value(info, constraint, &value) == SQLITE_OK && value != NULL;
+}
+
 static void
 hand_out(sqlite3_index_info *info, const Choice *choice)
 {
@@ -150,8 +201,11 @@ hand_out(sqlite3_index_info *info, const Choice *choice)
 		if (i < 0)
 			continue;
 		info->aConstraintUsage[i].argvIndex = ++given;
-		info->aConstraintUsage[i].omit = argument != ARG_LIMIT && argument != ARG_OFFSET;
+		info->aConstraintUsage[i].omit =
+			argument != ARG_LIMIT && argument != ARG_OFFSET && !may_vary(argument);
 		info->idxNum |= 1 << argument;
+		if (may_vary(argument) && is_literal(info, i))
+			info->idxNum |= LITERAL(argument);
 	}
 }
 
@@ -201,12 +255,15 @@ bridge_plan(const BridgeColumns *columns, sqlite3_index_info *info)
 
 	if (has(&choice, ARG_K))
 		leave(&choice, ARG_ROWID);
-	if (has(&choice, ARG_ROWID))
-		leave(&choice, ARG_ROWID_IN);
-	if (has(&choice, ARG_ROWID_IN))
-		sqlite3_vtab_in(info, choice.constraint[ARG_ROWID_IN], 1);
+	for (int argument = ARG_ROWID_IN; has(&choice, ARG_ROWID) && argument <= ARG_ROWID_IN_TOO; argument++)
+		leave(&choice, argument);
+	for (int argument = ARG_ROWID_IN; argument <= ARG_ROWID_IN_TOO; argument++)
+		if (has(&choice, argument))
+			sqlite3_vtab_in(info, choice.constraint[argument], 1);
 	if (has(&choice, ARG_BELOW))
 		leave(&choice, ARG_UPTO);
+	if (has(&choice, ARG_ABOVE))
+		leave(&choice, ARG_FROM);
 
 	info->orderByConsumed =
 		info->nOrderBy == 1 && info->aOrderBy[0].iColumn == columns->distance && !info->aOrderBy[0].desc;
@@ -240,5 +297,15 @@ bridge_plan_arguments(int plan, sqlite3_value **argv)
 	for (int argument = 0; argument < ARG_COUNT; argument++)
 		if (plan & (1 << argument))
 			asked.value[argument] = *argv++;
+	for (int argument = 0; argument < ARG_COUNT; argument++)
+	{
+		if (!may_vary(argument) || asked.value[argument] == NULL || (plan & LITERAL(argument)) != 0 ||
+			sqlite3_value_frombind(asked.value[argument]))
+			continue;
+		/* SQLite tests it, and rows may be left out */
+		asked.value[argument] = NULL;
+		asked.value[ARG_LIMIT] = NULL;
+		asked.value[ARG_OFFSET] = NULL;
+	}
 	return asked;
 }

@@ -280,24 +280,26 @@ nearest(BridgeQuery *query, const HnswHit **hit, BridgeStream **stream, BridgeEr
 }
 
 /*
- * Pass over hits of the graph whose row REPLACE has removed, which no trigger sees.
- * Measured ones have been looked for (measure.c).
+ * Pass over hits of the graph that are too near, and those whose row REPLACE has removed, which
+ * no trigger sees.  Measured ones have been looked at (measure.c).
  */
 static int
-nearest_there(BridgeQuery *query, const HnswHit **hit, BridgeStream **stream, BridgeError *err)
+nearest_wanted(BridgeQuery *query, const HnswHit **hit, BridgeStream **stream, BridgeError *err)
 {
-	bool there = true;
+	bool wanted;
 	int rc;
 
 	do
 	{
 		rc = nearest(query, hit, stream, err);
-		if (rc != SQLITE_OK || *stream == NULL || !query->checks_rows)
+		if (rc != SQLITE_OK || *stream == NULL)
 			return rc;
-		rc = bridge_query_row_exists(query, (*hit)->label, &there, err);
-		if (rc == SQLITE_OK && !there)
+		wanted = bridge_query_far_enough(query, (*hit)->distance);
+		if (wanted && query->checks_rows)
+			rc = bridge_query_row_exists(query, (*hit)->label, &wanted, err);
+		if (rc == SQLITE_OK && !wanted)
 			(*stream)->ready = false;
-	} while (rc == SQLITE_OK && !there);
+	} while (rc == SQLITE_OK && !wanted);
 	return rc;
 }
 
@@ -316,7 +318,7 @@ bridge_query_next(BridgeQuery *query, BridgeError *err)
 		query->eof = true;
 		return SQLITE_OK;
 	}
-	rc = nearest_there(query, &hit, &stream, err);
+	rc = nearest_wanted(query, &hit, &stream, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	if (hit == NULL || !bridge_query_within(query, hit->distance))

@@ -9,7 +9,10 @@
 
 /* ---------- plan.c: xBestIndex of vss and of vss_knn ---------- */
 
-/* What a scan may be asked.  Bit i of idxNum says that argument i is in argv, in this order. */
+/*
+ * What a scan may be asked.  Bit i of idxNum says that argument i is in argv, in this order.  From
+ * ARG_ROWID_ABOVE to ARG_FROM are those that may come from a joined table (plan.c).
+ */
 typedef enum BridgeArgument
 {
 	ARG_QUERY,
@@ -18,10 +21,17 @@ typedef enum BridgeArgument
 	ARG_TABLE,
 	ARG_STRATEGY,
 	ARG_STATS,
-	ARG_ROWID,    /* rowid = value */
-	ARG_ROWID_IN, /* rowid IN (list), whole */
-	ARG_BELOW,    /* distance < value */
-	ARG_UPTO,     /* distance <= value */
+	ARG_ROWID,        /* rowid = value */
+	ARG_ROWID_IN,     /* rowid IN (list), whole */
+	ARG_ROWID_IN_TOO, /* a second list */
+	ARG_ROWID_ABOVE,  /* rowid > value */
+	ARG_ROWID_FROM,   /* rowid >= value */
+	ARG_ROWID_BELOW,  /* rowid < value */
+	ARG_ROWID_UPTO,   /* rowid <= value */
+	ARG_ABOVE,        /* distance > value */
+	ARG_FROM,         /* distance >= value */
+	ARG_BELOW,        /* distance < value */
+	ARG_UPTO,         /* distance <= value */
 	ARG_LIMIT,
 	ARG_OFFSET,
 	ARG_COUNT
@@ -84,6 +94,8 @@ typedef struct BridgeQuery
 	int64_t need; /* rows to give at most, -1: until exhausted */
 	bool bounded, bound_inclusive;
 	double bound; /* only distances below (or equal) */
+	bool floored, floor_inclusive;
+	double floor; /* only distances above (or equal) */
 	int asked_ef; /* 0: the index's */
 	int ef;       /* kept, 0: by margin; these are final once the state is read */
 	double margin;
@@ -92,6 +104,8 @@ typedef struct BridgeQuery
 	int64_t *only; /* the rowids of IN or =, sorted, owned */
 	size_t only_count, only_capacity;
 	bool has_only;
+	bool has_range; /* only rowids from low to high; never with has_only */
+	int64_t low, high;
 	bool one_row;       /* rowid = */
 	bool placeless;     /* rows without a distance are asked for, and no row has one */
 	BridgeStats *stats; /* the caller's or own_stats */
@@ -165,7 +179,9 @@ int bridge_measure_snapshot(BridgeQuery *query, BridgeError *err);
 /* The changed rows; sets query->mask. */
 int bridge_measure_delta(BridgeQuery *query, BridgeStore *store, const BridgeState *state, BridgeError *err);
 
+/* Not beyond the upper bound; and not beyond the lower one. */
 bool bridge_query_within(const BridgeQuery *query, double distance);
+bool bridge_query_far_enough(const BridgeQuery *query, double distance);
 bool bridge_query_wants(const BridgeQuery *query, int64_t rowid);
 
 /* Whether the content table has the row now; one that it has not is remembered as a ghost. */

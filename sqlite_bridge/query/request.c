@@ -7,6 +7,7 @@
  */
 #include "sqlite_bridge/query/query.h"
 
+#include <math.h>
 #include <string.h>
 
 static const char *const strategy_names[] = {"auto", "graph", "prefilter", "exact", "unplaced"};
@@ -112,7 +113,7 @@ add_only(BridgeQuery *query, int64_t rowid, BridgeError *err)
 }
 
 static int
-take_rowids(BridgeQuery *query, sqlite3_value *one, sqlite3_value *list, BridgeError *err)
+take_list(BridgeQuery *query, sqlite3_value *list, BridgeError *err)
 {
 	sqlite3_value *value;
 	int64_t rowid;
@@ -120,11 +121,6 @@ take_rowids(BridgeQuery *query, sqlite3_value *one, sqlite3_value *list, BridgeE
 	int rc;
 
 	query->only_count = 0;
-	query->has_only = one != NULL || list != NULL;
-	if (one != NULL)
-		return bridge_whole_number(one, &rowid) ? add_only(query, rowid, err) : SQLITE_OK;
-	if (list == NULL)
-		return SQLITE_OK;
 	for (rc = sqlite3_vtab_in_first(list, &value); rc == SQLITE_OK && value != NULL;
 		 rc = sqlite3_vtab_in_next(list, &value))
 		if (bridge_whole_number(value, &rowid) && add_only(query, rowid, err) != SQLITE_OK)
@@ -139,23 +135,149 @@ take_rowids(BridgeQuery *query, sqlite3_value *one, sqlite3_value *list, BridgeE
 	return SQLITE_OK;
 }
 
-/* distance < x; comparing with NULL is never true, with text always. */
+/* Keep of the list what the second one has, too. */
+static int
+intersect(BridgeQuery *query, sqlite3_value *list, BridgeError *err)
+{
+	int64_t *first = query->only;
+	size_t count = query->only_count;
+	size_t kept = 0;
+	int rc;
+
+	query->only = NULL;
+	query->only_capacity = 0;
+	rc = take_list(query, list, err);
+	for (size_t i = 0; rc == SQLITE_OK && i < query->only_count; i++)
+		if (bridge_labels_have(first, count, query->only[i]))
+			query->only[kept++] = query->only[i];
+	query->only_count = kept;
+	sqlite3_free(first);
+	return rc;
+}
+
+/*
+ * rowid > x and its like.  A number between two rowids lies before the next.  SQLite tests
+ * the condition once more, so that what is no number restricts nothing.
+ */
 static void
-take_bound(BridgeQuery *query, sqlite3_value *value, bool inclusive, bool *usable)
+take_end(BridgeQuery *query, const BridgeArguments *asked, BridgeArgument argument)
+{
+	sqlite3_value *value = asked->value[argument];
+	bool least = argument == ARG_ROWID_ABOVE || argument == ARG_ROWID_FROM;
+	bool next =
+		argument == ARG_ROWID_ABOVE || argument == ARG_ROWID_UPTO; /* the end is the whole number below */
+	double number;
+	int64_t end;
+
+	if (value == NULL)
+		return;
+	if (!bridge_whole_number(value, &end))
+	{
+		if (sqlite3_value_numeric_type(value) != SQLITE_FLOAT)
+			return;
+		number = floor(sqlite3_value_double(value));
+		if (!(fabs(number) < 9e18))
+			return;
+		end = (int64_t) number;
+		next = true;
+	}
+	query->has_range = true;
+	if (least && end < INT64_MAX)
+		end += next;
+	else if (!least && end > INT64_MIN)
+		end -= !next;
+	if (least && end > query->low)
+		query->low = end;
+	if (!least && end < query->high)
+		query->high = end;
+}
+
+/* So few rowids are listed: they are measured one by one. */
+#define FEW_ROWIDS 1000
+
+/* A list leaves no range, nor does a short range. */
+static int
+settle_range(BridgeQuery *query, BridgeError *err)
+{
+	size_t kept = 0;
+	int rc = SQLITE_OK;
+
+	if (!query->has_range)
+		return SQLITE_OK;
+	if (query->has_only)
+	{
+		for (size_t i = 0; i < query->only_count; i++)
+			if (bridge_query_wants(query, query->only[i]))
+				query->only[kept++] = query->only[i];
+		query->only_count = kept;
+	}
+	else if (query->low <= query->high && (uint64_t) query->high - (uint64_t) query->low >= FEW_ROWIDS)
+		return SQLITE_OK;
+	else
+	{
+		for (int64_t i = 0; rc == SQLITE_OK && query->low <= query->high && i <= query->high - query->low;
+			 i++)
+			rc = add_only(query, query->low + i, err);
+		query->has_only = true;
+	}
+	query->has_range = false;
+	return rc;
+}
+
+static int
+take_rowids(BridgeQuery *query, const BridgeArguments *asked, BridgeError *err)
+{
+	sqlite3_value *one = asked->value[ARG_ROWID];
+	sqlite3_value *list = asked->value[ARG_ROWID_IN];
+	int64_t rowid;
+	int rc = SQLITE_OK;
+
+	query->only_count = 0;
+	query->has_only = one != NULL || list != NULL;
+	query->has_range = false;
+	query->low = INT64_MIN;
+	query->high = INT64_MAX;
+	if (one != NULL)
+		rc = bridge_whole_number(one, &rowid) ? add_only(query, rowid, err) : SQLITE_OK;
+	else if (list != NULL)
+		rc = take_list(query, list, err);
+	if (rc == SQLITE_OK && asked->value[ARG_ROWID_IN_TOO] != NULL)
+		rc = intersect(query, asked->value[ARG_ROWID_IN_TOO], err);
+	for (int argument = ARG_ROWID_ABOVE; argument <= ARG_ROWID_UPTO; argument++)
+		take_end(query, asked, argument);
+	return rc == SQLITE_OK ? settle_range(query, err) : rc;
+}
+
+/*
+ * distance < x, or > x, where there is one: *is_number.  Comparing with NULL is never true;
+ * text is greater than every number.
+ */
+static double
+take_bound(sqlite3_value *value, bool below, bool *is_number, bool *usable)
 {
 	int type;
 
-	query->bounded = false;
+	*is_number = false;
 	if (value == NULL)
-		return;
+		return 0;
 	type = sqlite3_value_numeric_type(value);
-	if (type == SQLITE_NULL)
+	*is_number = type == SQLITE_INTEGER || type == SQLITE_FLOAT;
+	if (type == SQLITE_NULL || (!*is_number && !below))
 		*usable = false;
-	if (type != SQLITE_INTEGER && type != SQLITE_FLOAT)
-		return;
-	query->bounded = true;
-	query->bound_inclusive = inclusive;
-	query->bound = sqlite3_value_double(value);
+	return sqlite3_value_double(value);
+}
+
+/* Both bounds of the distance. */
+static void
+take_bounds(BridgeQuery *query, const BridgeArguments *asked, bool *usable)
+{
+	sqlite3_value *below = asked->value[ARG_BELOW];
+	sqlite3_value *above = asked->value[ARG_ABOVE];
+
+	query->bound_inclusive = below == NULL;
+	query->bound = take_bound(below != NULL ? below : asked->value[ARG_UPTO], true, &query->bounded, usable);
+	query->floor_inclusive = above == NULL;
+	query->floor = take_bound(above != NULL ? above : asked->value[ARG_FROM], false, &query->floored, usable);
 }
 
 void
@@ -204,8 +326,6 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, const BridgeArgument
 					BridgeError *err)
 {
 	sqlite3_value *stats = asked->value[ARG_STATS];
-	sqlite3_value *below = asked->value[ARG_BELOW];
-	sqlite3_value *upto = asked->value[ARG_UPTO];
 	BridgeStats fresh = {0};
 	int rc;
 
@@ -227,17 +347,17 @@ bridge_request_read(BridgeQuery *query, BridgeStore *store, const BridgeArgument
 	if (rc == SQLITE_OK)
 		rc = take_strategy(query, store, asked->value[ARG_STRATEGY], err);
 	if (rc == SQLITE_OK)
-		rc = take_rowids(query, asked->value[ARG_ROWID], asked->value[ARG_ROWID_IN], err);
+		rc = take_rowids(query, asked, err);
 	if (rc != SQLITE_OK)
 		return rc;
 	query->one_row = asked->value[ARG_ROWID] != NULL;
 	query->placeless = query->strategy == BRIDGE_UNPLACED && !*usable;
 	*usable |= query->placeless;
-	take_bound(query, below != NULL ? below : upto, below == NULL, usable);
+	take_bounds(query, asked, usable);
 	query->stats->k = query->k;
 	query->stats->listed = query->only_count;
 	if (query->need == 0 || (query->has_only && query->only_count == 0) ||
-		(query->strategy == BRIDGE_UNPLACED && (below != NULL || upto != NULL)))
+		(query->strategy == BRIDGE_UNPLACED && (query->bounded || query->floored)))
 		*usable = false;
 	return SQLITE_OK;
 }

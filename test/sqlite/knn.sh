@@ -44,6 +44,45 @@ SELECT rowid, distance FROM vss('[0,0]') WHERE rowid = 999;
 SELECT rowid, distance FROM vss('[0,0]') WHERE rowid = 1000;
 SELECT count(*) FROM vss('[0,0]', 3) WHERE rowid = 7;
 SELECT count(*) FROM vss('[0,0]', 3) WHERE rowid = 2;
+.print -- conditions beside k restrict the search, and k rows come where k meet them
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE rowid IN (7, 7);
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE rowid IN (SELECT 7);
+.parameter set :low 50
+.parameter set :far 20.5
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE rowid > :low;
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE distance > :far;
+SELECT rowid FROM vss('[0,0]') WHERE distance > :far LIMIT 2;
+SELECT group_concat(rowid) FROM (SELECT rowid FROM vss('[0,0]') WHERE rowid > abs(:low) ORDER BY distance LIMIT 3);
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE rowid > 50;
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE rowid >= 50.5 AND rowid < 52.5;
+SELECT group_concat(rowid) FROM vss('[200,0]', 3) WHERE rowid < 20;
+SELECT group_concat(rowid) FROM vss('[200,0]', 3) WHERE rowid <= 20 AND rowid <= 19.5;
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE rowid BETWEEN 30 AND 100 AND rowid IN (SELECT id FROM points WHERE lang = 'de');
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE rowid IN (1, 2, 3, 4, 150, 160) AND rowid IN (SELECT id FROM points WHERE id > 2);
+SELECT count(*) FROM vss('[0,0]', 3) WHERE rowid > 100 AND rowid < 50;
+SELECT count(*) FROM vss('[0,0]', 3) WHERE rowid > 'x';
+SELECT count(*) FROM vss('[0,0]', 3) WHERE rowid < 'x';
+SELECT count(*) FROM vss('[0,0]', 3) WHERE rowid > NULL;
+SELECT count(*) FROM vss('[0,0]', 3) WHERE rowid > 9223372036854775806;
+SELECT count(*) FROM vss('[0,0]', 3) WHERE rowid < 1e300 AND rowid > -1e300;
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE distance > 20.5;
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE distance >= 21 AND distance > 20 AND distance < 23.5;
+SELECT group_concat(rowid) FROM vss('[0,0]', 3) WHERE distance > 20.5 AND rowid > 40;
+SELECT rowid FROM vss('[0,0]') WHERE distance > 20.5 LIMIT 3;
+SELECT count(*) FROM vss('[0,0]', 3) WHERE distance > NULL;
+SELECT count(*) FROM vss('[0,0]', 3) WHERE distance > 'x';
+SELECT rowid FROM vss('[0,0]') WHERE rowid > 50 LIMIT 2;
+SELECT group_concat(rowid) FROM vss('[0,0]', 3, NULL, 'exact') WHERE rowid > 50;
+SELECT group_concat(rowid) FROM vss_knn('[0,0]', 3) WHERE rowid > 50;
+.print -- but not those of tables that are joined
+SELECT count(*) FROM vss('[0,0]', 3) v JOIN points p ON v.rowid = p.id WHERE p.lang = 'de' AND p.id > 100;
+SELECT count(*) FROM points p CROSS JOIN vss('[0,0]', 3) v ON v.rowid = p.id;
+SELECT count(*) FROM points p JOIN vss('[0,0]', 3) v ON v.rowid < p.id WHERE p.id IN (1, 2, 3);
+SELECT count(*) FROM points p CROSS JOIN vss('[0,0]', 3) v ON v.rowid > p.id WHERE p.id > 10;
+SELECT count(v.rowid) FROM points p LEFT JOIN vss('[0,0]', 3) v ON v.distance > p.id;
+SELECT count(*) FROM points p LEFT JOIN vss('[0,0]', 3) v ON v.rowid = p.id WHERE v.rowid IS NOT NULL;
+SELECT count(*) FROM vss('[0,0]', 3) v JOIN points p ON v.distance > p.id WHERE p.id = 199;
+SELECT count(*) FROM points p JOIN vss('[0,0]', 3) v ON v.distance > p.id;
 .print -- joins
 SELECT id FROM vss('[0,0]') v JOIN points p ON p.id = v.rowid WHERE lang = 'de' ORDER BY v.distance LIMIT 3;
 SELECT id FROM vss('[0,0]', 30) v JOIN points p ON p.id = v.rowid WHERE lang = 'de' ORDER BY v.distance;
