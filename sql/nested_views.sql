@@ -28,6 +28,12 @@ CREATE FOREIGN TABLE wide13(id bigint) SERVER nested_views OPTIONS ("table" 'w13
 SELECT count(*) FROM wide13;
 SELECT vss_exec('nested_views', 'INSERT INTO v0(e) SELECT 1 FROM w13');
 SELECT count(*) FROM nested0;
+-- ALTER TABLE compiles all views
+SELECT vss_exec('nested_views', 'ALTER TABLE w0 RENAME COLUMN c1 TO d1');
+SELECT vss_exec('nested_views', 'ALTER TABLE w0 ADD COLUMN d2');
+-- and so does a query that was there before the view was changed
+\! sqlite3 /tmp/vss_fdw_regress/nested_views.db "DROP VIEW v3; CREATE VIEW v3 AS SELECT id FROM w13"
+SELECT count(*) FROM nested3;
 -- a long text may take what it needs
 SELECT vss_exec('nested_views', 'INSERT INTO v0(e) VALUES ' || string_agg('(' || i || ')', ',')) FROM generate_series(1, 200000) i;
 DROP SCHEMA nested_import CASCADE;

@@ -195,6 +195,7 @@ run_all(sqlite3 *db, const char *sql, int64 *changes)
 	while (rc == SQLITE_OK && *sql != '\0')
 	{
 		sqlite3_stmt *stmt;
+		bool alters;
 
 		vssfdw_guard_forget_triggered();
 		rc = vssfdw_compile(db, sql, length, 0, &stmt, &sql);
@@ -207,12 +208,16 @@ run_all(sqlite3 *db, const char *sql, int64 *changes)
 			sqlite3_finalize(stmt);
 			return rc;
 		}
+		alters = starts_with(sqlite3_sql(stmt), "alter");
 		do
-			rc = sqlite3_step(stmt);
+			rc = alters ? vssfdw_step_compiling(stmt, length) : sqlite3_step(stmt);
 		while (rc == SQLITE_ROW);
 		if (rc == SQLITE_DONE && is_dml(stmt))
 			*changes += sqlite3_changes64(db);
-		rc = sqlite3_finalize(stmt);
+		if (rc == VSS_RC_TOO_COMPLEX)
+			sqlite3_finalize(stmt);
+		else
+			rc = sqlite3_finalize(stmt);
 	}
 	return rc;
 }

@@ -382,7 +382,13 @@ char *vssfdw_from_utf8(const char *text);
 int vssfdw_compile(sqlite3 *db, const char *sql, size_t length, unsigned flags, sqlite3_stmt **stmt,
 				   const char **tail);
 
-/* The last error of vssfdw_compile, in SQLite's words where they are SQLite's. */
+/*
+ * One step of a statement that compiles others, as ALTER TABLE does all views
+ * and triggers, under the same limit; returns the like.
+ */
+int vssfdw_step_compiling(sqlite3_stmt *stmt, size_t length);
+
+/* The last error of these two, in SQLite's words where they are SQLite's. */
 const char *vssfdw_compile_message(sqlite3 *db, int rc);
 
 /*
@@ -437,6 +443,9 @@ void vssfdw_reparent_statements(VssConnection *conn, int level);
 
 /* Finalize everything that is cached, free the cache. */
 void vssfdw_drop_statements(VssConnection *conn);
+
+/* Finalize what is cached and not handed out: the schema is another. */
+void vssfdw_forget_idle_statements(VssConnection *conn);
 
 /* ---------- query.c ---------- */
 

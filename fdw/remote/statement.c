@@ -57,27 +57,55 @@ vssfdw_from_utf8(const char *text)
 #define COMPILE_BYTES (32 * 1024 * 1024)
 #define COMPILE_BYTES_PER_CHARACTER 100
 
+/* What SQLite may allocate, before it was limited. */
+typedef struct HeapLimits
+{
+	sqlite3_int64 hard;
+	sqlite3_int64 soft;
+} HeapLimits;
+
+static HeapLimits
+limit_heap(size_t length)
+{
+	sqlite3_int64 limit =
+		sqlite3_memory_used() + COMPILE_BYTES + (sqlite3_int64) length * COMPILE_BYTES_PER_CHARACTER;
+	/* setting the one limit may lower the other */
+	HeapLimits before = {sqlite3_hard_heap_limit64(-1), sqlite3_soft_heap_limit64(-1)};
+
+	if (before.hard == 0 || before.hard > limit)
+		sqlite3_hard_heap_limit64(limit);
+	return before;
+}
+
+static void
+restore_heap(HeapLimits before)
+{
+	sqlite3_hard_heap_limit64(before.hard);
+	sqlite3_soft_heap_limit64(before.soft);
+}
+
 int
 vssfdw_compile(sqlite3 *db, const char *sql, size_t length, unsigned flags, sqlite3_stmt **stmt,
 			   const char **tail)
 {
-	sqlite3_int64 limit;
-	sqlite3_int64 hard;
-	sqlite3_int64 soft;
+	HeapLimits before;
 	int rc;
 
 	/* This reads the schema where that is to be done: its size is not the statement's. */
 	sqlite3_table_column_metadata(db, "main", "sqlite_schema", NULL, NULL, NULL, NULL, NULL, NULL);
-
-	/* Setting the one limit may lower the other. */
-	limit = sqlite3_memory_used() + COMPILE_BYTES + (sqlite3_int64) length * COMPILE_BYTES_PER_CHARACTER;
-	hard = sqlite3_hard_heap_limit64(-1);
-	soft = sqlite3_soft_heap_limit64(-1);
-	if (hard == 0 || hard > limit)
-		sqlite3_hard_heap_limit64(limit);
+	before = limit_heap(length);
 	rc = sqlite3_prepare_v3(db, sql, -1, flags, stmt, tail);
-	sqlite3_hard_heap_limit64(hard);
-	sqlite3_soft_heap_limit64(soft);
+	restore_heap(before);
+	return rc == SQLITE_NOMEM ? VSS_RC_TOO_COMPLEX : rc;
+}
+
+int
+vssfdw_step_compiling(sqlite3_stmt *stmt, size_t length)
+{
+	HeapLimits before = limit_heap(length);
+	int rc = sqlite3_step(stmt);
+
+	restore_heap(before);
 	return rc == SQLITE_NOMEM ? VSS_RC_TOO_COMPLEX : rc;
 }
 
@@ -121,6 +149,18 @@ cache_take(VssConnection *conn, const char *sql)
 		}
 	}
 	return NULL;
+}
+
+static void
+finalize_idle(VssStatementCache *cache)
+{
+	while (!dlist_is_empty(&cache->idle))
+	{
+		CachedStatement *slot = dlist_container(CachedStatement, node, dlist_pop_head_node(&cache->idle));
+
+		sqlite3_finalize(slot->stmt);
+		dlist_push_head(&cache->free, &slot->node);
+	}
 }
 
 /*
@@ -343,13 +383,17 @@ vssfdw_reparent_statements(VssConnection *conn, int level)
 void
 vssfdw_drop_statements(VssConnection *conn)
 {
-	dlist_iter iter;
-
 	vssfdw_detach_statements(conn, 0);
 	if (conn->cache == NULL)
 		return;
-	dlist_foreach(iter, &conn->cache->idle)
-		sqlite3_finalize(dlist_container(CachedStatement, node, iter.cur)->stmt);
+	finalize_idle(conn->cache);
 	pfree(conn->cache);
 	conn->cache = NULL;
+}
+
+void
+vssfdw_forget_idle_statements(VssConnection *conn)
+{
+	if (conn->cache != NULL)
+		finalize_idle(conn->cache);
 }
