@@ -102,52 +102,24 @@ suffix_matches(const char *suffixes, const char *suffix)
 	return false;
 }
 
-/* The module's name in CREATE VIRTUAL TABLE name USING module(...), lower case. */
-static char *
-module_of(const char *sql)
-{
-	for (const char *p = sql; *p != '\0'; p++)
-	{
-		const char *start;
-
-		/* Skip a quoted name, which may contain anything. */
-		if (*p == '"' || *p == '`' || *p == '\'' || *p == '[')
-		{
-			const char *end = strchr(p + 1, *p == '[' ? ']' : *p);
-
-			if (end == NULL)
-				break;
-			p = end;
-			continue;
-		}
-		if (pg_strncasecmp(p, "USING", 5) != 0 || p == sql || !isspace((unsigned char) p[-1]) ||
-			!isspace((unsigned char) p[5]))
-			continue;
-		start = p + 5 + strspn(p + 5, " \t\r\n\"`[");
-		return pnstrdup(start, strcspn(start, " \t\r\n\"`](;"));
-	}
-	return pstrdup("");
-}
-
 /* The virtual tables whose shadow tables are known, and the suffixes of these. */
 static List *
 read_shadowed(VssConnection *conn)
 {
-	static const char sql[] =
-		"SELECT name, sql FROM sqlite_schema WHERE type = 'table' AND rootpage = 0 ORDER BY name";
+	static const char sql[] = "SELECT name, hnsw_module_of(sql) FROM sqlite_schema WHERE type = 'table' AND "
+							  "rootpage = 0 ORDER BY name";
 	VssStatement *statement = vssfdw_prepare(conn, sql, CurrentMemoryContext);
 	List *shadowed = NIL;
 
 	while (vssfdw_step(statement))
 	{
-		const char *create = (const char *) sqlite3_column_text(statement->stmt, 1);
-		char *module = module_of(create != NULL ? create : "");
+		char *module = vssfdw_column_text(statement, 1);
 
 		for (int i = 0; i < lengthof(shadows); i++)
 		{
 			ShadowedTable *table;
 
-			if (pg_strcasecmp(module, shadows[i].module) != 0)
+			if (module == NULL || strcmp(module, shadows[i].module) != 0)
 				continue;
 			table = palloc(sizeof(ShadowedTable));
 			table->name = vssfdw_column_text(statement, 0);
