@@ -14,14 +14,22 @@ questions=(
 	"SELECT hnsw_info('docs') ->> '$.rows', hnsw_info('own') ->> '$.rows'"
 	"SELECT hnsw_check('docs'), hnsw_check('own')"
 )
-for format in 2; do
+for format in 1 2; do
 	file=format-$format.db
 	cp "data/$file" .
 	echo "- $file"
 	sql "${questions[@]}"
-	echo "- ... written by a program without the extension, read, and merged"
-	sqlite3 -batch -init /dev/null "$file" \
-		"INSERT INTO documents SELECT 501, 'new', embedding FROM documents WHERE id = 50; DELETE FROM documents WHERE id = 2"
+	changes=("INSERT INTO documents SELECT 501, 'new', embedding FROM documents WHERE id = 50" "DELETE FROM documents WHERE id = 2")
+	if [ $format = 1 ]; then
+		echo "- ... written with the extension, which its triggers need, read, and merged"
+		sql "${changes[@]}"
+	else
+		echo "- ... written by a program without the extension, read, and merged"
+		printf '%s;\n' "${changes[@]}" | sqlite3 -batch -init /dev/null "$file"
+	fi
 	sql "${questions[@]}" "SELECT hnsw_save('docs'), hnsw_save('own')" \
 		"SELECT hnsw_info('docs') ->> '$.graph.state', hnsw_info('own') ->> '$.graph.state'" "${questions[@]}"
+	echo "- ... and since then by any program"
+	sqlite3 -batch -init /dev/null "$file" "INSERT INTO documents SELECT 502, 'new', embedding FROM documents WHERE id = 50"
+	sql "${questions[@]}"
 done
