@@ -12,6 +12,8 @@
 
 #include "fmgr.h"
 #if PG_VERSION_NUM >= 160000
+#include "catalog/pg_class.h"
+#include "catalog/pg_foreign_server.h"
 #include "nodes/miscnodes.h"
 #include "varatt.h"
 #endif
