@@ -12,10 +12,14 @@
  * one part alone.  Rowids are those of the content table, of which both the
  * hnsw table and the FTS5 table are an index.
  *
- * It is one statement over these two, prepared when a scan starts.
+ * It asks both with a statement each, in one read transaction.  To find their
+ * names and to prepare takes longer than to ask, so statements that are done
+ * with wait for the next scan that asks by the same names, as long as the schema
+ * is the same.
  */
 #include "sqlite_bridge/module/module.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 /* Of each side, unless told otherwise. */
@@ -47,26 +51,40 @@ enum
 	"CREATE TABLE x(score REAL, distance REAL, rank REAL, \"table\" HIDDEN, vec HIDDEN, query HIDDEN, "      \
 	"k HIDDEN, rrf_k HIDDEN, vector_weight HIDDEN, text_weight HIDDEN, candidates HIDDEN, full_text HIDDEN)"
 
+/* A search that can be run again; all NULL where there is none. */
+typedef struct HybridSearch
+{
+	char *table, *full_text; /* as asked by, or NULL */
+	bool waits;              /* it may wait for the next */
+	int64_t schema_version;
+	sqlite3_stmt *version; /* PRAGMA schema_version; running, it holds the read transaction */
+	sqlite3_stmt *near;    /* rowid, distance of ?1, ?2 rows */
+	sqlite3_stmt *alike;   /* rowid, rank of ?1, ?2 rows */
+} HybridSearch;
+
 typedef struct HybridTable
 {
 	sqlite3_vtab base;
 	sqlite3 *db;
+	HybridSearch idle;
 } HybridTable;
+
+/* A row of one side, or of both. */
+typedef struct Hit
+{
+	int64_t id;
+	double score;
+	double distance, rank;
+	bool is_near, is_alike; /* which of them are there */
+} Hit;
 
 typedef struct HybridCursor
 {
 	sqlite3_vtab_cursor base;
-	sqlite3_stmt *stmt; /* rowid, score, distance, rank; NULL at the end */
+	HybridSearch search; /* while its rows are read */
+	Hit *hits;           /* best first */
+	int64_t count, capacity, at;
 } HybridCursor;
-
-/* What is searched; all sqlite3_free. */
-typedef struct HybridNames
-{
-	char *schema;
-	char *index;
-	char *content;
-	char *full_text;
-} HybridNames;
 
 /* The arguments of a call, NULL where left out; by column - FIRST_ARGUMENT. */
 typedef struct HybridArguments
@@ -80,161 +98,6 @@ argument(const HybridArguments *asked, int column)
 	sqlite3_value *value = asked->value[column - FIRST_ARGUMENT];
 
 	return value != NULL && sqlite3_value_type(value) != SQLITE_NULL ? value : NULL;
-}
-
-/* ---------- names ---------- */
-
-/* Append a name to a list of candidates for a message. */
-static int
-append_name(char **list, const char *name)
-{
-	char *longer = sqlite3_mprintf("%s%s%s", *list != NULL ? *list : "", *list != NULL ? ", " : "", name);
-
-	sqlite3_free(*list);
-	*list = longer;
-	return longer != NULL ? SQLITE_OK : SQLITE_NOMEM;
-}
-
-/* The index of that name, or over the table of that name; main's before others'. */
-static int
-find_index(sqlite3 *db, const char *name, HybridNames *names, BridgeError *err)
-{
-	static const char sql[] =
-		"SELECT schema, name, content, content_rowid IS NOT NULL FROM hnsw_indexes "
-		"WHERE content IS NOT NULL AND (?1 IS NULL OR name = ?1 COLLATE NOCASE OR content = ?1 COLLATE "
-		"NOCASE) "
-		"ORDER BY schema <> 'main', schema, ifnull(name = ?1 COLLATE NOCASE, 0) DESC, name";
-	sqlite3_stmt *stmt = NULL;
-	char *list = NULL;
-	bool named = false;
-	bool keyed = true;
-	int count = 0;
-	int step = SQLITE_DONE;
-	int rc = sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
-
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-	while (rc == SQLITE_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		const char *schema = (const char *) sqlite3_column_text(stmt, 0);
-		const char *index = (const char *) sqlite3_column_text(stmt, 1);
-
-		if (schema == NULL || index == NULL)
-			rc = SQLITE_NOMEM;
-		else if (count > 0 && strcmp(schema, names->schema) != 0)
-		{
-			step = SQLITE_DONE;
-			break;
-		}
-		else if (count == 0)
-		{
-			names->schema = sqlite3_mprintf("%s", schema);
-			names->index = sqlite3_mprintf("%s", index);
-			names->content = sqlite3_mprintf("%s", sqlite3_column_text(stmt, 2));
-			keyed = sqlite3_column_int(stmt, 3) != 0;
-			named = name != NULL && sqlite3_stricmp(index, name) == 0;
-			if (names->schema == NULL || names->index == NULL || names->content == NULL)
-				rc = SQLITE_NOMEM;
-		}
-		if (rc == SQLITE_OK)
-			rc = append_name(&list, index);
-		count++;
-	}
-	if (rc == SQLITE_OK && step != SQLITE_DONE)
-		rc = step;
-	if (rc == SQLITE_NOMEM)
-		bridge_error(err, rc, "out of memory");
-	else if (rc != SQLITE_OK)
-		bridge_error_db(err, db, "vss_hybrid");
-	else if (count == 0 && name != NULL)
-		rc =
-			bridge_error(err, SQLITE_ERROR, "vss_hybrid: no hnsw table is, or has the content, \"%s\"", name);
-	else if (count == 0)
-		rc = bridge_error(err, SQLITE_ERROR, "vss_hybrid: there is no hnsw table over a table");
-	else if (count > 1 && !named)
-		rc = bridge_error(err, SQLITE_ERROR,
-						  "vss_hybrid: which of several hnsw tables is meant? Name one of: %s", list);
-	else if (!keyed)
-		rc = bridge_error(err, SQLITE_ERROR,
-						  "vss_hybrid: %s is WITHOUT ROWID, whose rows a full-text table cannot refer to",
-						  names->content);
-	sqlite3_finalize(stmt);
-	sqlite3_free(list);
-	return rc;
-}
-
-/* The FTS5 table of that name, or the one whose content is the index's table. */
-static int
-find_full_text(sqlite3 *db, const char *name, HybridNames *names, BridgeError *err)
-{
-	char *sql = sqlite3_mprintf("SELECT name, hnsw_module_of(sql) FROM \"%w\".sqlite_schema WHERE type = "
-								"'table' AND rootpage = 0 AND "
-								"hnsw_module_of(sql) IN ('fts3', 'fts4', 'fts5') AND "
-								"CASE WHEN ?1 IS NULL THEN hnsw_module_of(sql, 'content') = ?2 COLLATE "
-								"NOCASE ELSE name = ?1 COLLATE NOCASE END "
-								"ORDER BY name",
-								names->schema);
-	sqlite3_stmt *stmt = NULL;
-	char *list = NULL;
-	bool ranks = true;
-	int count = 0;
-	int rc = sql == NULL ? SQLITE_NOMEM : sqlite3_prepare_v2(db, sql, -1, &stmt, NULL);
-	int step = SQLITE_DONE;
-
-	sqlite3_free(sql);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(stmt, 1, name, -1, SQLITE_STATIC);
-	if (rc == SQLITE_OK)
-		rc = sqlite3_bind_text(stmt, 2, names->content, -1, SQLITE_STATIC);
-	while (rc == SQLITE_OK && (step = sqlite3_step(stmt)) == SQLITE_ROW)
-	{
-		const char *found = (const char *) sqlite3_column_text(stmt, 0);
-		const char *module = (const char *) sqlite3_column_text(stmt, 1);
-
-		if (found == NULL || module == NULL)
-			rc = SQLITE_NOMEM;
-		else if (count++ == 0)
-		{
-			names->full_text = sqlite3_mprintf("%s", found);
-			ranks = strcmp(module, "fts5") == 0;
-			rc = names->full_text == NULL ? SQLITE_NOMEM : SQLITE_OK;
-		}
-		if (rc == SQLITE_OK)
-			rc = append_name(&list, found);
-	}
-	if (rc == SQLITE_OK && step != SQLITE_DONE)
-		rc = step;
-	if (rc == SQLITE_NOMEM)
-		bridge_error(err, rc, "out of memory");
-	else if (rc != SQLITE_OK)
-		bridge_error_db(err, db, "vss_hybrid");
-	else if (count == 0 && name != NULL)
-		rc = bridge_error(err, SQLITE_ERROR, "vss_hybrid: no full-text table \"%s\"", name);
-	else if (count == 0)
-		rc = bridge_error(
-			err, SQLITE_ERROR,
-			"vss_hybrid: no FTS5 table has content='%s'; make one, or name one as the argument full_text",
-			names->content);
-	else if (count > 1)
-		rc = bridge_error(err, SQLITE_ERROR,
-						  "vss_hybrid: which of several full-text tables is meant? Name one as the argument "
-						  "full_text: %s",
-						  list);
-	else if (!ranks)
-		rc = bridge_error(err, SQLITE_ERROR, "vss_hybrid: %s does not rank its matches; that takes FTS5",
-						  names->full_text);
-	sqlite3_finalize(stmt);
-	sqlite3_free(list);
-	return rc;
-}
-
-static void
-names_free(HybridNames *names)
-{
-	sqlite3_free(names->schema);
-	sqlite3_free(names->index);
-	sqlite3_free(names->content);
-	sqlite3_free(names->full_text);
 }
 
 /* ---------- numbers ---------- */
@@ -266,49 +129,261 @@ take_number(const HybridArguments *asked, int column, const char *name, double *
 	return SQLITE_OK;
 }
 
-/* ---------- the statement ---------- */
+/* ---------- searches that wait ---------- */
 
-/*
- * FTS5 refuses NULL; the phrase of no words matches nothing.
- *
- * Each side's places are counted in one order, ties by rowid, so that the same
- * question has one answer.  A row has at most two parts, whose sum does not
- * depend on their order.
- */
-static char *
-statement_text(const HybridNames *names)
+static void
+search_free(HybridSearch *search)
 {
-	return sqlite3_mprintf(
-		"WITH near AS MATERIALIZED (SELECT rowid AS id, distance, "
-		"row_number() OVER (ORDER BY distance, rowid) AS place FROM \"%w\".\"%w\"(?1, ?7)), "
-		"alike AS MATERIALIZED (SELECT id, rank, row_number() OVER (ORDER BY rank, id) AS place "
-		"FROM (SELECT rowid AS id, rank FROM \"%w\".\"%w\" WHERE \"%w\" MATCH ifnull(?2, '\"\"') ORDER BY "
-		"rank LIMIT ?7)) "
-		"SELECT id, sum(part) AS score, max(distance), max(rank) FROM ("
-		"SELECT id, distance, NULL AS rank, ?5 / (?4 + place) AS part FROM near UNION ALL "
-		"SELECT id, NULL, rank, ?6 / (?4 + place) FROM alike) GROUP BY id ORDER BY score DESC, id LIMIT ?3",
-		names->schema, names->index, names->schema, names->full_text, names->full_text);
+	sqlite3_finalize(search->version);
+	sqlite3_finalize(search->near);
+	sqlite3_finalize(search->alike);
+	sqlite3_free(search->table);
+	sqlite3_free(search->full_text);
+	memset(search, 0, sizeof(*search));
+}
+
+/* Leave the cursor's search to the next. */
+static void
+search_leave(HybridCursor *cursor)
+{
+	HybridTable *table = (HybridTable *) cursor->base.pVtab;
+	HybridSearch *search = &cursor->search;
+
+	sqlite3_reset(search->near);
+	sqlite3_reset(search->alike);
+	sqlite3_reset(search->version);
+	if (!search->waits)
+	{
+		search_free(search);
+		return;
+	}
+	sqlite3_clear_bindings(search->near);
+	sqlite3_clear_bindings(search->alike);
+	search_free(&table->idle);
+	table->idle = *search;
+	memset(search, 0, sizeof(*search));
+}
+
+/* The version of the schema; begins the read transaction that lasts until search->version is reset. */
+static int
+read_version(HybridSearch *search, int64_t *version)
+{
+	int rc = sqlite3_step(search->version);
+
+	if (rc != SQLITE_ROW)
+		return rc == SQLITE_DONE ? SQLITE_ERROR : rc;
+	*version = sqlite3_column_int64(search->version, 0);
+	return SQLITE_OK;
+}
+
+static bool
+same_name(const char *a, const char *b)
+{
+	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
+}
+
+/* Take the search that waits, if it is by these names and still right. */
+static bool
+search_take(HybridCursor *cursor, const char *name, const char *full_text)
+{
+	HybridTable *table = (HybridTable *) cursor->base.pVtab;
+	int64_t version = -1;
+
+	if (!table->idle.waits || !same_name(table->idle.table, name) ||
+		!same_name(table->idle.full_text, full_text))
+		return false;
+	if (read_version(&table->idle, &version) != SQLITE_OK || version != table->idle.schema_version)
+	{
+		sqlite3_reset(table->idle.version);
+		return false;
+	}
+	cursor->search = table->idle;
+	memset(&table->idle, 0, sizeof(table->idle));
+	return true;
+}
+
+/* A copy of a name that may be NULL; false without memory. */
+static bool
+copy_name(char **out, const char *name)
+{
+	*out = name != NULL ? sqlite3_mprintf("%s", name) : NULL;
+	return name == NULL || *out != NULL;
+}
+
+/* Prepare what sqlite3_mprintf made, and free it. */
+static int
+prepare(sqlite3 *db, char *sql, sqlite3_stmt **stmt, BridgeError *err)
+{
+	int rc;
+
+	if (sql == NULL)
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	rc = sqlite3_prepare_v2(db, sql, -1, stmt, NULL);
+	sqlite3_free(sql);
+	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, db, "vss_hybrid");
+}
+
+/* Find what the names mean and prepare the statements. */
+static int
+search_prepare(HybridCursor *cursor, const char *name, const char *full_text, BridgeError *err)
+{
+	sqlite3 *db = ((HybridTable *) cursor->base.pVtab)->db;
+	HybridSearch *search = &cursor->search;
+	BridgeHybridNames names = {0};
+	int rc = bridge_hybrid_names(db, name, full_text, &names, err);
+
+	if (rc == SQLITE_OK && (!copy_name(&search->table, name) || !copy_name(&search->full_text, full_text)))
+		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
+	if (rc == SQLITE_OK)
+		rc =
+			prepare(db, sqlite3_mprintf("PRAGMA \"%w\".schema_version", names.schema), &search->version, err);
+	if (rc == SQLITE_OK && read_version(search, &search->schema_version) != SQLITE_OK)
+		rc = bridge_error_db(err, db, "vss_hybrid");
+	if (rc == SQLITE_OK)
+		rc = prepare(
+			db,
+			sqlite3_mprintf("SELECT rowid, distance FROM \"%w\".\"%w\"(?1, ?2)", names.schema, names.index),
+			&search->near, err);
+	if (rc == SQLITE_OK)
+		rc = prepare(db,
+					 sqlite3_mprintf("SELECT rowid, rank FROM \"%w\".\"%w\" WHERE \"%w\" MATCH ?1 "
+									 "ORDER BY rank LIMIT ?2",
+									 names.schema, names.full_text, names.full_text),
+					 &search->alike, err);
+	/* another schema's names could come to mean main's */
+	search->waits = rc == SQLITE_OK && strcmp(names.schema, "main") == 0;
+	bridge_hybrid_names_free(&names);
+	return rc;
+}
+
+/* ---------- fusion ---------- */
+
+static int
+compare(double a, double b)
+{
+	return (a > b) - (a < b);
 }
 
 static int
-bind_or_null(sqlite3_stmt *stmt, int number, sqlite3_value *value)
+compare_ids(const void *a, const void *b)
 {
-	return value != NULL ? sqlite3_bind_value(stmt, number, value) : sqlite3_bind_null(stmt, number);
+	int64_t x = ((const Hit *) a)->id;
+	int64_t y = ((const Hit *) b)->id;
+
+	return (x > y) - (x < y);
 }
 
+/* Of one side, nearest or best first; ties by id, so that a question has one answer. */
+static int
+compare_places(const void *a, const void *b)
+{
+	const Hit *x = a;
+	const Hit *y = b;
+	int order = x->is_near ? compare(x->distance, y->distance) : compare(x->rank, y->rank);
+
+	return order != 0 ? order : compare_ids(a, b);
+}
+
+static int
+compare_scores(const void *a, const void *b)
+{
+	int order = compare(((const Hit *) b)->score, ((const Hit *) a)->score);
+
+	return order != 0 ? order : compare_ids(a, b);
+}
+
+/* Append the rows of one side, with the scores of their places. */
+static int
+read_side(HybridCursor *cursor, sqlite3_stmt *stmt, bool near, double weight, double rrf_k, BridgeError *err)
+{
+	sqlite3 *db = ((HybridTable *) cursor->base.pVtab)->db;
+	int64_t first = cursor->count;
+	int rc;
+
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		Hit hit = {.id = sqlite3_column_int64(stmt, 0), .is_near = near, .is_alike = !near};
+
+		if (near)
+			hit.distance = sqlite3_column_double(stmt, 1);
+		else
+			hit.rank = sqlite3_column_double(stmt, 1);
+		if (cursor->count == cursor->capacity)
+		{
+			int64_t capacity = cursor->capacity == 0 ? 2 * LEAST_CANDIDATES : cursor->capacity * 2;
+			Hit *hits = sqlite3_realloc64(cursor->hits, sizeof(Hit) * (sqlite3_uint64) capacity);
+
+			if (hits == NULL)
+				return bridge_error(err, SQLITE_NOMEM, "out of memory");
+			cursor->hits = hits;
+			cursor->capacity = capacity;
+		}
+		cursor->hits[cursor->count++] = hit;
+	}
+	if (rc != SQLITE_DONE)
+		return bridge_error_db(err, db, "vss_hybrid");
+	if (cursor->count > first)
+		qsort(cursor->hits + first, (size_t) (cursor->count - first), sizeof(Hit), compare_places);
+	for (int64_t i = first; i < cursor->count; i++)
+		cursor->hits[i].score = weight / (rrf_k + (double) (i - first + 1));
+	return SQLITE_OK;
+}
+
+/* Make one row of those of both sides, and keep the k best. */
+static void
+fuse(HybridCursor *cursor, int64_t k)
+{
+	Hit *hits = cursor->hits;
+	int64_t count = 0;
+
+	if (cursor->count == 0)
+		return;
+	qsort(hits, (size_t) cursor->count, sizeof(Hit), compare_ids);
+	for (int64_t i = 0; i < cursor->count; i++)
+	{
+		if (count == 0 || hits[count - 1].id != hits[i].id)
+		{
+			hits[count++] = hits[i];
+			continue;
+		}
+		hits[count - 1].score += hits[i].score;
+		if (hits[i].is_near)
+			hits[count - 1].distance = hits[i].distance;
+		else
+			hits[count - 1].rank = hits[i].rank;
+		hits[count - 1].is_near = hits[count - 1].is_alike = true;
+	}
+	qsort(hits, (size_t) count, sizeof(Hit), compare_scores);
+	cursor->count = count < k ? count : k;
+}
+
+/* ---------- one scan ---------- */
+
+/* The text of an argument that is a name, or NULL; false without memory. */
+static bool
+take_name(const HybridArguments *asked, int column, const char **name)
+{
+	sqlite3_value *value = argument(asked, column);
+
+	*name = value != NULL ? (const char *) sqlite3_value_text(value) : NULL;
+	return value == NULL || *name != NULL;
+}
+
+/* Read both sides; a side without a question has no rows. */
 static int
 start(HybridCursor *cursor, const HybridArguments *asked, BridgeError *err)
 {
 	sqlite3 *db = ((HybridTable *) cursor->base.pVtab)->db;
-	sqlite3_value *table = argument(asked, COLUMN_TABLE);
-	sqlite3_value *full_text = argument(asked, COLUMN_FULL_TEXT);
-	HybridNames names = {0};
+	sqlite3_value *vector = argument(asked, COLUMN_VECTOR);
+	sqlite3_value *text = argument(asked, COLUMN_TEXT);
+	const char *name;
+	const char *full_text;
+	HybridSearch *search;
 	int64_t k = DEFAULT_K;
 	int64_t candidates = 0;
 	double rrf_k = DEFAULT_RRF_K;
 	double vector_weight = 1;
 	double text_weight = 1;
-	char *sql = NULL;
 	int rc;
 
 	if ((rc = take_count(asked, COLUMN_K, "k", &k, err)) != SQLITE_OK ||
@@ -323,23 +398,23 @@ start(HybridCursor *cursor, const HybridArguments *asked, BridgeError *err)
 						 : LEAST_CANDIDATES;
 	if (candidates < k)
 		candidates = k;
-	rc = find_index(db, table != NULL ? (const char *) sqlite3_value_text(table) : NULL, &names, err);
+	if (!take_name(asked, COLUMN_TABLE, &name) || !take_name(asked, COLUMN_FULL_TEXT, &full_text))
+		return bridge_error(err, SQLITE_NOMEM, "out of memory");
+	if (!search_take(cursor, name, full_text) &&
+		(rc = search_prepare(cursor, name, full_text, err)) != SQLITE_OK)
+		return rc;
+	search = &cursor->search;
+	if ((vector != NULL && (sqlite3_bind_value(search->near, 1, vector) != SQLITE_OK ||
+							sqlite3_bind_int64(search->near, 2, candidates) != SQLITE_OK)) ||
+		(text != NULL && (sqlite3_bind_value(search->alike, 1, text) != SQLITE_OK ||
+						  sqlite3_bind_int64(search->alike, 2, candidates) != SQLITE_OK)))
+		return bridge_error_db(err, db, "vss_hybrid");
+	if (vector != NULL)
+		rc = read_side(cursor, search->near, true, vector_weight, rrf_k, err);
+	if (rc == SQLITE_OK && text != NULL)
+		rc = read_side(cursor, search->alike, false, text_weight, rrf_k, err);
 	if (rc == SQLITE_OK)
-		rc = find_full_text(db, full_text != NULL ? (const char *) sqlite3_value_text(full_text) : NULL,
-							&names, err);
-	if (rc == SQLITE_OK && (sql = statement_text(&names)) == NULL)
-		rc = bridge_error(err, SQLITE_NOMEM, "out of memory");
-	if (rc == SQLITE_OK && (sqlite3_prepare_v2(db, sql, -1, &cursor->stmt, NULL) != SQLITE_OK ||
-							bind_or_null(cursor->stmt, 1, argument(asked, COLUMN_VECTOR)) != SQLITE_OK ||
-							bind_or_null(cursor->stmt, 2, argument(asked, COLUMN_TEXT)) != SQLITE_OK ||
-							sqlite3_bind_int64(cursor->stmt, 3, k) != SQLITE_OK ||
-							sqlite3_bind_double(cursor->stmt, 4, rrf_k) != SQLITE_OK ||
-							sqlite3_bind_double(cursor->stmt, 5, vector_weight) != SQLITE_OK ||
-							sqlite3_bind_double(cursor->stmt, 6, text_weight) != SQLITE_OK ||
-							sqlite3_bind_int64(cursor->stmt, 7, candidates) != SQLITE_OK))
-		rc = bridge_error_db(err, db, "vss_hybrid");
-	sqlite3_free(sql);
-	names_free(&names);
+		fuse(cursor, k);
 	return rc;
 }
 
@@ -370,6 +445,7 @@ hybrid_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite
 static int
 hybrid_disconnect(sqlite3_vtab *vtab)
 {
+	search_free(&((HybridTable *) vtab)->idle);
 	sqlite3_free(vtab);
 	return SQLITE_OK;
 }
@@ -424,7 +500,7 @@ hybrid_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 static int
 hybrid_close(sqlite3_vtab_cursor *base)
 {
-	sqlite3_finalize(((HybridCursor *) base)->stmt);
+	sqlite3_free(((HybridCursor *) base)->hits);
 	sqlite3_free(base);
 	return SQLITE_OK;
 }
@@ -438,22 +514,6 @@ fail(sqlite3_vtab *vtab, BridgeError *err)
 }
 
 static int
-hybrid_next(sqlite3_vtab_cursor *base)
-{
-	HybridCursor *cursor = (HybridCursor *) base;
-	BridgeError err = {0};
-	int rc = sqlite3_step(cursor->stmt);
-
-	if (rc == SQLITE_ROW)
-		return SQLITE_OK;
-	if (rc != SQLITE_DONE)
-		bridge_error_db(&err, ((HybridTable *) base->pVtab)->db, "vss_hybrid");
-	sqlite3_finalize(cursor->stmt);
-	cursor->stmt = NULL;
-	return rc == SQLITE_DONE ? SQLITE_OK : fail(base->pVtab, &err);
-}
-
-static int
 hybrid_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int argc, sqlite3_value **argv)
 {
 	HybridCursor *cursor = (HybridCursor *) base;
@@ -461,34 +521,55 @@ hybrid_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int ar
 	BridgeError err = {0};
 	int given = 0;
 
-	sqlite3_finalize(cursor->stmt);
-	cursor->stmt = NULL;
+	cursor->count = cursor->at = 0;
 	for (int column = FIRST_ARGUMENT; column < COLUMN_COUNT; column++)
 		if ((plan & 1 << column) != 0)
 			asked.value[column - FIRST_ARGUMENT] = argv[given++];
 	if (start(cursor, &asked, &err) != SQLITE_OK)
+	{
+		search_free(&cursor->search);
 		return fail(base->pVtab, &err);
-	return hybrid_next(base);
+	}
+	search_leave(cursor);
+	return SQLITE_OK;
+}
+
+static int
+hybrid_next(sqlite3_vtab_cursor *base)
+{
+	((HybridCursor *) base)->at++;
+	return SQLITE_OK;
 }
 
 static int
 hybrid_eof(sqlite3_vtab_cursor *base)
 {
-	return ((HybridCursor *) base)->stmt == NULL;
+	const HybridCursor *cursor = (const HybridCursor *) base;
+
+	return cursor->at >= cursor->count;
 }
 
 static int
 hybrid_column(sqlite3_vtab_cursor *base, sqlite3_context *context, int column)
 {
-	if (column < FIRST_ARGUMENT)
-		sqlite3_result_value(context, sqlite3_column_value(((HybridCursor *) base)->stmt, column + 1));
+	const HybridCursor *cursor = (const HybridCursor *) base;
+	const Hit *hit = &cursor->hits[cursor->at];
+
+	if (column == COLUMN_SCORE)
+		sqlite3_result_double(context, hit->score);
+	else if (column == COLUMN_DISTANCE && hit->is_near)
+		sqlite3_result_double(context, hit->distance);
+	else if (column == COLUMN_RANK && hit->is_alike)
+		sqlite3_result_double(context, hit->rank);
 	return SQLITE_OK;
 }
 
 static int
 hybrid_rowid(sqlite3_vtab_cursor *base, sqlite3_int64 *rowid)
 {
-	*rowid = sqlite3_column_int64(((HybridCursor *) base)->stmt, 0);
+	const HybridCursor *cursor = (const HybridCursor *) base;
+
+	*rowid = cursor->hits[cursor->at].id;
 	return SQLITE_OK;
 }
 

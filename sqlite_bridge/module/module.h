@@ -106,6 +106,25 @@ int bridge_info_register(BridgeConnection *connection, BridgeError *err);
 
 int bridge_indexes_register(BridgeConnection *connection, BridgeError *err);
 
+/* ---------- hybrid_names.c ---------- */
+
+/* What vss_hybrid searches; all sqlite3_free. */
+typedef struct BridgeHybridNames
+{
+	char *schema;
+	char *index;     /* the hnsw table */
+	char *content;   /* the table that it is over */
+	char *full_text; /* the FTS5 table */
+} BridgeHybridNames;
+
+/*
+ * table: an hnsw table, or a table that has one; NULL: the only one.  full_text:
+ * NULL: the one whose content is that table.  *names is to be freed in any case.
+ */
+int bridge_hybrid_names(sqlite3 *db, const char *table, const char *full_text, BridgeHybridNames *names,
+						BridgeError *err);
+void bridge_hybrid_names_free(BridgeHybridNames *names);
+
 /* ---------- hybrid.c: the rowset vss_hybrid ---------- */
 
 int bridge_hybrid_register(BridgeConnection *connection, BridgeError *err);

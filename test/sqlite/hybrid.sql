@@ -51,6 +51,16 @@ INSERT INTO documents VALUES (1000, 'pear pear', vector('[71,1]'));
 SELECT rowid FROM vss_hybrid('documents', '[71,1]', 'pear', 1);
 ROLLBACK;
 
+-- a search that waits for the next one notices what a name means now
+SELECT rowid FROM vss_hybrid('documents', '[71,1]', 'lemon', 1);
+ALTER TABLE vss RENAME TO vss_2;
+SELECT rowid FROM vss_hybrid('documents', '[71,1]', 'lemon', 1);
+SELECT rowid FROM vss_hybrid('vss', '[71,1]', 'lemon', 1);
+ALTER TABLE vss_2 RENAME TO vss;
+SELECT rowid FROM vss_hybrid('vss', '[71,1]', 'lemon', 1);
+SELECT (SELECT group_concat(rowid) FROM vss_hybrid('documents', q.vec, q.text, 2)), (SELECT group_concat(rowid) FROM vss_hybrid('vss', q.vec, q.text, 2)) FROM questions AS q;
+SELECT a.rowid, b.rowid FROM vss_hybrid('vss', '[71,1]', 'lemon', 2) AS a, vss_hybrid('vss', '[71,1]', 'lemon', 2) AS b;
+
 -- what is wrong
 SELECT * FROM vss_hybrid('nothing', '[1,2]', 'pear');
 SELECT * FROM vss_hybrid('documents', '[1,2,3]', 'pear');
