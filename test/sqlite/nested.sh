@@ -21,6 +21,7 @@ try 'content is the index itself' "${content//NAME/vss} UPDATE vss_config SET va
 try 'content is a view of the index' "CREATE VIEW round AS SELECT rowid AS id, distance AS e FROM vss_knn('[1,2,3]', 5); ${content//NAME/round}" "$reads"
 try 'content is another virtual table' "CREATE VIRTUAL TABLE ft USING fts5(id, e); ${content//NAME/ft}" "$reads"
 try 'a trigger on a table of the index' "CREATE TRIGGER deeper AFTER INSERT ON vss_delta BEGIN SELECT hnsw_add(new.label + 1, '[1,2,3]'); END;" "$reads"
+try 'a trigger on the numbers of keys' "CREATE TABLE k(a TEXT PRIMARY KEY, e TEXT) WITHOUT ROWID; INSERT INTO k VALUES ('x', '[1,2,3]'); CREATE VIRTUAL TABLE kv USING hnsw(dim=3, content=k, content_rowid=a, content_vector=e); CREATE TRIGGER deeper AFTER INSERT ON kv_keys BEGIN SELECT 1; END;" "SELECT count(*) FROM kv;"
 try 'a long name in every message' "CREATE VIEW \"$(printf '%5000s' | tr ' ' n)\" AS SELECT 1; ${content//NAME/$(printf '%5000s' | tr ' ' n)}" "$reads"
 views=
 for i in $(seq 1 40); do
