@@ -79,6 +79,14 @@ RESET vss_fdw.knn_strategy;
 SELECT count(*), count(DISTINCT o) FROM (SELECT d.id, o.id AS o FROM docs AS d JOIN orders AS o ON o.doc = d.id WHERE o.paid
 	ORDER BY d.embedding <=> '[1,0,0,0,0,0,0,0]' LIMIT 300) AS s;
 
+-- pairs within a distance: the index is asked once for each outer row
+EXPLAIN (COSTS OFF) SELECT q.id, d.id FROM queries AS q JOIN docs0 AS d ON d.embedding <=> q.vec < 0.1;
+SELECT agree(query) FROM unnest(ARRAY[
+	'SELECT q.id, d.id FROM queries AS q JOIN docs0 AS d ON d.embedding <=> q.vec < 0.1 WHERE d.part = 0 ORDER BY 1, 2',
+	'SELECT q.id, d.id, d.embedding <=> q.vec AS x FROM queries AS q JOIN docs0 AS d ON 1 - (q.vec <=> d.embedding) >= 0.9 WHERE d.part = 0 ORDER BY 1, 2',
+	'SELECT q.id, d.id, d.x FROM queries AS q CROSS JOIN LATERAL (SELECT id, embedding <=> q.vec AS x FROM docs0 WHERE part = 0 AND embedding <=> q.vec < q.id * 0.05) AS d ORDER BY 1, 2',
+	'SELECT q.id, d.id FROM queries AS q LEFT JOIN docs0 AS d ON d.embedding <=> q.vec < 0.001 AND d.part = 0 ORDER BY 1, 2']) AS query;
+
 -- the predicate in a join; on partitions each index is asked
 -- exact: which rows a graph finds depends on the order in which threads built it
 SET vss_fdw.knn_strategy = exact;

@@ -164,14 +164,14 @@ vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *inde
 }
 
 void
-vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, Cost *startup,
-				  Cost *total)
+vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, double rows,
+				  Cost *startup, Cost *total)
 {
 	VssRel *rel = VSS_REL(baserel);
 	/* the vectors lie in the mapped file, one after another */
 	Cost distance = cpu_operator_cost * (1 + index->dim / ELEMENTS_PER_OPERATOR);
 	Cost lookup = cpu_operator_cost * 2 * log2(rel->tuples + 1) + random_page_cost / 64;
-	double found = Min(baserel->rows, rel->tuples);
+	double found = Min(rows, rel->tuples);
 
 	*startup = rel->server->fdw_startup_cost + baserel->baserestrictcost.startup + rel->tuples * distance;
 	*total = *startup + found * (lookup + fetch_cost(baserel) + baserel->baserestrictcost.per_tuple);

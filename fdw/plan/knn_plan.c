@@ -143,6 +143,9 @@ distance_tlist(PlannerInfo *root, RelOptInfo *baserel, List *tlist, List *local_
 	List *vars = NIL;
 	List *result;
 
+	/* a distance from another relation's column has a parameter for that when it runs, but not in this list */
+	if (!bms_is_subset(pull_varnos(root, (Node *) distance), baserel->relids))
+		return NIL;
 	/* EvalPlanQual's rows have the layout of the table */
 	if (root->parse->commandType != CMD_SELECT || root->rowMarks != NIL)
 		return NIL;

@@ -262,6 +262,7 @@ vssGetForeignPaths(PlannerInfo *root, RelOptInfo *baserel, Oid foreigntableid)
 	add_lookup_paths(root, baserel);
 	vssfdw_add_knn_paths(root, baserel);
 	vssfdw_add_range_path(root, baserel);
+	vssfdw_add_range_join_paths(root, baserel);
 }
 
 /* ---------- the plan ---------- */

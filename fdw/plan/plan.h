@@ -221,6 +221,9 @@ void vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel);
 /* Add the path that measures all distances in the index, for a condition distance < x. */
 void vssfdw_add_range_path(PlannerInfo *root, RelOptInfo *baserel);
 
+/* Add the paths that do so once for each row of other relations, for a condition a.col <=> b.col < x. */
+void vssfdw_add_range_join_paths(PlannerInfo *root, RelOptInfo *baserel);
+
 /* Add the one path there is for a relation with a vss_knn predicate. */
 void vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel);
 
@@ -388,8 +391,8 @@ void vssfdw_cost_knn(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo 
 					 bool prefilter, Cost *startup, Cost *total);
 
 /* Cost of measuring every vector of the index, and fetching the rows that are near enough. */
-void vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, Cost *startup,
-					   Cost *total);
+void vssfdw_cost_range(PlannerInfo *root, RelOptInfo *baserel, const VssIndexInfo *index, double rows,
+					   Cost *startup, Cost *total);
 
 /* ---------- sample.c: asking SQLite about conditions ---------- */
 
