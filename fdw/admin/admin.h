@@ -170,7 +170,8 @@ typedef struct VssSample
 	int reals;
 	int texts;
 	int blobs;
-	int blobs_of_16;
+	int right_blobs;                 /* blobs that the type reads: uuid, macaddr, json, ... */
+	int addresses;                   /* whole numbers that macaddr reads */
 	int no_bool;                     /* numbers but 0 and 1 */
 	int fractions;                   /* numbers that bigint does not hold */
 	int bools;                       /* texts that boolean reads */

@@ -71,6 +71,8 @@ count_number(VssSample *sample, ValueKind kind, bool whole, int64 integer, doubl
 
 	if (whole ? integer != 0 && integer != 1 : true)
 		sample->no_bool++;
+	sample->addresses +=
+		whole && (strcmp(sample->type, "macaddr8") == 0 || (integer >= 0 && integer < INT64CONST(1) << 48));
 	if (!whole && (number != rint(number) || !FLOAT8_FITS_IN_INT64(number)))
 		sample->fractions++;
 	if (kind == VALUE_OTHER || number == 0)
@@ -128,6 +130,17 @@ looks_right(const char *type, const char *text)
 		   !vssfdw_time_from_text(VALUE_TIMESTAMP, -1, text, &unused, NULL);
 }
 
+/* Bytes that a BLOB has which the type reads; of JSON, such as SQLite has found to be so (sample_ends). */
+static int
+right_length(const char *type)
+{
+	return strcmp(type, "uuid") == 0       ? 16
+		   : strcmp(type, "macaddr") == 0  ? 6
+		   : strcmp(type, "macaddr8") == 0 ? 8
+		   : strncmp(type, "json", 4) == 0 ? 1
+										   : -1;
+}
+
 static void
 count_text(VssSample *sample, ValueKind kind, const char *text)
 {
@@ -179,7 +192,7 @@ count_value(VssSample *sample, ValueKind kind, sqlite3_stmt *stmt, int i)
 			break;
 		case SQLITE_BLOB:
 			sample->blobs++;
-			sample->blobs_of_16 += sqlite3_column_bytes(stmt, i) == 16;
+			sample->right_blobs += sqlite3_column_bytes(stmt, i) == right_length(sample->type);
 			break;
 	}
 }
@@ -227,14 +240,18 @@ sample_ends(VssConnection *conn, const VssTableInfo *info, List *samples)
 	foreach (lc, samples)
 	{
 		const char *name = vssfdw_quote_identifier(((VssSample *) lfirst(lc))->name);
-
 		bool json = strncmp(((VssSample *) lfirst(lc))->type, "json", 4) == 0;
+
+		const char *length = !json ? psprintf("min(length(%s), 17)", name)
+							 : sqlite3_libversion_number() < VSS_VERSION_WITH_JSONB
+								 ? "0"
+								 : psprintf("json_valid(%s, 8)", name);
 
 		/* no more of long values than is looked at */
 		appendStringInfo(&sql,
-						 "%s CASE typeof(%s) WHEN 'blob' THEN zeroblob(min(length(%s), 17)) WHEN 'text' THEN "
+						 "%s CASE typeof(%s) WHEN 'blob' THEN zeroblob(%s) WHEN 'text' THEN "
 						 "substr(%s, 1, %s) ELSE %s END",
-						 lc == list_head(samples) ? "SELECT" : ",", name, name, name,
+						 lc == list_head(samples) ? "SELECT" : ",", name, length, name,
 						 json ? psprintf("json_valid(%s)", name) : "80", name);
 	}
 	appendStringInfo(&sql, " FROM %s", vssfdw_quote_identifier(info->name));
@@ -284,10 +301,12 @@ fits(const VssSample *sample, VssTimeUnit *unit)
 		return true;
 	if (strcmp(type, "bytea") == 0)
 		return sample->blobs == count;
-	if (strcmp(type, "uuid") == 0)
-		return numbers == 0 && sample->texts == sample->uuids && sample->blobs == sample->blobs_of_16;
-	if (sample->blobs > 0)
+	if (sample->blobs > sample->right_blobs)
 		return false;
+	if (strcmp(type, "uuid") == 0)
+		return numbers == 0 && sample->texts == sample->uuids;
+	if (strncmp(type, "macaddr", 7) == 0)
+		return sample->texts == sample->right && numbers == sample->addresses;
 	if (strcmp(type, "boolean") == 0)
 		return sample->no_bool == 0 && sample->texts == sample->bools;
 	if (strcmp(type, "bigint") == 0)
@@ -361,8 +380,8 @@ vssfdw_sampled_type(const VssSample *sample, VssSampledOptions *options)
 		if (strcmp(sample->type, "boolean") == 0)
 			options->form = vssfdw_boolean_form(sample->boolean_forms, sample->integers);
 	}
-	else if (strcmp(sample->type, "uuid") == 0 && sample->blobs == count)
-		options->stored = "BLOB";
+	else if (strcmp(sample->type, "uuid") == 0 || strncmp(sample->type, "macaddr", 7) == 0)
+		options->stored = sample->blobs == count ? "BLOB" : sample->integers == count ? "INTEGER" : NULL;
 	else if (time_kind(sample->type) != VALUE_OTHER)
 	{
 		/* units with a fraction are written as REAL, of which a column makes INTEGER where it can */

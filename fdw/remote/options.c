@@ -41,7 +41,8 @@ typedef enum OptionKind
 	OPTION_LIBRARIES, /* absolute paths, with commas between them */
 	OPTION_URL,       /* of an embedding server */
 	OPTION_API,       /* ollama or openai */
-	OPTION_ENCODING   /* float or base64 */
+	OPTION_ENCODING,  /* float or base64 */
+	OPTION_ANY        /* any text, also none */
 } OptionKind;
 
 typedef struct Option
@@ -89,6 +90,7 @@ static const Option options[] = {
 	{"column_type", AttributeRelationId, OPTION_STORED, 0, 0},
 	{"time_unit", AttributeRelationId, OPTION_UNIT, 0, 0},
 	{"text_form", AttributeRelationId, OPTION_FORM, 0, 0},
+	{"null_value", AttributeRelationId, OPTION_ANY, 0, 0},
 	{"key", AttributeRelationId, OPTION_BOOL, 0, 0},
 };
 
@@ -344,6 +346,8 @@ check_value(const Option *option, DefElem *def)
 		case OPTION_ENCODING:
 			check_word(option, value, "float", "base64");
 			break;
+		case OPTION_ANY:
+			break;
 	}
 }
 
@@ -546,36 +550,35 @@ vssfdw_read_table_options(Oid foreigntableid)
 	return result;
 }
 
-char *
-vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUnit *unit, char **form)
+VssColumnOptions
+vssfdw_column_options(Oid relid, AttrNumber attnum)
 {
-	List *list = GetForeignColumnOptions(relid, attnum);
-	char *name = NULL;
+	VssColumnOptions result = {.stored = VSS_STORED_NATURAL, .unit = VSS_TIME_ANY};
 	ListCell *lc;
 
-	*stored = VSS_STORED_NATURAL;
-	*unit = VSS_TIME_ANY;
-	*form = NULL;
-	foreach (lc, list)
+	foreach (lc, GetForeignColumnOptions(relid, attnum))
 	{
 		DefElem *def = (DefElem *) lfirst(lc);
 
 		if (strcmp(def->defname, "column_name") == 0)
-			name = pstrdup(defGetString(def));
+			result.name = pstrdup(defGetString(def));
 		else if (strcmp(def->defname, "column_type") == 0)
-			(void) parse_stored(defGetString(def), stored);
+			(void) parse_stored(defGetString(def), &result.stored);
 		else if (strcmp(def->defname, "time_unit") == 0)
-			(void) vssfdw_time_unit(defGetString(def), unit);
+			(void) vssfdw_time_unit(defGetString(def), &result.unit);
 		else if (strcmp(def->defname, "text_form") == 0)
-			*form = pstrdup(defGetString(def));
+			result.form = pstrdup(defGetString(def));
+		else if (strcmp(def->defname, "null_value") == 0)
+			result.null_value = pstrdup(defGetString(def));
 	}
-	if (*form != NULL && *stored == VSS_STORED_NATURAL)
-		*stored = VSS_STORED_TEXT;
+	if (result.form != NULL && result.stored == VSS_STORED_NATURAL)
+		result.stored = VSS_STORED_TEXT;
 	/* numbers are what such a column holds */
-	if (*unit != VSS_TIME_ANY && *stored == VSS_STORED_NATURAL)
-		*stored =
-			*unit == VSS_TIME_JULIAN || *unit == VSS_TIME_COREDATA ? VSS_STORED_REAL : VSS_STORED_INTEGER;
-	if (name == NULL)
-		name = get_attname(relid, attnum, false);
-	return name;
+	if (result.unit != VSS_TIME_ANY && result.stored == VSS_STORED_NATURAL)
+		result.stored = result.unit == VSS_TIME_JULIAN || result.unit == VSS_TIME_COREDATA
+							? VSS_STORED_REAL
+							: VSS_STORED_INTEGER;
+	if (result.name == NULL)
+		result.name = get_attname(relid, attnum, false);
+	return result;
 }

@@ -55,6 +55,9 @@ const char *vssfdw_closest_name(const char *name, List *names);
 VssServerOptions *vssfdw_server_options(ForeignServer *server);
 VssTableOptions *vssfdw_read_table_options(Oid foreigntableid); /* for table_cache.c alone */
 
+/* SQLite has binary JSON, which it calls JSONB, since this version. */
+#define VSS_VERSION_WITH_JSONB 3045000
+
 /* How a column is stored in SQLite; option column_type, else by its declared type. */
 typedef enum VssStored
 {
@@ -65,8 +68,17 @@ typedef enum VssStored
 	VSS_STORED_BLOB
 } VssStored;
 
-/* Name of a column in SQLite, and what its options say of its values; form: text_form or NULL. */
-char *vssfdw_column_options(Oid relid, AttrNumber attnum, VssStored *stored, VssTimeUnit *unit, char **form);
+/* What a column's options say of it; strings are palloc'd. */
+typedef struct VssColumnOptions
+{
+	char *name; /* in SQLite */
+	VssStored stored;
+	VssTimeUnit unit;
+	char *form;       /* text_form, or NULL */
+	char *null_value; /* in the server's encoding, or NULL */
+} VssColumnOptions;
+
+VssColumnOptions vssfdw_column_options(Oid relid, AttrNumber attnum);
 
 /* Whether it is a text_form of booleans: the word for true, a slash, that for false. */
 bool vssfdw_is_boolean_form(const char *form);

@@ -252,10 +252,17 @@ vssfdw_classify(VssPlanColumn *out, const VssColumn *column, const VssColumnInfo
 	out->rounds = affinity == VSS_AFFINITY_REAL;
 	out->text_only = keeps_affinity && affinity == VSS_AFFINITY_TEXT;
 	out->class = bare_class(column, affinity, keeps_affinity);
-	if (out->class != VSS_CLASS_NONE)
-		return;
-	if (set_reader(out, column))
+	if (out->class == VSS_CLASS_NONE && set_reader(out, column))
 		out->class = vssfdw_type_class(column->base);
 	else
 		out->reader = NULL;
+	if (column->null_value == NULL)
+		return;
+	out->null_value = vssfdw_from_utf8(column->null_value);
+	/* "" is the reader that gives what it is given: the bare column has values that stand for NULL */
+	if (out->reader == NULL)
+	{
+		out->reader = "";
+		out->reader_args = "";
+	}
 }

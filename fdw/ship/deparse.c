@@ -58,6 +58,18 @@ vssfdw_deparse_column(VssDeparse *context, Var *var)
 	appendStringInfo(context->buf, "r%u.%s", (unsigned) var->varno, vssfdw_quote_identifier(column->name));
 }
 
+void
+vssfdw_deparse_stored(VssDeparse *context, Var *var)
+{
+	const char *null_value = vssfdw_var_column(context->root, var)->null_value;
+
+	if (null_value != NULL)
+		appendStringInfoString(context->buf, "vss_nullif(");
+	vssfdw_deparse_column(context, var);
+	if (null_value != NULL)
+		appendStringInfo(context->buf, ", %s)", vssfdw_quote_literal(null_value));
+}
+
 /* A column in a comparison. */
 static void
 put_column(VssDeparse *context, Var *var)
@@ -67,7 +79,7 @@ put_column(VssDeparse *context, Var *var)
 	if (column->reader != NULL)
 	{
 		appendStringInfo(context->buf, "%s(", column->reader);
-		vssfdw_deparse_column(context, var);
+		vssfdw_deparse_stored(context, var);
 		appendStringInfo(context->buf, "%s)", column->reader_args);
 		return;
 	}

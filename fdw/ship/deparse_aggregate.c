@@ -13,7 +13,7 @@
 static void
 put_stored(VssDeparse *context, const VssTerm *term)
 {
-	vssfdw_deparse_column(context, (Var *) term->expr);
+	vssfdw_deparse_stored(context, (Var *) term->expr);
 	appendStringInfoString(context->buf, vssfdw_term_column(context->root, term)->reader_args);
 }
 

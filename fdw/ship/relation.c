@@ -47,8 +47,9 @@ vssfdw_load_columns(VssRel *rel)
 		vssfdw_classify(out, &column, info, rel->info->keeps_affinity || (info != NULL && info->sure));
 		out->binary = is_binary(rel->info, column.name);
 		out->not_null =
-			(info != NULL && info->not_null) ||
-			(rel->info->rowid_alias != NULL && pg_strcasecmp(rel->info->rowid_alias, column.name) == 0);
+			out->null_value == NULL &&
+			((info != NULL && info->not_null) ||
+			 (rel->info->rowid_alias != NULL && pg_strcasecmp(rel->info->rowid_alias, column.name) == 0));
 	}
 	table_close(relation, NoLock);
 }

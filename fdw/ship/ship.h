@@ -27,6 +27,7 @@ typedef struct VssPlanColumn
 	VssClass class;
 	const char *reader;      /* function that makes the value comparable; NULL: the bare column is */
 	const char *reader_args; /* what follows the column in its call */
+	const char *null_value;  /* what is stored for NULL, which vss_nullif() is given; or NULL */
 	bool one_form;           /* values that are equal are also shown alike, as 1.0 and 1.00 are not */
 	VssTimeUnit unit;        /* of a time's numbers */
 	bool rounds;             /* integers that are stored become REAL */
@@ -415,6 +416,9 @@ const char *vssfdw_sqlite_type_name(Oid type);
 
 /* The bare column, as it is fetched. */
 void vssfdw_deparse_column(VssDeparse *context, Var *var);
+
+/* The same as its reader is given it: NULL where it stands for NULL. */
+void vssfdw_deparse_stored(VssDeparse *context, Var *var);
 
 /* ---------- deparse_aggregate.c ---------- */
 

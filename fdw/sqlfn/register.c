@@ -7,19 +7,10 @@
 #include "fdw/sqlfn/sqlfn.h"
 
 static const VssSqlFunction *const tables[] = {
-	vssfdw_readers,
-	vssfdw_text_functions,
-	vssfdw_value_functions,
-	vssfdw_assign_functions,
-	vssfdw_try_functions,
-	vssfdw_bound_functions,
-	vssfdw_sum_functions,
-	vssfdw_decimal_functions,
-	vssfdw_decimal_sums,
-	vssfdw_time_functions,
-	vssfdw_extract_functions,
-	vssfdw_date_functions,
-	vssfdw_geopackage_functions,
+	vssfdw_readers,           vssfdw_null_functions,       vssfdw_text_functions,  vssfdw_value_functions,
+	vssfdw_assign_functions,  vssfdw_try_functions,        vssfdw_bound_functions, vssfdw_sum_functions,
+	vssfdw_decimal_functions, vssfdw_decimal_sums,         vssfdw_time_functions,  vssfdw_extract_functions,
+	vssfdw_date_functions,    vssfdw_geopackage_functions,
 };
 
 int

@@ -117,6 +117,21 @@ extern const VssSqlFunction vssfdw_geopackage_functions[];
 
 extern const VssSqlFunction vssfdw_assign_functions[];
 
+/* ---------- null_value.c: what a column stores for NULL ---------- */
+
+/* Whether all of the text is a whole number of 64 bits. */
+bool vssfdw_whole_number(const char *text, sqlite3_int64 *number);
+
+/*
+ * Whether a stored value stands for NULL where the column's option null_value is
+ * this text: text of the same bytes, or a number equal to the whole number that
+ * it is.  type is SQLITE_INTEGER, ...; text and length are of TEXT.
+ */
+bool vssfdw_is_null_value(const char *null_value, int type, const char *text, int length,
+						  sqlite3_int64 integer, double real);
+
+extern const VssSqlFunction vssfdw_null_functions[];
+
 /* ---------- bound_functions.c ---------- */
 
 extern const VssSqlFunction vssfdw_bound_functions[];
@@ -197,6 +212,8 @@ typedef enum ValueKind
 	VALUE_TIMESTAMP,
 	VALUE_TIMESTAMPTZ,
 	VALUE_JSON, /* json and jsonb */
+	VALUE_MACADDR,
+	VALUE_MACADDR8,
 	VALUE_INTERVAL,
 	VALUE_ARRAY,
 	VALUE_VECTOR /* vss_vector and pgvector's vector */

@@ -257,6 +257,10 @@ is_same(const VssColumn *column, Datum value, const VssBound *bound, const VssBo
 			return is_same_double(column, DatumGetFloat8(value), held);
 		case VALUE_NUMERIC:
 			return is_same_numeric(column, value, bound, held);
+		case VALUE_MACADDR:
+		case VALUE_MACADDR8:
+			/* a double has not all bits of eight bytes, and text of a number is no address */
+			return held->form == bound->form;
 		case VALUE_DATE:
 		case VALUE_TIME:
 		case VALUE_TIMETZ:
@@ -282,15 +286,50 @@ advice(const VssColumn *column, VssAffinity affinity)
 		   "values as they are.";
 }
 
+/* Whether the column reads what it holds as NULL. */
+static bool
+is_read_as_null(const VssColumn *column, const VssBound *bound, const VssBound *held)
+{
+	VssBound text = *held;
+
+	/* of a number that became text */
+	if (held->form == SQLITE_TEXT && bound->form != SQLITE_TEXT)
+	{
+		text.bytes = number_text(bound);
+		text.length = strlen(text.bytes);
+	}
+	return vssfdw_stands_for_null(column, &text);
+}
+
+pg_noreturn static void
+report_null_value(const VssColumn *column, Datum value, bool isnull)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_DATA_TYPE),
+			 isnull ? errmsg("NULL would not come back the same from column \"%s\"", column->name)
+					: errmsg("value \"%s\" would come back as NULL from column \"%s\"",
+							 OutputFunctionCall((FmgrInfo *) &column->output, value), column->name),
+			 errdetail("The column's option null_value is \"%s\".", vssfdw_from_utf8(column->null_value)),
+			 isnull
+				 ? errhint("Set null_value to what the column holds: SQLite makes numbers of text in some.")
+				 : errhint("Write NULL, or change the option.")));
+}
+
 void
-vssfdw_check_kept(VssStatement *statement, const VssColumn *column, Datum value, const VssBound *bound)
+vssfdw_check_kept(VssStatement *statement, const VssColumn *column, Datum value, bool isnull,
+				  const VssBound *bound)
 {
 	VssBound held;
 	const VssColumnInfo *stored;
 	const VssTableInfo *info;
 
-	apply_affinity(statement->conn, column->affinity, bound, &held);
-	if (is_same(column, value, bound, &held))
+	if (column->is_stored)
+		apply_affinity(statement->conn, column->affinity, bound, &held);
+	else
+		held = *bound;
+	if (isnull != is_read_as_null(column, bound, &held))
+		report_null_value(column, value, isnull);
+	if (isnull || !column->is_stored || is_same(column, value, bound, &held))
 		return;
 	info = vssfdw_table_info(statement->conn, vssfdw_table_options(column->relid)->table);
 	stored = vssfdw_find_column(info, column->name);

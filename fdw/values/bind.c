@@ -207,6 +207,24 @@ becomes_number(const VssColumn *column, Datum value)
 	}
 }
 
+/* The address's bytes, which its text has as pairs of digits, or the number that they are. */
+static VssBound
+bound_macaddr(const VssColumn *column, Datum value)
+{
+	const char *text = OutputFunctionCall((FmgrInfo *) &column->output, value);
+	unsigned char *bytes = palloc(8);
+	uint64 number = 0;
+	int length = 0;
+
+	for (; length < 8 && isxdigit((unsigned char) text[0]); length++)
+	{
+		bytes[length] = (unsigned char) strtoul(text, NULL, 16);
+		number = number << 8 | bytes[length];
+		text += text[2] == ':' ? 3 : 2;
+	}
+	return column->stored == VSS_STORED_BLOB ? bound_blob(bytes, length) : bound_integer((int64) number);
+}
+
 /* In the form that the column stores. */
 static VssBound
 make_bound(const VssColumn *column, Datum value)
@@ -271,6 +289,11 @@ make_bound(const VssColumn *column, Datum value)
 
 			return bound_text(json, (int) strlen(json));
 		}
+		case VALUE_MACADDR:
+		case VALUE_MACADDR8:
+			if (column->stored == VSS_STORED_BLOB || column->stored == VSS_STORED_INTEGER)
+				return bound_macaddr(column, value);
+			break;
 		case VALUE_VARCHAR:
 		case VALUE_INTERVAL:
 		case VALUE_JSON:
@@ -280,19 +303,39 @@ make_bound(const VssColumn *column, Datum value)
 	return bound_output(column, value);
 }
 
+/* What the column has for NULL: a number where it is one, in a column that keeps numbers. */
+static VssBound
+bound_null(const VssColumn *column)
+{
+	bool numbers =
+		column->stored == VSS_STORED_INTEGER || column->stored == VSS_STORED_REAL ||
+		(column->stored == VSS_STORED_NATURAL && column->kind >= VALUE_BOOL && column->kind <= VALUE_NUMERIC);
+	sqlite3_int64 number;
+
+	if (column->null_value == NULL)
+		return (VssBound){.form = SQLITE_NULL};
+	if (numbers && vssfdw_whole_number(column->null_value, &number))
+		return bound_integer(number);
+	return (VssBound){.form = SQLITE_TEXT, .bytes = column->null_value, .length = strlen(column->null_value)};
+}
+
+bool
+vssfdw_stands_for_null(const VssColumn *column, const VssBound *stored)
+{
+	return column->null_value != NULL &&
+		   vssfdw_is_null_value(column->null_value, stored->form, stored->bytes, (int) stored->length,
+								stored->integer, stored->real);
+}
+
 void
 vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value, bool isnull)
 {
 	sqlite3_stmt *stmt = statement->stmt;
-	VssBound bound = {.form = SQLITE_NULL};
+	VssBound bound = isnull ? bound_null(column) : make_bound(column, value);
 	int rc;
 
-	if (!isnull)
-	{
-		bound = make_bound(column, value);
-		if (column->is_stored)
-			vssfdw_check_kept(statement, column, value, &bound);
-	}
+	if (bound.form != SQLITE_NULL && (column->is_stored || column->null_value != NULL))
+		vssfdw_check_kept(statement, column, value, isnull, &bound);
 	switch (bound.form)
 	{
 		case SQLITE_INTEGER:

@@ -143,16 +143,18 @@ static bool
 has_form(const VssColumn *column)
 {
 	bool time = column->kind >= VALUE_DATE && column->kind <= VALUE_TIMESTAMPTZ;
+	bool address = column->kind == VALUE_MACADDR || column->kind == VALUE_MACADDR8;
 
 	switch (column->stored)
 	{
 		case VSS_STORED_INTEGER:
-			return time || (column->kind >= VALUE_BOOL && column->kind <= VALUE_INT8);
+			return time || address || (column->kind >= VALUE_BOOL && column->kind <= VALUE_INT8);
 		case VSS_STORED_REAL:
 			return time || column->kind == VALUE_FLOAT4 || column->kind == VALUE_FLOAT8 ||
 				   column->kind == VALUE_NUMERIC;
 		case VSS_STORED_BLOB:
-			return column->kind == VALUE_BYTEA || column->kind == VALUE_UUID || column->kind == VALUE_VECTOR;
+			return address || column->kind == VALUE_BYTEA || column->kind == VALUE_UUID ||
+				   column->kind == VALUE_VECTOR;
 		case VSS_STORED_TEXT:
 		case VSS_STORED_NATURAL:
 			break;
@@ -162,7 +164,7 @@ has_form(const VssColumn *column)
 
 /* Options that mean nothing for the column's type are a mistake. */
 static void
-check_options(const VssColumn *column)
+check_options(const VssColumn *column, bool not_null)
 {
 	if (column->unit != VSS_TIME_ANY && !(column->kind >= VALUE_DATE && column->kind <= VALUE_TIMESTAMPTZ))
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
@@ -182,6 +184,18 @@ check_options(const VssColumn *column)
 						errmsg("option \"text_form\" of column \"%s\" contradicts its option %s",
 							   column->name, column->unit != VSS_TIME_ANY ? "time_unit" : "column_type"),
 						errhint("Drop one of them: it is for what is stored as TEXT.")));
+	if (column->null_value != NULL && column->kind == VALUE_VECTOR)
+		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+						errmsg("option \"null_value\" of column \"%s\" means nothing for type %s",
+							   column->name, format_type_be(column->type)),
+						errhint("Store NULL where a row has no vector.")));
+	/* the planner takes for granted that such a column has no NULL */
+	if (column->null_value != NULL && not_null)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+				 errmsg("column \"%s\" is NOT NULL, but its option \"null_value\" says that it has NULL",
+						column->name),
+				 errhint("Use ALTER FOREIGN TABLE ... ALTER COLUMN ... DROP NOT NULL.")));
 	if (!has_form(column))
 		ereport(ERROR, (errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
 						errmsg("option \"column_type\" of column \"%s\" means nothing for type %s",
@@ -213,12 +227,18 @@ vssfdw_column_init(VssColumn *column, Relation rel, AttrNumber attnum)
 		MemoryContext old = MemoryContextSwitchTo(entry->memory);
 		VssColumn made;
 
+		VssColumnOptions options = vssfdw_column_options(RelationGetRelid(rel), attnum);
+
 		vssfdw_column_init_type(&made, attribute->atttypid, attribute->atttypmod);
 		made.attnum = attnum;
 		made.relid = RelationGetRelid(rel);
-		made.name =
-			vssfdw_column_options(RelationGetRelid(rel), attnum, &made.stored, &made.unit, &made.form);
-		check_options(&made);
+		made.name = options.name;
+		made.stored = options.stored;
+		made.unit = options.unit;
+		made.form = options.form;
+		if (options.null_value != NULL)
+			made.null_value = (char *) vssfdw_to_utf8(options.null_value);
+		check_options(&made, attribute->attnotnull);
 		MemoryContextSwitchTo(old);
 		*kept = made;
 	}

@@ -97,6 +97,10 @@ kind_of(Oid type, int32 typmod)
 		case JSONOID:
 		case JSONBOID:
 			return VALUE_JSON;
+		case MACADDROID:
+			return VALUE_MACADDR;
+		case MACADDR8OID:
+			return VALUE_MACADDR8;
 		default:
 			if (vssfdw_is_vector(type))
 				return VALUE_VECTOR;
@@ -500,11 +504,67 @@ vector_value(const Place *place)
 	return PointerGetDatum(vector);
 }
 
+#define NOT_BINARY_JSON "a BLOB is read as JSON if it is binary JSON and SQLite is 3.45 or later"
+
+/* SQLite's own binary form, which its json() makes text of. */
+static Datum
+binary_json_value(const Place *place)
+{
+	VssConnection *conn = place->statement->conn;
+	VssStatement *statement;
+	Datum result;
+
+	if (sqlite3_libversion_number() < VSS_VERSION_WITH_JSONB)
+		misfit(place, NOT_BINARY_JSON);
+	statement =
+		vssfdw_prepare(conn, "SELECT CASE WHEN json_valid(?1, 8) THEN json(?1) END", CurrentMemoryContext);
+	if (sqlite3_bind_value(statement->stmt, 1, sqlite3_column_value(place->statement->stmt, place->i)) !=
+		SQLITE_OK)
+		vssfdw_report(ERROR, SQLITE_NOMEM, NULL, conn->servername, statement->sql);
+	if (!vssfdw_step(statement) || sqlite3_column_type(statement->stmt, 0) != SQLITE_TEXT)
+		misfit(place, NOT_BINARY_JSON);
+	result = call_input(place, vssfdw_from_utf8((const char *) sqlite3_column_text(statement->stmt, 0)));
+	vssfdw_done(statement);
+	return result;
+}
+
 static Datum
 json_value(const Place *place)
 {
 	if (place->stored == SQLITE_BLOB)
-		misfit(place, "SQLite's binary JSON is read only by SQLite");
+		return binary_json_value(place);
+	return call_input(place, server_text(place));
+}
+
+/* Text, a BLOB of the address's bytes, or the number that they are. */
+static Datum
+macaddr_value(const Place *place, int length)
+{
+	sqlite3_stmt *stmt = place->statement->stmt;
+	char digits[2 * 8 + 1];
+
+	if (place->stored == SQLITE_BLOB && sqlite3_column_bytes(stmt, place->i) == length)
+	{
+		const unsigned char *bytes = sqlite3_column_blob(stmt, place->i);
+
+		for (int i = 0; i < length; i++)
+			snprintf(digits + 2 * i, 3, "%02x", bytes[i]);
+		return call_input(place, digits);
+	}
+	if (place->stored == SQLITE_INTEGER)
+	{
+		int64 number = sqlite3_column_int64(stmt, place->i);
+
+		if (length == 8 || (number >= 0 && number < INT64CONST(1) << 48))
+		{
+			snprintf(digits, sizeof(digits), length == 8 ? "%016llx" : "%012llx",
+					 (unsigned long long) number);
+			return call_input(place, digits);
+		}
+	}
+	if (place->stored != SQLITE_TEXT)
+		misfit(place, length == 8 ? "an address is TEXT, a BLOB of 8 bytes, or an INTEGER"
+								  : "an address is TEXT, a BLOB of 6 bytes, or an INTEGER of 48 bits");
 	return call_input(place, server_text(place));
 }
 
@@ -622,6 +682,10 @@ convert(const Place *place)
 			return uuid_value(place);
 		case VALUE_JSON:
 			return json_value(place);
+		case VALUE_MACADDR:
+			return macaddr_value(place, 6);
+		case VALUE_MACADDR8:
+			return macaddr_value(place, 8);
 		case VALUE_VECTOR:
 			return vector_value(place);
 		case VALUE_DATE:
@@ -671,6 +735,25 @@ convert_hidden(const Place *place)
 	return result;
 }
 
+/* Whether what is stored stands for NULL. */
+static bool
+is_null_value(const Place *place)
+{
+	sqlite3_stmt *stmt = place->statement->stmt;
+	VssBound value = {.form = place->stored};
+
+	if (value.form == SQLITE_TEXT)
+	{
+		value.bytes = (const char *) sqlite3_column_text(stmt, place->i);
+		value.length = sqlite3_column_bytes(stmt, place->i);
+	}
+	else if (value.form == SQLITE_FLOAT)
+		value.real = sqlite3_column_double(stmt, place->i);
+	else if (value.form == SQLITE_INTEGER)
+		value.integer = sqlite3_column_int64(stmt, place->i);
+	return vssfdw_stands_for_null(place->column, &value);
+}
+
 Datum
 vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int i, const char *tablename,
 					bool *isnull)
@@ -678,7 +761,7 @@ vssfdw_column_datum(const VssColumn *column, VssStatement *statement, int i, con
 	Place place = {column, statement, i, sqlite3_column_type(statement->stmt, i), tablename};
 	Datum result = (Datum) 0;
 
-	*isnull = place.stored == SQLITE_NULL;
+	*isnull = place.stored == SQLITE_NULL || (column->null_value != NULL && is_null_value(&place));
 	if (!*isnull)
 		result = column->hidden ? convert_hidden(&place) : convert(&place);
 	if (column->domain_cache != NULL)

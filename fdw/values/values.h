@@ -26,6 +26,7 @@ typedef struct VssColumn
 	VssStored stored;
 	VssTimeUnit unit; /* of a time's numbers */
 	char *form;       /* of a time's or a boolean's text, or NULL */
+	char *null_value; /* what is stored for NULL, in UTF-8; or NULL */
 	FmgrInfo input;
 	Oid ioparam;
 	FmgrInfo output;
@@ -86,13 +87,17 @@ typedef struct VssBound
  */
 void vssfdw_bind(VssStatement *statement, int i, const VssColumn *column, Datum value, bool isnull);
 
+/* Whether what is stored so is the column's null_value. */
+bool vssfdw_stands_for_null(const VssColumn *column, const VssBound *stored);
+
 /* ---------- affinity.c ---------- */
 
 /* Whether text that looks like a number becomes one. */
 bool vssfdw_makes_numbers(VssAffinity affinity);
 
-/* An error unless the value, bound so, is the same when the column is read again. */
-void vssfdw_check_kept(VssStatement *statement, const VssColumn *column, Datum value, const VssBound *bound);
+/* An error unless the value (isnull: NULL), bound so, is the same when the column is read again. */
+void vssfdw_check_kept(VssStatement *statement, const VssColumn *column, Datum value, bool isnull,
+					   const VssBound *bound);
 
 /* ---------- arrays.c ---------- */
 
