@@ -57,6 +57,7 @@ _PG_init(void)
 	MarkGUCPrefixReserved("vss_fdw");
 
 	vssfdw_install_planner();
+	vssfdw_watch_drops();
 	vssfdw_listener.progress = vssfdw_progress;
 	vssfdw_listener.merge_due = vssfdw_note_merge;
 	vssfdw_listener.committed = vssfdw_launch_merges;

@@ -108,7 +108,9 @@ TABLE near_of_seven;
 SELECT * FROM vss_check('pairs');
 SELECT p.lang, n.site FROM (VALUES ('da'), ('en')) AS p(lang) CROSS JOIN LATERAL
 	(SELECT site FROM pairs WHERE pairs.lang = p.lang ORDER BY embedding <-> '[3.1,4.2]' LIMIT 1) AS n;
+-- its rows have no number that could be returned
 SELECT count(*) FROM vss_knn('pairs_vss', '[3.1,4.2]', 5);
+SELECT site FROM pairs WHERE vss_knn(embedding, '[3.1,4.2]', 1);
 RESET enable_sort;
 
 -- what can be removed without the extension: the triggers
@@ -117,6 +119,39 @@ EXECUTE nearest;
 SELECT not_used(:'knn');
 SELECT vss_drop_index('docs');
 \! sqlite3 /tmp/vss_fdw_regress/follow/f.db "SELECT name FROM sqlite_schema WHERE name LIKE 'docs%' ORDER BY name"
+
+-- rows that hold no vector are told
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "CREATE TABLE odd(id INTEGER PRIMARY KEY, v TEXT); INSERT INTO odd VALUES (1, '[1,0]'), (2, 'none'), (3, '[1]'), (4, NULL)"
+CREATE FOREIGN TABLE odd (id bigint, v vss_vector(2)) SERVER follow;
+SELECT vss_exec('follow', 'CREATE VIRTUAL TABLE odd_vss USING hnsw(dim = 2, content = odd, content_vector = v, bad_rows = skip)');
+SELECT vss_merge('odd');
+SELECT vss_index_info('odd') ->> 'bad_rows' AS bad_rows;
+CREATE FUNCTION bad_rows(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+	line text;
+BEGIN
+	FOR line IN EXECUTE query LOOP
+		IF line ~ 'Bad Rows|Strategy' THEN RETURN NEXT trim(line); END IF;
+	END LOOP;
+END $$;
+SELECT bad_rows('EXPLAIN SELECT id FROM odd ORDER BY v <=> ''[1,0]'' LIMIT 1');
+SELECT bad_rows('EXPLAIN (ANALYZE, COSTS OFF) SELECT id FROM odd ORDER BY v <=> ''[1,0]'' LIMIT 1');
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "DELETE FROM odd WHERE id IN (2, 3)"
+SELECT vss_rebuild('odd');
+SELECT bad_rows('EXPLAIN SELECT id FROM odd ORDER BY v <=> ''[1,0]'' LIMIT 1');
+
+-- DROP tells what stays in SQLite; vss_drop_index leaves nothing
+RESET client_min_messages;
+IMPORT FOREIGN SCHEMA main LIMIT TO (odd_vss) FROM SERVER follow INTO follow;
+DROP FOREIGN TABLE follow.odd_vss;
+IMPORT FOREIGN SCHEMA main LIMIT TO (odd_vss) FROM SERVER follow INTO follow;
+BEGIN;
+DROP SERVER follow CASCADE;
+ROLLBACK;
+DROP FOREIGN TABLE follow.odd;
+SELECT vss_drop_index('follow.odd_vss');
+\! sqlite3 /tmp/vss_fdw_regress/follow/f.db "SELECT name FROM sqlite_schema WHERE name LIKE 'odd%'"
+SET client_min_messages = warning;
 RESET vss_fdw.auto_merge;
 \set VERBOSITY terse
 DROP SCHEMA follow CASCADE;

@@ -122,6 +122,7 @@ typedef struct BridgeStats
 	 * one of the two below; or NULL.  Static text.
 	 */
 	const char *behind;
+	int64_t bad_rows; /* of content=: rows that hold no vector of the index's kind, as a merge found them */
 	bool pull_limit_hit; /* the scan ended early, more rows exist */
 } BridgeStats;
 

@@ -134,6 +134,14 @@ bool vssfdw_embed_texts(const BridgeEmbedOptions *options, int count, const char
 int vssfdw_embed_sqlstate(const BridgeEmbedError *error);
 pg_noreturn void vssfdw_embed_report(const BridgeEmbedError *error);
 
+/* ---------- drop_notice.c: what DROP leaves in SQLite ---------- */
+
+/* From now on DROP of an index's foreign table tells that the index stays; at load. */
+void vssfdw_watch_drops(void);
+
+/* While it is true, nothing is told: the index goes as well. */
+void vssfdw_drop_silently(bool yes);
+
 /* ---------- forms.c ---------- */
 
 /* How texts of times are spelled; zero at first. */

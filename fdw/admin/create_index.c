@@ -458,7 +458,16 @@ vss_drop_index(PG_FUNCTION_ARGS)
 		add_exact_object_address(&object, objects);
 	}
 	/* Whatever depends on them refuses before anything is gone in SQLite. */
-	performMultipleDeletions(objects, DROP_RESTRICT, 0);
+	vssfdw_drop_silently(true);
+	PG_TRY();
+	{
+		performMultipleDeletions(objects, DROP_RESTRICT, 0);
+	}
+	PG_FINALLY();
+	{
+		vssfdw_drop_silently(false);
+	}
+	PG_END_TRY();
 	free_object_addresses(objects);
 	run(conn, psprintf("DROP TABLE %s", vssfdw_quote_identifier(target->index)));
 	PG_RETURN_VOID();

@@ -133,6 +133,7 @@ typedef struct VssKnnReport
 	uint64 delta_rows;
 	uint64 rows_filtered;
 	const char *behind; /* why the last search did not ask a graph that is there, or NULL */
+	int64 bad_rows;     /* rows that hold no vector of the index's kind */
 } VssKnnReport;
 
 void vssfdw_knn_report(VssScanState *state, VssKnnReport *report);

@@ -83,19 +83,19 @@ planned_strategy(List *knn)
 }
 
 /*
- * Why the graph that is there could not be asked at this moment, or NULL.  For EXPLAIN that
- * does not run the query; a search that runs tells it itself.
+ * How the index is at this moment: why the graph that is there could not be asked, and rows
+ * without a vector.  For EXPLAIN that does not run the query; a search that runs tells it itself.
  */
-static const char *
-unusable_graph(ForeignScan *plan, const char *index)
+static void
+look_at_index(ForeignScan *plan, const char *index, VssKnnReport *report)
 {
 	VssConnection *conn = vssfdw_connect(plan->fs_server);
 	VssHold *hold = vssfdw_hold(conn, CurrentMemoryContext);
 	VssStatement *statement = vssfdw_prepare(
-		conn, "SELECT i ->> '$.graph.state', i ->> '$.follow' FROM (SELECT hnsw_info(?1) AS i)",
+		conn,
+		"SELECT i ->> '$.graph.state', i ->> '$.follow', i ->> '$.bad_rows' FROM (SELECT hnsw_info(?1) AS i)",
 		CurrentMemoryContext);
 	sqlite3_stmt *stmt = statement->stmt;
-	const char *result = NULL;
 
 	sqlite3_bind_text(stmt, 1, index, -1, SQLITE_STATIC);
 	/* an index that has gone since the query was planned is for the query to tell */
@@ -104,15 +104,15 @@ unusable_graph(ForeignScan *plan, const char *index)
 		const char *state = (const char *) sqlite3_column_text(stmt, 0);
 
 		if (strcmp(state, "behind") == 0)
-			result = pstrdup((const char *) sqlite3_column_text(stmt, 1));
+			report->behind = pstrdup((const char *) sqlite3_column_text(stmt, 1));
 		else if (strcmp(state, "corrupt") == 0)
-			result = BRIDGE_GRAPH_DAMAGED;
+			report->behind = BRIDGE_GRAPH_DAMAGED;
 		else if (strcmp(state, "used") != 0 && strcmp(state, "none") != 0)
-			result = BRIDGE_GRAPH_MISSING;
+			report->behind = BRIDGE_GRAPH_MISSING;
+		report->bad_rows = sqlite3_column_int64(stmt, 2);
 	}
 	vssfdw_done(statement);
 	vssfdw_release(hold);
-	return result;
 }
 
 static void
@@ -127,7 +127,7 @@ explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
 
 	else if (state != NULL && state->conn == NULL)
 	{
-		report.behind = unusable_graph(plan, strVal(list_nth(knn, VSS_KNN_INDEX)));
+		look_at_index(plan, strVal(list_nth(knn, VSS_KNN_INDEX)), &report);
 		if (report.behind != NULL)
 			report.strategy = vssfdw_strategy_name(VSS_STRATEGY_EXACT);
 	}
@@ -147,6 +147,8 @@ explain_knn(ForeignScanState *node, List *knn, ExplainState *es)
 	}
 	if (report.behind != NULL)
 		ExplainPropertyText("Index Not Used", report.behind, es);
+	if (report.bad_rows > 0)
+		ExplainPropertyInteger("Bad Rows", NULL, report.bad_rows, es);
 }
 
 void

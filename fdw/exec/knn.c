@@ -244,6 +244,7 @@ count(VssKnnScan *knn)
 	/* by the index, and by the conditions that SQLite tests on what the index gives */
 	knn->report.rows_filtered += knn->stats.rows_filtered + (knn->stats.rows_returned - knn->passed);
 	knn->report.behind = knn->stats.behind;
+	knn->report.bad_rows = knn->stats.bad_rows;
 	if (knn->stats.behind != NULL)
 		log_behind(knn);
 }

@@ -76,6 +76,30 @@ shared_by_calls(FunctionCallInfo fcinfo)
 	return function->fn_extra;
 }
 
+/* Rows without a rowid are known to nobody by the number that an index gives them. */
+static void
+check_rowids(const Calls *calls)
+{
+	VssConnection *conn = vssfdw_connect(calls->serverid);
+	const VssTableInfo *info = vssfdw_table_info(conn, calls->index);
+	ListCell *lc;
+
+	foreach (lc, info->indexes)
+	{
+		const VssIndexInfo *index = lfirst(lc);
+
+		if (index->content != NULL && !vssfdw_table_info(conn, index->content)->has_rowid)
+			ereport(
+				ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("rows of table \"%s\" have no rowid that vss_knn(...) could return", index->content),
+				 errdetail("Index \"%s\" is over a WITHOUT ROWID table.", calls->index),
+				 errhint("Ask its foreign table, which gives the key: SELECT ... ORDER BY \"%s\" <=> query "
+						 "LIMIT k (or <->, <#>), or SELECT ... WHERE vss_knn(\"%s\", query, k).",
+						 index->content_vector, index->content_vector)));
+	}
+}
+
 /* Hold the read transaction before the schema is looked at, then find the index. */
 static void
 look_up_name(Calls *calls, const char *name, MemoryContext memory)
@@ -95,6 +119,7 @@ look_up_name(Calls *calls, const char *name, MemoryContext memory)
 	calls->serverid = GetForeignTable(relid)->serverid;
 	calls->hold = vssfdw_hold(vssfdw_connect(calls->serverid), memory);
 	calls->index = MemoryContextStrdup(memory, vssfdw_relation_target(relid)->index);
+	check_rowids(calls);
 	calls->name = MemoryContextStrdup(memory, name);
 }
 
@@ -109,6 +134,7 @@ look_up_only(Calls *calls, MemoryContext memory)
 	calls->serverid = target->serverid;
 	calls->hold = vssfdw_hold(vssfdw_connect(calls->serverid), memory);
 	calls->index = MemoryContextStrdup(memory, target->index);
+	check_rowids(calls);
 }
 
 /*

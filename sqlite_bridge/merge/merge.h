@@ -273,6 +273,9 @@ void bridge_publish_finish(BridgeStore *store, BridgeMergeTask *task, const Brid
 /* Unlink what earlier merges left; the caller holds the lock. */
 void bridge_publish_sweep(const BridgeFiles *files, const BridgeState *state);
 
+/* Graph files under the index's name that state does not name, whosever they are; files->path is not NULL. */
+void bridge_publish_left(const BridgeFiles *files, const BridgeState *state, int64_t *count, int64_t *bytes);
+
 /* Unlink this database's graph files of a dropped index; never fails. */
 void bridge_publish_unlink(const BridgeFiles *files);
 
@@ -302,6 +305,9 @@ int bridge_tune_file(BridgeMergeTask *task, BridgeStore *store, const char *path
  * db: the merge's own connection, in no transaction.
  */
 void bridge_orphans_sweep(sqlite3 *db, const BridgeFiles *files);
+
+/* Whether a graph file is of a database that was in this one's folder, and is not there any more. */
+bool bridge_orphans_is_gone(const BridgeFiles *files, const HnswIdentity *identity);
 
 /* ---------- thread.c: automatic merges ---------- */
 

@@ -1,6 +1,7 @@
 /*
  * orphans.c
- *		Graph files of tables that are gone under their name.
+ *		Graph files of tables that are gone under their name, and of databases
+ *		that are gone.
  *
  * Files named after their table move along with ALTER TABLE ... RENAME, before
  * the transaction commits.  A crash in between leaves them under the name that
@@ -10,11 +11,20 @@
  *
  * Should a rename be under way in another process, its file may go: searches
  * are then exact until the next merge.
+ *
+ * Where a database is replaced by renaming another file over it, its graph files
+ * bear an inode that nobody has any more.
  */
+#if !defined(_GNU_SOURCE)
+#define _GNU_SOURCE
+#endif
+
 #include "sqlite_bridge/merge/merge.h"
 
 #include <dirent.h>
+#include <fcntl.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #define ENDING ".hnsw"
 
@@ -60,6 +70,56 @@ named_after_table(const char *name, const char *database)
 	if (length > 17 && name[length - 17] == '-' && bridge_token_parse(name + length - 16, token))
 		length -= 17;
 	return length > prefix + 1 + ending && strncmp(name + length - ending, ENDING, ending) == 0 ? length : 0;
+}
+
+/* Whether a name is that of a graph's file or of one that SQLite keeps beside a database. */
+static bool
+is_no_database(const BridgeFiles *files, const char *name)
+{
+	static const char *const endings[] = {"-lock", "-wal", "-shm", "-journal", ".tmp", ENDING};
+	const char *slash = strrchr(files->path, '/');
+	size_t length = strlen(name);
+	uint8_t token[HNSW_TOKEN_BYTES];
+
+	if (length > 17 && name[length - 17] == '-' && bridge_token_parse(name + length - 16, token))
+		return true;
+	for (size_t i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+		if (length > strlen(endings[i]) && strcmp(name + length - strlen(endings[i]), endings[i]) == 0)
+			return true;
+	return strcmp(name, slash == NULL ? files->path : slash + 1) == 0;
+}
+
+bool
+bridge_orphans_is_gone(const BridgeFiles *files, const HnswIdentity *identity)
+{
+	const char *slash = strrchr(files->database, '/');
+	char *folder;
+	DIR *dir;
+	const struct dirent *entry;
+	bool gone;
+
+	/* Of another device nothing is known: its numbers may be others since the machine was started. */
+	if (identity->database_device != files->device || identity->database_inode == files->inode ||
+		slash == NULL)
+		return false;
+	folder = sqlite3_mprintf("%.*s", slash == files->database ? 1 : (int) (slash - files->database),
+							 files->database);
+	dir = folder ? opendir(folder) : NULL;
+	gone = dir != NULL;
+	while (gone && (entry = readdir(dir)) != NULL)
+	{
+		struct stat st;
+
+		/* Its number may be another file's by now. */
+		if (is_no_database(files, entry->d_name))
+			continue;
+		gone = fstatat(dirfd(dir), entry->d_name, &st, 0) != 0 || st.st_dev != identity->database_device ||
+			   st.st_ino != identity->database_inode;
+	}
+	if (dir != NULL)
+		closedir(dir);
+	sqlite3_free(folder);
+	return gone;
 }
 
 void

@@ -20,8 +20,9 @@
  *
  * The previous graph keeps its file, for readers of an older snapshot of the
  * database, until the next merger sweeps (bridge_publish_sweep).  It unlinks what
- * bears this database's identity and is not current, and dead temporary files;
- * the merger's lock makes sure that they are dead.
+ * bears this database's identity and is not current, what bears that of a database which
+ * is not in the folder any more (a file that another was renamed over), and dead temporary
+ * files; the merger's lock makes sure that they are dead.
  *
  * Builds with HNSW_CRASH_TESTS, as the unit tests are, look at the environment
  * variable HNSW_PUBLISH_STOP: "N" kills the process (SIGKILL) before step N, "N+" after it, and with a trailing "?" it
@@ -35,6 +36,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -64,21 +66,39 @@ at_step(int step, bool done)
 
 /* ---------- whose file is it ---------- */
 
-/* Whether the header of a graph file bears this database's identity. */
-static bool
-bears_identity(const char *path, const BridgeFiles *files, HnswStatus *status)
+/* The identity in the header of a graph file. */
+static HnswStatus
+read_identity(const char *path, HnswIdentity *identity)
 {
 	HnswSnapshot *graph = NULL;
-	const HnswSnapshotInfo *info;
-	bool ours;
+	HnswStatus status = hnsw_snapshot_open(path, &graph, NULL);
 
-	*status = hnsw_snapshot_open(path, &graph, NULL);
-	if (*status != HNSW_OK)
-		return false;
-	info = hnsw_snapshot_info(graph);
-	ours = info->identity.database_device == files->device && info->identity.database_inode == files->inode;
+	if (status == HNSW_OK)
+		*identity = hnsw_snapshot_info(graph)->identity;
 	hnsw_snapshot_close(graph);
-	return ours;
+	return status;
+}
+
+/* Whether it is this database's. */
+static bool
+bears_identity(const char *path, const BridgeFiles *files)
+{
+	HnswIdentity identity;
+
+	return read_identity(path, &identity) == HNSW_OK && identity.database_device == files->device &&
+		   identity.database_inode == files->inode;
+}
+
+/* Whether the file may be removed: it is this database's, or of one that is not in the folder any more. */
+static bool
+may_go(const char *path, const BridgeFiles *files, HnswStatus *status)
+{
+	HnswIdentity identity;
+
+	*status = read_identity(path, &identity);
+	return *status == HNSW_OK &&
+		   (bridge_orphans_is_gone(files, &identity) ||
+			(identity.database_device == files->device && identity.database_inode == files->inode));
 }
 
 /* Whether both names lead to one file. */
@@ -93,7 +113,7 @@ same_file(const char *a, const char *b)
 
 /*
  * Whether what lies at <path> may be replaced: nothing, a file with our
- * identity, or an unreadable one that is another name of a file that the
+ * identity or that of a database which is gone, or an unreadable one that is another name of a file that the
  * database called current, that is, ours before it was damaged in place.
  */
 static bool
@@ -106,7 +126,7 @@ may_replace(const BridgeFiles *files, const BridgeState *before)
 		return errno == ENOENT;
 	if (!S_ISREG(st.st_mode))
 		return false;
-	if (bears_identity(files->path, files, &status))
+	if (may_go(files->path, files, &status))
 		return true;
 	for (int i = 0; status != HNSW_OK && i < before->segment_count; i++)
 	{
@@ -448,9 +468,35 @@ sweep(const BridgeFiles *files, const BridgeState *keep, bool temporary)
 		if (kind == TOKEN_FILE && keep != NULL && bridge_state_names(keep, token))
 			continue;
 		name = sqlite3_mprintf("%s/%s", folder, entry->d_name);
-		if (name != NULL && (kind == TEMPORARY_FILE || bears_identity(name, files, &status)))
+		if (name != NULL && (kind == TEMPORARY_FILE || may_go(name, files, &status)))
 			unlink(name);
 		sqlite3_free(name);
+	}
+	if (dir != NULL)
+		closedir(dir);
+	sqlite3_free(folder);
+}
+
+void
+bridge_publish_left(const BridgeFiles *files, const BridgeState *state, int64_t *count, int64_t *bytes)
+{
+	const char *slash = strrchr(files->path, '/');
+	char *folder =
+		sqlite3_mprintf("%.*s", slash == files->path ? 1 : (int) (slash - files->path), files->path);
+	DIR *dir = folder ? opendir(folder) : NULL;
+	const struct dirent *entry;
+
+	*count = *bytes = 0;
+	while (dir != NULL && (entry = readdir(dir)) != NULL)
+	{
+		uint8_t token[HNSW_TOKEN_BYTES];
+		struct stat st;
+
+		if (classify(entry->d_name, slash + 1, token) != TOKEN_FILE || bridge_state_names(state, token) ||
+			fstatat(dirfd(dir), entry->d_name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+			continue;
+		++*count;
+		*bytes += st.st_size;
 	}
 	if (dir != NULL)
 		closedir(dir);
@@ -467,8 +513,7 @@ bool
 bridge_publish_owns(const BridgeFiles *files, const char *ending)
 {
 	char *name = sqlite3_mprintf("%s%s", files->path, ending);
-	HnswStatus status;
-	bool ours = name != NULL && bears_identity(name, files, &status);
+	bool ours = name != NULL && bears_identity(name, files);
 
 	sqlite3_free(name);
 	return ours;
@@ -477,7 +522,6 @@ bridge_publish_owns(const BridgeFiles *files, const char *ending)
 void
 bridge_publish_unlink(const BridgeFiles *files)
 {
-	HnswStatus status;
 	BridgeLock lock = {-1};
 	bool locked = false;
 	char *lock_file;
@@ -495,7 +539,7 @@ bridge_publish_unlink(const BridgeFiles *files)
 		bridge_error_clear(&err);
 	}
 	sqlite3_free(lock_file);
-	if (bears_identity(files->path, files, &status))
+	if (bears_identity(files->path, files))
 		unlink(files->path);
 	sweep(files, NULL, locked);
 	bridge_lock_drop(&lock);

@@ -17,11 +17,13 @@
  *	bad_rows		rows that hold no vector of the index's kind, as of the last merge that read all
  *	merge_due		whether a merge is worth while
  *	merge			the connection's automatic merge: running, phase, done (a share), merges, error
- *	graph			state, reason, path, token, seq, rows, nodes, layers, bytes, code, segments, hidden
+ *	graph			state, reason, path, token, seq, rows, nodes, layers, bytes, code, segments, hidden,
+ *					old_files, old_bytes
  *
  * token is the base's, seq what the whole graph is the image of; rows those that count, nodes
  * (equal vectors are one) and bytes those of all files, layers the most.  segments has token, seq,
  * rows, nodes and bytes of each file, base first; hidden says how many rows of the base do not count.
+ * old_files are those beside them, which the next merge removes where they are this database's or of one that is gone.
  *
  * graph.state is `used`; `none` before the first merge; `missing`; `foreign` for
  * a file of another database; `older` for another image than the database
@@ -316,6 +318,15 @@ put_graph(sqlite3_str *out, const BridgeIndex *index, const BridgeState *state, 
 		put_text(out, "code", graph->infos[0].code);
 		put_segments(out, graph);
 	}
+	if (index->files.path != NULL)
+	{
+		int64_t count;
+		int64_t bytes;
+
+		bridge_publish_left(&index->files, state, &count, &bytes);
+		put_number(out, "old_files", count);
+		put_number(out, "old_bytes", bytes);
+	}
 	sqlite3_str_appendall(out, "}");
 }
 
@@ -369,7 +380,6 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	GraphState graph;
 	int64_t rows = 0;
 	int64_t stored = 0;
-	int64_t bad = 0;
 	float *vectors = NULL;
 	uint32_t questions = 0;
 	int64_t lacking;
@@ -380,8 +390,6 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 		rc = bridge_content_state(store, &state, 0, NULL, NULL, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_truth_count(store, -1, &rows, err);
-	if (rc == SQLITE_OK && store->journal)
-		rc = bridge_store_bad_rows(store, &bad, err);
 	if (rc == SQLITE_OK)
 		rc = bridge_store_questions(store, &vectors, &questions, err);
 	sqlite3_free(vectors);
@@ -422,7 +430,7 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 								: "format_1");
 	put_number(out, "rows", rows);
 	if (store->journal)
-		put_number(out, "bad_rows", bad);
+		put_number(out, "bad_rows", state.bad_rows);
 	put_number(out, "changes", state.counter);
 	put_number(out, "delta_rows", lacking);
 	put_number(out, "delta_stored", stored);

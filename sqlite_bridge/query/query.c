@@ -130,6 +130,7 @@ read_state(BridgeQuery *query, BridgeStore *store, BridgeState *state, BridgeErr
 	*state = store->seen.state;
 	if (rc == SQLITE_OK)
 		rc = bridge_index_snapshot(index, state, &query->snapshot, err);
+	query->stats->bad_rows = state->bad_rows;
 	if (rc == SQLITE_OK && wants_merge(store, state))
 		index->merge_due = true;
 	if (rc == SQLITE_OK && state->verdict != BRIDGE_FOLLOWED)

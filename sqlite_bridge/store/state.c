@@ -200,7 +200,8 @@ read_position(BridgeStore *store, sqlite3_stmt *stmt, BridgeState *state)
 	state->position = text != NULL ? strtoll(text, &end, 10) : 0;
 	state->merged_cookie = sqlite3_column_int64(stmt, 8);
 	state->last_tag = sqlite3_column_int64(stmt, 7);
-	state->last_label = sqlite3_column_int64(stmt, 9); /* 0 where there is no such column */
+	state->bad_rows = sqlite3_column_int64(stmt, 9);
+	state->last_label = sqlite3_column_int64(stmt, 10); /* 0 where there is no such column */
 	if (state->verdict != BRIDGE_FOLLOWED || state->segment_count == 0)
 		return;
 	if (state->position < 1 || *end != ' ' || sqlite3_column_type(stmt, 6) != SQLITE_INTEGER ||
@@ -224,21 +225,6 @@ bridge_store_set_config(BridgeStore *store, const char *key, const char *text, i
 	else
 		sqlite3_bind_int64(stmt, 2, number);
 	return bridge_store_finish(store, stmt, err);
-}
-
-int
-bridge_store_bad_rows(BridgeStore *store, int64_t *count, BridgeError *err)
-{
-	char *sql = bridge_store_expand(store, "SELECT value FROM %1.%2_config% WHERE key = 'bad_rows'");
-	sqlite3_stmt *stmt = NULL;
-	int rc = sql ? sqlite3_prepare_v2(store->db, sql, -1, &stmt, NULL) : SQLITE_NOMEM;
-
-	*count = 0;
-	if (rc == SQLITE_OK && sqlite3_step(stmt) == SQLITE_ROW)
-		*count = sqlite3_column_int64(stmt, 0);
-	sqlite3_free(sql);
-	rc = rc == SQLITE_OK ? sqlite3_finalize(stmt) : rc;
-	return rc == SQLITE_OK ? SQLITE_OK : bridge_error_db(err, store->db, "hnsw: table %s", store->table);
 }
 
 int

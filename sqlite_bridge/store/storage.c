@@ -422,7 +422,8 @@ static const char *const statement_texts[BRIDGE_STMT_COUNT] = {
 	"(SELECT tag FROM %1.%2_changes% WHERE seq = CAST((SELECT value FROM "                                   \
 	"%1.%2_config% WHERE key = 'position') AS INTEGER)), "                                                   \
 	"(SELECT tag FROM %1.%2_changes% ORDER BY seq DESC LIMIT 1), "                                           \
-	"(SELECT value FROM %1.%2_config% WHERE key = 'cookie')"
+	"(SELECT value FROM %1.%2_config% WHERE key = 'cookie'), "                                               \
+	"(SELECT value FROM %1.%2_config% WHERE key = 'bad_rows')"
 
 /*
  * Those that are others with a journal.  A row without a key stands for row 0: it
@@ -475,7 +476,8 @@ static const char lost_journal_text[] =
 	"SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), NULL, "
 	"(SELECT value FROM %1.%2_config% WHERE key = 'current'), NULL, "
 	"(SELECT value FROM %1.%2_config% WHERE key = 'tuned'), '', NULL, NULL, "
-	"(SELECT value FROM %1.%2_config% WHERE key = 'cookie')";
+	"(SELECT value FROM %1.%2_config% WHERE key = 'cookie'), "
+	"(SELECT value FROM %1.%2_config% WHERE key = 'bad_rows')";
 
 /* "%6x", "%7x" and "%8x": see keyed_texts. */
 static void

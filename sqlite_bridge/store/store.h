@@ -55,6 +55,7 @@ typedef struct BridgeState
 	int64_t position;      /* the change that the graph is the image of; 0 before the first merge */
 	BridgeVerdict verdict; /* other than FOLLOWED: the graph is not to be used */
 	int64_t last_label;    /* of a WITHOUT ROWID table's rows; labels only grow */
+	int64_t bad_rows; /* that hold no vector of the index's kind, as the last merge that read all found */
 	int64_t merged_cookie; /* schema version when the last merge published; of a journal only */
 } BridgeState;
 
@@ -221,9 +222,6 @@ int bridge_store_visits(const BridgeStore *store, const BridgeTuned *tuned);
 
 /* The share of the true neighbours that searches shall find. */
 double bridge_store_recall(const BridgeStore *store);
-
-/* Rows without a vector of the index's kind, as the last merge that read all rows found; 0: not known. */
-int bridge_store_bad_rows(BridgeStore *store, int64_t *count, BridgeError *err);
 
 /* ---------- labels.c: lists of labels ---------- */
 

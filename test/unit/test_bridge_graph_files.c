@@ -164,6 +164,48 @@ files_swapped(void **unused)
 	close_database(b);
 }
 
+/* Another file is renamed over the database, again and again: what is left of the former ones goes. */
+static void
+database_replaced(void **unused)
+{
+	char name[300];
+	sqlite3 *a = make_database("a.db", 100);
+	sqlite3 *b;
+
+	save(a);
+	for (int i = 0; i < 6; i++)
+	{
+		close_database(a);
+		shell("cp %s/a.db %s/new.db && mv %s/new.db %s/a.db", folder, folder, folder, folder);
+		a = open_database(folder, "a.db", NULL);
+		add_rows(a, 1000 + i, 1000 + i);
+		save(a);
+		check_graph_used(a);
+		/* both names of the graph, the one before, the lock */
+		assert_true(count_files("a.db.idx") <= 4);
+		assert_true(get_number(a, "SELECT hnsw_info('vss') ->> '$.graph.old_files'") <= 1);
+	}
+	check_answers(a);
+
+	/* That of a database which is there stays, under whatever name; without it, it goes. */
+	b = make_database("b.db", 50);
+	save(b);
+	snprintf(name, sizeof(name), "a.db.idx-%s", get_info(b, "$.graph.token"));
+	shell("mv %s %s/%s", token_file(b, "b.db"), folder, name);
+	add_rows(a, 2000, 2000);
+	save(a);
+	assert_int_equal(access(in_folder(name), F_OK), 0);
+	assert_int_equal(get_number(a, "SELECT hnsw_info('vss') ->> '$.graph.old_files'"), 2);
+	assert_true(get_number(a, "SELECT hnsw_info('vss') ->> '$.graph.old_bytes'") > 0);
+	close_database(b);
+	shell("rm %s/b.db*", folder);
+	add_rows(a, 2001, 2001);
+	save(a);
+	assert_int_not_equal(access(in_folder(name), F_OK), 0);
+	check_graph_used(a);
+	close_database(a);
+}
+
 /* An older graph under the current names; an older database beside a newer graph. */
 static void
 older_restored(void **unused)
@@ -245,8 +287,9 @@ int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
-		FOLDER_TEST(file_deleted),  FOLDER_TEST(file_damaged),   FOLDER_TEST(database_copied),
-		FOLDER_TEST(files_swapped), FOLDER_TEST(older_restored), FOLDER_TEST(strangers_file),
+		FOLDER_TEST(file_deleted),      FOLDER_TEST(file_damaged),   FOLDER_TEST(database_copied),
+		FOLDER_TEST(files_swapped),     FOLDER_TEST(older_restored), FOLDER_TEST(strangers_file),
+		FOLDER_TEST(database_replaced),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
