@@ -165,6 +165,23 @@ SELECT f.index, f.agrees, q FROM unnest(ARRAY[
 	'SELECT id, dense_rank() OVER (ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0]'') AS r FROM docs ORDER BY embedding <=> ''[1,0,0,0,0,0,0,0]'' LIMIT 10']) AS q,
 	form(q) AS f;
 
-DROP FUNCTION match_documents, match_documents_sql, exact_bounds, form, agree, knn_plan, knn_node;
+-- ordered by such a number, as one half of a hybrid search is: the scan ends with the last row wanted
+SELECT f.index, f.agrees, f.as_much, q FROM unnest(ARRAY[
+	'SELECT id, row_number() OVER (ORDER BY embedding <-> ''[1,0,0,0,0,0,0,0]'') AS r FROM docs ORDER BY r LIMIT 10',
+	'SELECT id, rank() OVER (ORDER BY embedding <-> ''[1,0,0,0,0,0,0,0]'') AS r FROM docs WHERE n <> 3 ORDER BY r LIMIT least(30, 5) * 2',
+	'SELECT id, row_number() OVER (ORDER BY -(embedding <-> ''[1,0,0,0,0,0,0,0]'') DESC NULLS LAST) AS r FROM docs ORDER BY 2 LIMIT 10']) AS q,
+	form(q, 'SELECT id FROM docs ORDER BY embedding <-> ''[1,0,0,0,0,0,0,0]'' LIMIT 10') AS f;
+CREATE FUNCTION semantic(q vss_vector, match_count int) RETURNS TABLE (id bigint, rank_ix bigint) LANGUAGE sql STABLE AS $$
+	SELECT docs.id, row_number() OVER (ORDER BY docs.embedding <-> q) AS rank_ix FROM docs ORDER BY rank_ix LIMIT least(match_count, 30) * 2;
+$$;
+SELECT n, count(*), max(rank_ix) FROM unnest(ARRAY[0, 1, 7, NULL]) AS n, semantic('[1,0,0,0,0,0,0,0]', n) GROUP BY n ORDER BY n;
+-- what needs the rows after them
+SELECT knn_plan(q) IS NULL AS plain, agree(q), q FROM unnest(ARRAY[
+	'SELECT id, row_number() OVER (ORDER BY embedding <-> ''[1,0,0,0,0,0,0,0]'', id) AS r FROM docs ORDER BY r DESC LIMIT 10',
+	'SELECT id, n, row_number() OVER (PARTITION BY n ORDER BY embedding <-> ''[1,0,0,0,0,0,0,0]'', id) AS r FROM docs ORDER BY r, n LIMIT 10',
+	'SELECT id, row_number() OVER (ORDER BY embedding <-> ''[1,0,0,0,0,0,0,0]'') AS r FROM docs WHERE id::text LIKE ''%7'' || n::text::varchar(9) || ''%'' AND random() < 2 ORDER BY r LIMIT 3',
+	'SELECT id, row_number() OVER (ORDER BY embedding <-> ''[1,0,0,0,0,0,0,0]'') AS r FROM docs ORDER BY r LIMIT 3 OFFSET 2']) AS q;
+
+DROP FUNCTION semantic, match_documents, match_documents_sql, exact_bounds, form, agree, knn_plan, knn_node;
 DROP TABLE local_docs, found;
 DROP SERVER forms CASCADE;

@@ -118,6 +118,8 @@ struct VssKnnScan
 	VssScanValue k;
 	VssScanValue ef;
 	VssScanValue bound;
+	VssScanValue cut;
+	bool is_cut; /* no more rows than cut says are wanted */
 
 	/* statements, prepared with the scan */
 	VssStatement *prefilter;
@@ -184,7 +186,9 @@ vssfdw_knn_begin(ForeignScanState *node, List *items)
 	vssfdw_value_init(&knn->k, lsecond(plan->fdw_exprs), &node->ss.ps);
 	vssfdw_value_init(&knn->ef, lthird(plan->fdw_exprs), &node->ss.ps);
 	vssfdw_value_init(&knn->bound, lfourth(plan->fdw_exprs), &node->ss.ps);
-	knn->bounded = exprType(list_nth(plan->fdw_exprs, 3)) != VOIDOID;
+	knn->bounded = exprType(lfourth(plan->fdw_exprs)) != VOIDOID;
+	vssfdw_value_init(&knn->cut, list_nth(plan->fdw_exprs, 4), &node->ss.ps);
+	knn->is_cut = exprType(list_nth(plan->fdw_exprs, 4)) != VOIDOID;
 	knn->counted = true;
 	return knn;
 }
@@ -450,6 +454,18 @@ evaluate_bound(ForeignScanState *node, VssKnnScan *knn)
 	return true;
 }
 
+/* The number of rows after which the scan ends; without one it goes on. */
+static void
+evaluate_cut(ForeignScanState *node, VssKnnScan *knn)
+{
+	bool isnull;
+	Datum value = vssfdw_value(&knn->cut, node->ss.ps.ps_ExprContext, &isnull);
+	int64 count = isnull ? 0 : DatumGetInt64(value);
+
+	knn->most = count > 0 && count <= PG_INT32_MAX ? (int) count : 0;
+	knn->limit = knn->most;
+}
+
 /* Evaluate the query vector and choose the first statement. */
 static void
 start(ForeignScanState *node, VssScanState *state)
@@ -468,6 +484,8 @@ start(ForeignScanState *node, VssScanState *state)
 		knn->vector = (VssVector *) PG_DETOAST_DATUM_COPY(value);
 		MemoryContextSwitchTo(old);
 	}
+	if (knn->is_cut)
+		evaluate_cut(node, knn);
 	if (knn->bounded && !evaluate_bound(node, knn))
 	{
 		knn->phase = PHASE_DONE;
@@ -577,7 +595,7 @@ vssfdw_knn_fetch(ForeignScanState *node, VssScanState *state, TupleTableSlot *sl
 
 	if (knn->phase == PHASE_START)
 		start(node, state);
-	while (knn->phase != PHASE_DONE)
+	while (knn->phase != PHASE_DONE && !(knn->is_cut && vssfdw_knn_satisfied(state)))
 	{
 		CHECK_FOR_INTERRUPTS();
 		if (!vssfdw_step(knn->current))

@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "catalog/pg_opfamily.h"
 #include "catalog/pg_type.h"
@@ -40,6 +41,9 @@
 #include "utils/selfuncs.h"
 
 #include "fdw/plan/plan.h"
+
+/* Rows that a LIMIT leaves whose number nobody knows. */
+#define USUAL_COUNT 100
 
 /* ---------- recognising ---------- */
 
@@ -109,8 +113,48 @@ numbers_first_rows(PlannerInfo *root)
 		   !looks_ahead((Node *) root->processed_tlist, NULL);
 }
 
+/*
+ * Whether the query wants the first rows by those very numbers: ORDER BY row_number() LIMIT n, as one half of
+ * a hybrid search is written.  PostgreSQL sorts by them, and asks for all rows before.  But those after the
+ * first n have greater numbers, or the same as the n-th, so that the scan may end with it.
+ */
+static bool
+wants_first_numbers(PlannerInfo *root, RelOptInfo *baserel)
+{
+	Query *parse = root->parse;
+	SortGroupClause *sort;
+	List *tlist;
+	Oid family;
+	Oid type;
+	int16 strategy;
+
+	if (list_length(parse->windowClause) != 1 ||
+		linitial_node(WindowClause, parse->windowClause)->partitionClause != NIL ||
+		list_length(root->window_pathkeys) != 1 || looks_ahead((Node *) root->processed_tlist, NULL))
+		return false;
+	if (parse->limitCount == NULL || parse->limitOffset != NULL || parse->limitOption != LIMIT_OPTION_COUNT ||
+		contain_volatile_functions(parse->limitCount) || contain_subplans(parse->limitCount))
+		return false;
+	if (list_length(parse->sortClause) != 1 || parse->hasTargetSRFs || root->rowMarks != NIL ||
+		VSS_REL(baserel)->local_conds != NIL || !vssfdw_reads_alone(root, baserel, &tlist))
+		return false;
+	sort = linitial_node(SortGroupClause, parse->sortClause);
+	return IsA(get_sortgroupclause_expr(sort, parse->targetList), WindowFunc) &&
+		   get_ordering_op_properties(sort->sortop, &family, &type, &strategy) &&
+		   strategy == BTLessStrategyNumber;
+}
+
+/* How many rows LIMIT leaves, as well as the planner can know. */
+static double
+estimated_count(PlannerInfo *root)
+{
+	const Const *count = (const Const *) estimate_expression_value(root, root->parse->limitCount);
+
+	return IsA(count, Const) && !count->constisnull ? Max(DatumGetInt64(count->constvalue), 1) : USUAL_COUNT;
+}
+
 const char *
-vssfdw_why_not_nearest(PlannerInfo *root)
+vssfdw_why_not_nearest(PlannerInfo *root, RelOptInfo *baserel)
 {
 	Query *parse = root->parse;
 	const Const *count = (const Const *) parse->limitCount;
@@ -122,7 +166,7 @@ vssfdw_why_not_nearest(PlannerInfo *root)
 	if (parse->groupClause != NIL || parse->groupingSets != NIL || parse->hasAggs ||
 		parse->havingQual != NULL)
 		return "aggregates need all rows";
-	if (parse->hasWindowFuncs && !numbers_first_rows(root))
+	if (parse->hasWindowFuncs && !numbers_first_rows(root) && !wants_first_numbers(root, baserel))
 		return "window functions need all rows";
 	if (parse->setOperations != NULL)
 		return "UNION and its like need all rows";
@@ -131,9 +175,10 @@ vssfdw_why_not_nearest(PlannerInfo *root)
 
 /* ---------- paths ---------- */
 
-/* range: NULL without; order: a VssKnnOrder */
+/* range, cut: NULL without; order: a VssKnnOrder */
 static List *
-path_private(const VssDistance *distance, Expr *k, Expr *ef, const VssRange *range, int order, bool prefilter)
+path_private(const VssDistance *distance, Expr *k, Expr *ef, const VssRange *range, int order, Expr *cut,
+			 bool prefilter)
 {
 	Node *const items[] = {
 		[VSS_KNN_PATH_INDEX] = (Node *) makeString(distance->index->name),
@@ -146,6 +191,7 @@ path_private(const VssDistance *distance, Expr *k, Expr *ef, const VssRange *ran
 		[VSS_KNN_PATH_STEPS] = range != NULL ? (Node *) range->distance.steps : NULL,
 		[VSS_KNN_PATH_ORDER] = (Node *) makeInteger(order),
 		[VSS_KNN_PATH_FALLS] = (Node *) makeBoolean(range != NULL && range->distance.falls),
+		[VSS_KNN_PATH_CUT] = (Node *) cut,
 		[VSS_KNN_PATH_PREFILTER] = (Node *) makeBoolean(prefilter),
 	};
 
@@ -199,13 +245,22 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 	bool bounded;
 	PathKey *pathkey;
 	double limit = root->limit_tuples > 0 ? root->limit_tuples : 0;
+	double rows = baserel->rows;
+	Expr *cut = NULL;
 
-	if (rel->info->indexes == NIL || root->query_pathkeys == NIL || vssfdw_why_not_nearest(root) != NULL)
+	if (rel->info->indexes == NIL || root->query_pathkeys == NIL ||
+		vssfdw_why_not_nearest(root, baserel) != NULL)
 		return;
 	pathkey = linitial_node(PathKey, root->query_pathkeys);
 	if (!vssfdw_match_pathkey(root, baserel, pathkey, &distance))
 		return;
 
+	if (root->parse->hasWindowFuncs && wants_first_numbers(root, baserel))
+	{
+		cut = (Expr *) root->parse->limitCount;
+		limit = estimated_count(root);
+		rows = Min(rows, limit);
+	}
 	bounded = vssfdw_find_range(root, baserel, &distance, &range);
 	scale = cost_scale(root, baserel, distance.index, limit);
 	for (int prefilter = 0; prefilter <= (rel->remote_conds != NIL ? 1 : 0); prefilter++)
@@ -216,11 +271,12 @@ vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel)
 		vssfdw_cost_knn(root, baserel, distance.index, limit, prefilter, &startup, &total);
 		startup *= scale;
 		total *= scale;
+		total = startup + (total - startup) * rows / baserel->rows;
 		add_path(baserel,
-				 (Path *) vssfdw_make_path(root, baserel, baserel->rows, startup, total, list_make1(pathkey),
+				 (Path *) vssfdw_make_path(root, baserel, rows, startup, total, list_make1(pathkey),
 										   baserel->lateral_relids,
 										   path_private(&distance, NULL, NULL, bounded ? &range : NULL,
-														order_of(pathkey, &distance), prefilter)));
+														order_of(pathkey, &distance), cut, prefilter)));
 	}
 }
 
@@ -241,9 +297,10 @@ vssfdw_add_range_path(PlannerInfo *root, RelOptInfo *baserel)
 		if (!vssfdw_match_range(root, baserel, lfirst_node(RestrictInfo, cell)->clause, &range))
 			continue;
 		vssfdw_cost_range(root, baserel, range.distance.index, baserel->rows, &startup, &total);
-		add_path(baserel, (Path *) vssfdw_make_path(
-							  root, baserel, baserel->rows, startup, total, NIL, baserel->lateral_relids,
-							  path_private(&range.distance, NULL, NULL, &range, VSS_NEAREST_FIRST, false)));
+		add_path(baserel,
+				 (Path *) vssfdw_make_path(
+					 root, baserel, baserel->rows, startup, total, NIL, baserel->lateral_relids,
+					 path_private(&range.distance, NULL, NULL, &range, VSS_NEAREST_FIRST, NULL, false)));
 	}
 }
 
@@ -276,7 +333,7 @@ vssfdw_add_range_join_paths(PlannerInfo *root, RelOptInfo *baserel)
 		add_path(baserel,
 				 (Path *) vssfdw_make_path(
 					 root, baserel, parameters->ppi_rows, startup, total, NIL, parameters->ppi_req_outer,
-					 path_private(&range.distance, NULL, NULL, &range, VSS_NEAREST_FIRST, false)));
+					 path_private(&range.distance, NULL, NULL, &range, VSS_NEAREST_FIRST, NULL, false)));
 	}
 }
 
@@ -360,7 +417,8 @@ vssfdw_add_predicate_path(PlannerInfo *root, RelOptInfo *baserel)
 	vssfdw_cost_knn(root, baserel, distance.index, wanted, false, &startup, &total);
 	total = startup + (total - startup) * wanted / rel->tuples;
 	baserel->rows = clamp_row_est(Min(baserel->rows, wanted * baserel->rows / rel->tuples));
-	add_path(baserel, (Path *) vssfdw_make_path(
-						  root, baserel, baserel->rows, startup, total, pathkeys, baserel->lateral_relids,
-						  path_private(&distance, lthird(func->args), ef, NULL, VSS_NEAREST_FIRST, false)));
+	add_path(baserel,
+			 (Path *) vssfdw_make_path(
+				 root, baserel, baserel->rows, startup, total, pathkeys, baserel->lateral_relids,
+				 path_private(&distance, lthird(func->args), ef, NULL, VSS_NEAREST_FIRST, NULL, false)));
 }

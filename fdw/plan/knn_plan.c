@@ -366,8 +366,9 @@ vssfdw_plan_knn(VssKnnPlan *plan)
 	knn = knn_private(plan, index, unplaced_sql, prefilter_sql, probe_sql);
 
 	plan->exprs =
-		list_concat(list_make4(list_nth(path, VSS_KNN_PATH_QUERY), or_null(k, INT8OID),
-							   or_null(list_nth(path, VSS_KNN_PATH_EF), INT4OID), or_null(bound, VOIDOID)),
+		list_concat(list_make5(list_nth(path, VSS_KNN_PATH_QUERY), or_null(k, INT8OID),
+							   or_null(list_nth(path, VSS_KNN_PATH_EF), INT4OID), or_null(bound, VOIDOID),
+							   or_null(list_nth(path, VSS_KNN_PATH_CUT), VOIDOID)),
 					context.params);
 	return vssfdw_base_items(sql, column_places(baserel, columns, plan->scan_tlist), knn, "");
 }

@@ -205,6 +205,7 @@ enum VssKnnPathItem
 	VSS_KNN_PATH_STEPS,     /* List: how that is made of the distance (VssDistance.steps) */
 	VSS_KNN_PATH_ORDER,     /* Integer: a VssKnnOrder */
 	VSS_KNN_PATH_FALLS,     /* Boolean: and that falls as the distance rises */
+	VSS_KNN_PATH_CUT,       /* Expr: rows after so many do not matter, or NULL */
 	VSS_KNN_PATH_PREFILTER, /* Boolean: collect the matching rowids first */
 	VSS_KNN_PATH_ITEMS      /* how many these are */
 };
@@ -213,7 +214,7 @@ enum VssKnnPathItem
 bool vssfdw_match_pathkey(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, VssDistance *out);
 
 /* NULL: the query wants the nearest few, and would not notice that the order is approximate; else why not. */
-const char *vssfdw_why_not_nearest(PlannerInfo *root);
+const char *vssfdw_why_not_nearest(PlannerInfo *root, RelOptInfo *baserel);
 
 /* Add the paths ordered by distance that the query has a use for. */
 void vssfdw_add_knn_paths(PlannerInfo *root, RelOptInfo *baserel);
@@ -259,11 +260,11 @@ enum VssKnnItem
 };
 
 /*
- * fdw_exprs of a KNN scan begin with q, k, ef and the bound of the distance
- * (NULL pointers cannot be: where not given, a NULL constant of type void);
+ * fdw_exprs of a KNN scan begin with q, k, ef, the bound of the distance, and how many rows it gives
+ * at most (NULL pointers cannot be: where not given, a NULL constant of type void);
  * the conditions' parameters follow.
  */
-#define VSS_KNN_EXPRS 4
+#define VSS_KNN_EXPRS 5
 
 /* Whether the query reads nothing but this relation, or the table it is a partition of; then its target list. */
 bool vssfdw_reads_alone(PlannerInfo *root, RelOptInfo *baserel, List **tlist);

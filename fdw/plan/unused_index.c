@@ -74,7 +74,7 @@ reason(PlannerInfo *root, RelOptInfo *baserel, PathKey *pathkey, int place, cons
 {
 	VssRel *rel = VSS_REL(baserel);
 	List *indexes = vssfdw_column_indexes(rel, sought->attnum);
-	const char *unwanted = vssfdw_why_not_nearest(root);
+	const char *unwanted = vssfdw_why_not_nearest(root, baserel);
 	VssDistance distance;
 
 	if (indexes == NIL)
