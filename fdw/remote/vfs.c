@@ -71,6 +71,9 @@ guarded_open(const char *path, int flags, int mode)
 	{
 		if (fd < 0 && guarded_flags != 0 && errno == ELOOP)
 			vssfdw_guard_refuse("File \"%s\" is a symbolic link.", path);
+		/* of a socket, which no flag opens */
+		if (fd < 0 && guarded_flags != 0 && errno == ENXIO)
+			vssfdw_guard_refuse("File \"%s\" is not a regular file.", path);
 		return fd;
 	}
 	if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode))

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 use Fcntl qw(:mode);
+use IO::Socket::UNIX;
 use POSIX qw(mkfifo);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -77,15 +78,16 @@ for my $case ([ 'journal', 'DELETE', '-journal' ], [ 'wal', 'WAL', '-wal' ], [ '
 {
 	my ($name, $mode, $suffix) = @$case;
 
-	for my $kind ('a FIFO', 'a FIFO that can only be read', 'a symbolic link', 'a folder')
+	for my $kind ('a FIFO', 'a FIFO that can only be read', 'a symbolic link', 'a socket', 'a folder')
 	{
-		my $server = $name . '_' . ($kind =~ /only/ ? 'r' : $kind =~ /FIFO/ ? 'f' : $kind =~ /link/ ? 'l' : 'd');
+		my $server = $name . '_' . ($kind =~ /only/ ? 'r' : $kind =~ /FIFO/ ? 'f' : $kind =~ /link/ ? 'l' : $kind =~ /socket/ ? 's' : 'd');
 		my $file = "$folder/$server.db$suffix";
 
 		make_server($server, $mode);
 		unlink $file;
 		if ($kind =~ /FIFO/) { mkfifo($file, $kind =~ /only/ ? 0444 : 0666) or die $!; }
 		elsif ($kind =~ /link/) { symlink($victim, $file) or die $!; }
+		elsif ($kind =~ /socket/) { IO::Socket::UNIX->new(Local => $file, Listen => 1) or die $!; }
 		else { mkdir $file or die $!; }
 		my ($out, $err) = run_sql("SELECT * FROM $server.t; INSERT INTO $server.t(v) VALUES ('three');");
 		like($err, qr/ERROR/, "$suffix is $kind: an error");
