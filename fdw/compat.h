@@ -170,6 +170,10 @@
 	Query *parse, const char *query_string, int options, ParamListInfo params, struct ExplainState *es
 #define VSS_PLANNER_ARGUMENTS parse, query_string, options, params, es
 
+/* The state of DO UPDATE.  From 19 on it is that of DO SELECT, too. */
+#define VSS_CONFLICT_STATE OnConflictActionState
+#define VSS_CONFLICT_SELECTS(action) ((action) == ONCONFLICT_SELECT)
+
 #else
 
 #define VSS_CAST_TIME(cast, value, overflow) cast##_opt_overflow(value, overflow)
@@ -180,6 +184,9 @@
 
 #define VSS_PLANNER_PARAMETERS Query *parse, const char *query_string, int options, ParamListInfo params
 #define VSS_PLANNER_ARGUMENTS parse, query_string, options, params
+
+#define VSS_CONFLICT_STATE OnConflictSetState
+#define VSS_CONFLICT_SELECTS(action) false
 
 #endif
 

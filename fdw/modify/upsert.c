@@ -119,7 +119,7 @@ vssfdw_note_written(VssUpsert *upsert, VssStatement *statement, int first)
 static TupleTableSlot *
 compute_row(VssUpsert *upsert, EState *estate, ResultRelInfo *target, TupleTableSlot *excluded)
 {
-	OnConflictSetState *conflict = target->ri_onConflict;
+	VSS_CONFLICT_STATE *conflict = target->ri_onConflict;
 	ExprContext *context = upsert->state->ps.ps_ExprContext;
 	TupleDesc desc = RelationGetDescr(target->ri_RelationDesc);
 	TupleTableSlot *row;

@@ -304,6 +304,10 @@ vssfdw_plan_upsert(const ModifyTable *plan, Relation rel, Index relid, const Vss
 	List *update;
 	Node *items[VSS_UPSERT_ITEMS];
 
+	if (VSS_CONFLICT_SELECTS(plan->onConflictAction))
+		ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+						errmsg("ON CONFLICT DO SELECT is not supported on foreign table \"%s\"",
+							   RelationGetRelationName(rel))));
 	if (plan->onConflictAction != ONCONFLICT_UPDATE)
 		return NIL;
 	refuse_unsupported(plan, rel);
