@@ -38,7 +38,8 @@ SELECT hnsw_check();
 
 .print -- up to a limit
 DELETE FROM d WHERE id BETWEEN 40 AND 239;
-SELECT count(*), min(finding), max(finding) FROM findings WHERE finding LIKE 'row %';
+SELECT count(DISTINCT finding), min(finding GLOB 'row [0-9]*: in the index, but not in the table')
+FROM findings WHERE finding LIKE 'row %';
 SELECT finding FROM findings WHERE finding NOT LIKE 'row %';
 SELECT hnsw_rebuild() > 0, hnsw_check();
 
