@@ -145,8 +145,12 @@ bool bridge_trigger_lists(const BridgeTrigger *trigger, const char *column);
 typedef struct BridgeSource
 {
 	char *table, *rowid, *vector; /* in the schema's spelling */
-	char *missing_sql;            /* what the set of triggers lacks, or NULL */
+	bool alone;                   /* no other feeds the index */
+	char *missing_sql;            /* what the set of triggers lacks, and what repairs the index; or NULL */
 } BridgeSource;
+
+/* SQL that makes the index equal the table; sqlite3_free. */
+char *bridge_source_repair(const char *index, const BridgeSource *source);
 
 /*
  * only: the index is the one that calls without a name mean.  Free with

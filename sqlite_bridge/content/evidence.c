@@ -18,6 +18,10 @@
  * Otherwise searches are exact until the next merge, which repairs.  A good verdict is kept
  * until the schema changes, a bad one never; and none that was found in a write transaction,
  * because a version that is rolled back is used again.
+ *
+ * A file that is copied over the database may have another schema of the same version.  So
+ * when others have changed the database, the rows of sqlite_schema that decide are compared
+ * with those of the verdict as well, by a number made of them (look_again).
  */
 #include "sqlite_bridge/content/content.h"
 
@@ -421,6 +425,63 @@ take_name(char **to, char **name)
 	return other;
 }
 
+/* FNV-1a, 64 bits; a zero byte stands behind each text. */
+static uint64_t
+add_to_stamp(uint64_t stamp, const void *bytes, size_t length)
+{
+	for (size_t i = 0; i < length; i++)
+		stamp = (stamp ^ ((const unsigned char *) bytes)[i]) * UINT64_C(0x100000001b3);
+	return stamp * UINT64_C(0x100000001b3);
+}
+
+/* The number of the schema's rows that the verdict on this table depends on. */
+static int
+read_stamp(BridgeStore *store, uint64_t *stamp, BridgeError *err)
+{
+	sqlite3_stmt *stmt;
+	int rc = bridge_store_statement(store, BRIDGE_STMT_STAMP, &stmt, err);
+	bool is = false;
+
+	*stamp = UINT64_C(0xcbf29ce484222325);
+	if (rc != SQLITE_OK)
+		return rc;
+	sqlite3_bind_text(stmt, 1, store->params.content, -1, SQLITE_STATIC);
+	while ((rc = sqlite3_step(stmt)) == SQLITE_ROW)
+	{
+		sqlite3_int64 row = sqlite3_column_int64(stmt, 0);
+
+		*stamp = add_to_stamp(*stamp, &row, sizeof(row));
+		for (int i = 1; i < 3; i++)
+		{
+			const void *text = sqlite3_column_text(stmt, i);
+
+			*stamp = add_to_stamp(*stamp, text, (size_t) sqlite3_column_bytes(stmt, i));
+		}
+	}
+	if (rc != SQLITE_DONE)
+		bridge_error_db(err, store->db, "hnsw: table %s", store->table);
+	sqlite3_reset(stmt);
+	if (rc != SQLITE_DONE)
+		return err->code;
+	if (store->follow.canary)
+	{
+		const Seen seen = {.canary = true};
+
+		rc = is_alive(store, &seen, &is, err);
+		if (rc != SQLITE_OK)
+			return rc;
+	}
+	*stamp = add_to_stamp(*stamp, &is, sizeof(is));
+	return SQLITE_OK;
+}
+
+/* The database's content has another number after every change that this connection can see. */
+static bool
+content_version(const BridgeStore *store, unsigned *version)
+{
+	return sqlite3_file_control(store->db, store->schema, SQLITE_FCNTL_DATA_VERSION, version) == SQLITE_OK;
+}
+
 static int
 look_anew(BridgeStore *store, int64_t cookie, BridgeError *err)
 {
@@ -452,8 +513,13 @@ look_anew(BridgeStore *store, int64_t cookie, BridgeError *err)
 		follow->replaces = content.replaces || content.keys.count > 0;
 		follow->verdict = verdict;
 		follow->cookie = cookie;
-		follow->judged =
-			verdict == BRIDGE_FOLLOWED && sqlite3_txn_state(store->db, store->schema) != SQLITE_TXN_WRITE;
+		follow->canary = seen.canary && content.renumbers;
+		follow->judged = verdict == BRIDGE_FOLLOWED &&
+						 sqlite3_txn_state(store->db, store->schema) != SQLITE_TXN_WRITE &&
+						 content_version(store, &follow->version);
+		if (follow->judged)
+			rc = read_stamp(store, &follow->stamp, err);
+		follow->judged &= rc == SQLITE_OK;
 	}
 	bridge_content_free(&content);
 	free_seen(&seen);
@@ -461,6 +527,25 @@ look_anew(BridgeStore *store, int64_t cookie, BridgeError *err)
 }
 
 /* ---------- for the others ---------- */
+
+/* At the same version of the schema: whether the database was changed, and then whether these rows were. */
+static int
+look_again(BridgeStore *store, int64_t cookie, BridgeError *err)
+{
+	BridgeFollow *follow = &store->follow;
+	unsigned version;
+	uint64_t stamp;
+	int rc;
+
+	if (content_version(store, &version) && version == follow->version)
+		return SQLITE_OK;
+	rc = read_stamp(store, &stamp, err);
+	if (rc == SQLITE_OK && stamp != follow->stamp)
+		return look_anew(store, cookie, err);
+	if (rc == SQLITE_OK)
+		follow->version = version;
+	return rc;
+}
 
 int
 bridge_content_look(BridgeStore *store, BridgeError *err)
@@ -483,7 +568,7 @@ bridge_content_look(BridgeStore *store, BridgeError *err)
 	if (rc != SQLITE_ROW)
 		return err->code;
 	if (store->follow.judged && store->follow.cookie == cookie)
-		return SQLITE_OK;
+		return look_again(store, cookie, err);
 	return look_anew(store, cookie, err);
 }
 

@@ -4,7 +4,8 @@
  *
  * A source is a table with an AFTER INSERT trigger that adds every row
  * (trigger_text.c) under its INTEGER PRIMARY KEY.  Whether the other triggers
- * follow is looked at here too; what lacks is spelled out as SQL.
+ * follow is looked at here too; what lacks is spelled out as SQL, and with it what brings the
+ * index up to the table: nobody knows which changes were missed.
  */
 #include "sqlite_bridge/content/content.h"
 
@@ -166,6 +167,29 @@ count_unique(sqlite3 *db, const char *schema, const char *table, int *count, Bri
 	return rc;
 }
 
+/* What makes the index equal the table.  Rows of other tables are not to be removed where there are any. */
+static void
+add_repair(sqlite3_str *text, const char *index, const BridgeSource *source)
+{
+	if (source->alone)
+		sqlite3_str_appendf(
+			text,
+			"DELETE FROM \"%w\" WHERE rowid NOT IN (SELECT \"%w\" FROM \"%w\" WHERE \"%w\" IS NOT NULL);\n",
+			index, source->rowid, source->table, source->vector);
+	sqlite3_str_appendf(text,
+						"SELECT count(hnsw_add(\"%w\", \"%w\", %Q)) FROM \"%w\" WHERE \"%w\" IS NOT NULL;\n",
+						source->rowid, source->vector, index, source->table, source->vector);
+}
+
+char *
+bridge_source_repair(const char *index, const BridgeSource *source)
+{
+	sqlite3_str *text = sqlite3_str_new(NULL);
+
+	add_repair(text, index, source);
+	return sqlite3_str_finish(text);
+}
+
 static int
 spell_missing(sqlite3 *db, const char *schema, const char *index, const Coverage *coverage,
 			  BridgeSource *source, BridgeError *err)
@@ -188,6 +212,8 @@ spell_missing(sqlite3 *db, const char *schema, const char *index, const Coverage
 			"CREATE TRIGGER \"%w_%w_update\" AFTER UPDATE OF \"%w\", \"%w\" ON \"%w\" BEGIN"
 			" SELECT hnsw_del(OLD.\"%w\", %Q); SELECT hnsw_add(NEW.\"%w\", NEW.\"%w\", %Q); END;\n",
 			index, t, id, vector, t, id, index, id, vector, index);
+	if (sqlite3_str_length(text) > 0)
+		add_repair(text, index, source);
 	if (unique > 0)
 		sqlite3_str_appendf(
 			text,
@@ -256,6 +282,24 @@ is_known(const BridgeSource *sources, int count, const BridgeSource *source)
 	return false;
 }
 
+/* Whether no other column of a table is added to the index. */
+static bool
+is_alone(const TriggerList *list, const BridgeSource *source, const char *schema, const char *index,
+		 bool only)
+{
+	for (int i = 0; i < list->count; i++)
+		for (int j = 0; j < list->rows[i].trigger.call_count; j++)
+		{
+			const BridgeTriggerCall *call = &list->rows[i].trigger.calls[j];
+
+			if (call->adds && names_index(call, schema, index, only) &&
+				(sqlite3_stricmp(list->rows[i].table, source->table) != 0 ||
+				 sqlite3_stricmp(call->vector, source->vector) != 0))
+				return false;
+		}
+	return true;
+}
+
 int
 bridge_sources_find(sqlite3 *db, const char *schema, const char *index, bool only, BridgeSource **out,
 					int *count, BridgeError *err)
@@ -290,6 +334,7 @@ bridge_sources_find(sqlite3 *db, const char *schema, const char *index, bool onl
 			}
 			for (int k = 0; k < list.count; k++)
 				cover(&list.rows[k], &source, schema, index, only, &coverage);
+			source.alone = is_alone(&list, &source, schema, index, only);
 			rc = spell_missing(db, schema, index, &coverage, &source, err);
 			grown = sqlite3_realloc64(sources, sizeof(*sources) * (sqlite3_uint64) (n + 1));
 			if (grown == NULL || rc != SQLITE_OK)

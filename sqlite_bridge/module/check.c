@@ -526,6 +526,14 @@ check_source(Check *check, BridgeSource *source, BridgeError *err)
 		rc = compare_source(check, source, theirs, ours, err);
 	if (rc == SQLITE_OK && check->count > before && source->missing_sql != NULL)
 		find_sql(check, "the triggers of the table do not follow every change; missing", source->missing_sql);
+	else if (rc == SQLITE_OK && check->count > before)
+	{
+		char *repair = bridge_source_repair(check->store->table, source);
+
+		if (repair != NULL)
+			find_sql(check, "the triggers of the table were not there all the time; to repair", repair);
+		sqlite3_free(repair);
+	}
 	sqlite3_finalize(theirs);
 	sqlite3_finalize(ours);
 	sqlite3_free(sql);

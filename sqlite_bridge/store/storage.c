@@ -387,6 +387,8 @@ bridge_store_close(BridgeStore *store)
  */
 static const char *const statement_texts[BRIDGE_STMT_COUNT] = {
 	[BRIDGE_STMT_COOKIE] = "PRAGMA %1.schema_version",
+	[BRIDGE_STMT_STAMP] = "SELECT rowid, name, sql FROM %1.sqlite_schema "
+						  "WHERE type = 'trigger' OR tbl_name = ?1 COLLATE NOCASE",
 	[BRIDGE_STMT_CONFIG_PUT] = "INSERT OR REPLACE INTO %1.%2_config% VALUES(?1, ?2)",
 	[BRIDGE_STMT_STATE] = "SELECT (SELECT value FROM %1.%2_config% WHERE key = 'id'), "
 						  "(SELECT value FROM %1.%2_config% WHERE key = 'counter'), "

@@ -64,6 +64,9 @@ typedef struct BridgeFollow
 {
 	bool judged; /* cookie and what follows are known */
 	int64_t cookie;
+	unsigned version; /* of the database's content (SQLITE_FCNTL_DATA_VERSION) when stamp was looked at */
+	uint64_t stamp;   /* of triggers and table in sqlite_schema, and of the canary */
+	bool canary;      /* there is one */
 	BridgeVerdict verdict; /* on triggers and tables; the journal's position is BridgeState's */
 	bool journal_there;
 	bool keys_there; /* the labels of this very key */
@@ -105,6 +108,7 @@ enum
 	BRIDGE_STMT_DELTA_TRIM,
 	BRIDGE_STMT_COOKIE,
 	BRIDGE_STMT_CONFIG_GET,
+	BRIDGE_STMT_STAMP,
 	BRIDGE_STMT_CONFIG_PUT,
 	BRIDGE_STMT_COUNT
 };

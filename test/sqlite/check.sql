@@ -61,6 +61,21 @@ DROP TRIGGER t_au;
 UPDATE documents SET id = 31 WHERE id = 30;
 UPDATE documents SET embedding = '[8,1]' WHERE id = 2;
 SELECT hnsw_check();
+-- what is said to be missing, run as it stands, repairs the index as well
+.once fix.sql
+SELECT missing_sql FROM hnsw_indexes WHERE name = 'hand';
+.read fix.sql
+SELECT hnsw_check();
+-- triggers that were made again by hand
+DROP TRIGGER hand_documents_update;
+UPDATE documents SET id = 30, embedding = '[7,1]' WHERE id = 31;
+DELETE FROM documents WHERE id = 1;
+INSERT INTO documents VALUES (4, NULL);
+CREATE TRIGGER hand_documents_update AFTER UPDATE OF id, embedding ON documents BEGIN SELECT hnsw_del(OLD.id, 'hand'); SELECT hnsw_add(NEW.id, NEW.embedding, 'hand'); END;
+SELECT hnsw_check();
+DELETE FROM "hand" WHERE rowid NOT IN (SELECT "id" FROM "documents" WHERE "embedding" IS NOT NULL); SELECT count(hnsw_add("id", "embedding", 'hand')) FROM "documents" WHERE "embedding" IS NOT NULL;
+SELECT hnsw_check();
+DELETE FROM documents WHERE id = 4;
 
 -- what counts as feeding an index, and what does not
 CREATE TABLE d(id INTEGER PRIMARY KEY, v TEXT, w TEXT, flag INT);

@@ -98,6 +98,55 @@ restore(sqlite3 *db, const char *name)
 	return done;
 }
 
+/* A file with another schema of the same version is copied over the database under an open session. */
+static void
+copied_over(void **unused)
+{
+	static const char *const losses[] = {
+		"DROP TRIGGER vss_changes_ai",
+		"DROP TRIGGER vss_changes_au; CREATE TRIGGER vss_changes_au BEFORE UPDATE ON d WHEN 0 BEGIN SELECT "
+		"1; END",
+		"CREATE TRIGGER late AFTER INSERT ON d BEGIN SELECT 1; END",
+		"CREATE TABLE d2 AS SELECT * FROM d; DROP TABLE d; CREATE TABLE d(id INTEGER PRIMARY KEY, v TEXT); "
+		"INSERT "
+		"INTO d SELECT * FROM d2",
+	};
+
+	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++)
+	{
+		char command[900];
+		sqlite3 *db = open_database(folder, "live.db", NULL);
+		sqlite3 *copy;
+		int64_t version;
+
+		run_sql(db, "DROP TABLE IF EXISTS vss; DROP TABLE IF EXISTS d; DROP TABLE IF EXISTS d2;"
+					"CREATE TABLE d(id INTEGER PRIMARY KEY, v TEXT);"
+					"INSERT INTO d VALUES (1, '[1,0]'), (2, '[0,1]'), (3, '[1,1]');"
+					"CREATE VIRTUAL TABLE vss USING hnsw(dim = 2, content = d, content_vector = v)");
+		assert_int_equal(get_number(db, "SELECT hnsw_save()"), 3);
+		close_database(db);
+		snprintf(command, sizeof(command), "cp %s/live.db %s/copy.db", folder, folder);
+		assert_int_equal(system(command), 0);
+
+		db = open_database(folder, "live.db", NULL);
+		assert_string_equal(get_info(db, "$.follow"), "followed");
+		assert_int_equal(get_number(db, "SELECT rowid FROM vss('[-1,0.1]', 1)"), 2);
+		copy = open_plain(folder, "copy.db");
+		version = get_number(copy, "PRAGMA schema_version");
+		run_sql(copy, "%s", losses[i]);
+		run_sql(copy, "INSERT INTO d VALUES (9, '[-1,0.1]')");
+		snprintf(command, sizeof(command), "PRAGMA schema_version = %lld", (long long) version);
+		run_sql(copy, "%s", command);
+		close_database(copy);
+		snprintf(command, sizeof(command), "cat %s/copy.db > %s/live.db", folder, folder);
+		assert_int_equal(system(command), 0);
+
+		assert_int_equal(get_number(db, "SELECT rowid FROM vss('[-1,0.1]', 1)"), 9);
+		assert_string_not_equal(get_info(db, "$.follow"), "followed");
+		close_database(db);
+	}
+}
+
 static bool
 meanwhile(void *arg)
 {
@@ -252,6 +301,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(content),
 		cmocka_unit_test(own_vectors),
+		FOLDER_TEST(copied_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
