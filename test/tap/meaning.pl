@@ -18,10 +18,10 @@ $ENV{npm_config_cache} = "$dir/npm";
 my ($said, $complaint) = ('', '');
 my $server = start([ "$here/../../scripts/embedding-server", "$dir/model" ], '<', \undef, '>', \$said, '2>', \$complaint);
 while ($server->pumpable && $said !~ /\n/) { $server->pump }
+END { my $status = $?; $server->kill_kill if $server; $? = $status }
 my ($url) = $said =~ m{^(http://\S+)};
 if (!defined $url)
 {
-	$server->finish;
 	plan skip_all => $complaint;
 }
 
@@ -97,7 +97,6 @@ is( system('sqlite3', '-cmd', ".load $here/../../hnsw", '-cmd', "SELECT embed_co
 	0, 'SQLite asks the same server');
 is(found('boats on the water') =~ /^sea sea/ ? 'sea' : 'another', 'sea', 'vectors from SQLite are found from PostgreSQL');
 
-$server->kill_kill;
 $node->stop;
 done_testing;
 __DATA__
