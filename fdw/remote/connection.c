@@ -310,7 +310,7 @@ static bool
 look_for_move(VssConnection *conn)
 {
 	int64 now = vssfdw_clock();
-	int moved = 0;
+	int lost = 0;
 
 	/* once a millisecond is enough, and looking costs as much as finding a row */
 	if (conn->looked_at == now)
@@ -318,8 +318,7 @@ look_for_move(VssConnection *conn)
 	conn->looked_at = now;
 	if (vssfdw_file_moved(conn))
 		return true;
-	/* also said by vfs.c, of a file that is lost to the connection */
-	return sqlite3_file_control(conn->db, "main", SQLITE_FCNTL_HAS_MOVED, &moved) == SQLITE_OK && moved != 0;
+	return sqlite3_file_control(conn->db, "main", VSS_FCNTL_LOST, &lost) == SQLITE_OK && lost != 0;
 }
 
 VssConnection *

@@ -319,6 +319,9 @@ void vssfdw_load_extensions(sqlite3 *db, const char *servername, const char *ext
 /* Name of the VFS to open databases with; NULL, SQLite's default, when it cannot be made. */
 const char *vssfdw_vfs(void);
 
+/* Of sqlite3_file_control: sets an int to whether the file is lost to the connection.  Asks the system nothing. */
+#define VSS_FCNTL_LOST 7601
+
 /* ---------- transaction.c ---------- */
 
 /*

@@ -18,7 +18,7 @@
  * A -shm file that is truncated while it is mapped.  The fault is caught
  * (bridge_watch_map), the map is zeros from then on, and the database file is
  * lost to this connection: whatever it reads, writes or locks fails, so that
- * neither a stale page nor a commit comes of the zeros.  HAS_MOVED tells the
+ * neither a stale page nor a commit comes of the zeros.  VSS_FCNTL_LOST tells the
  * wrapper to open the file anew.
  *
  * Called by SQLite: nothing of PostgreSQL.  One thread at a time works with
@@ -309,6 +309,11 @@ file_control(sqlite3_file *file, int operation, void *arg)
 	if (operation == SQLITE_FCNTL_HAS_MOVED && atomic_load(&guarded(file)->lost))
 	{
 		*(int *) arg = 1;
+		return SQLITE_OK;
+	}
+	if (operation == VSS_FCNTL_LOST)
+	{
+		*(int *) arg = atomic_load(&guarded(file)->lost);
 		return SQLITE_OK;
 	}
 	return real->pMethods->xFileControl(real, operation, arg);
