@@ -583,6 +583,15 @@ void vssfdw_forget_catalog(VssConnection *conn);
 /* At the end of a transaction: descriptions of earlier schemas are unused now. */
 void vssfdw_forget_retired_catalogs(VssConnection *conn);
 
+/* ---------- virtual_tables.c ---------- */
+
+/* What the database has: lists of VssIndexInfo, of VssFullText; errors are reported. */
+List *vssfdw_read_indexes(VssConnection *conn);
+List *vssfdw_read_full_texts(VssConnection *conn);
+
+/* Enter how far searches of these indexes go by now. */
+void vssfdw_refresh_measured(VssConnection *conn, List *indexes);
+
 /* ---------- row_width.c ---------- */
 
 /* Mean size of the values of some rows, 0 where the table has no rowid; errors are reported. (row_width.c) */
