@@ -170,7 +170,8 @@ database_replaced(void **unused)
 {
 	char name[300];
 	sqlite3 *a = make_database("a.db", 100);
-	sqlite3 *b;
+	/* before the others go, so that it has the inode of none of them */
+	sqlite3 *b = make_database("b.db", 50);
 
 	save(a);
 	for (int i = 0; i < 6; i++)
@@ -188,7 +189,6 @@ database_replaced(void **unused)
 	check_answers(a);
 
 	/* That of a database which is there stays, under whatever name; without it, it goes. */
-	b = make_database("b.db", 50);
 	save(b);
 	snprintf(name, sizeof(name), "a.db.idx-%s", get_info(b, "$.graph.token"));
 	shell("mv %s %s/%s", token_file(b, "b.db"), folder, name);
