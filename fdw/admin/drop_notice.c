@@ -73,9 +73,9 @@ tell(Oid relid)
 		index = get_rel_name(relid);
 	drop = psprintf("DROP TABLE %s", vssfdw_quote_identifier(index));
 	ereport(NOTICE, (errmsg("index \"%s\" stays in SQLite database \"%s\"", index, database),
-					 errhint("To remove it and its triggers, use vss_drop_index() instead, or now: SELECT "
-							 "vss_exec(%s, %s), or in SQLite with the extension loaded: %s;",
-							 quote_literal_cstr(server->servername), quote_literal_cstr(drop), drop)));
+					 errhint("To remove it and its triggers, run in SQLite, with the extension loaded: %s; "
+							 "As long as the server exists, SELECT vss_exec(%s, %s) does the same.",
+							 drop, quote_literal_cstr(server->servername), quote_literal_cstr(drop))));
 }
 
 static void

@@ -3,10 +3,10 @@
  *		Merges that wait for a worker, of the whole server.
  *
  * A slot has the index's key and its job's segment.  Both are atomic, so nobody
- * takes a lock, and who dies leaves nothing locked: a slot is free while its key is 0; who puts a job in
- * claims it by its key and then adds the segment; who takes one out takes the
- * segment and then frees the slot.  Slots are filled and emptied in turn, so every
- * job's turn comes.
+ * takes a lock, and who dies leaves nothing locked.  A slot is free while its
+ * key is 0.  Who puts a job in claims the slot by the key and then adds the
+ * segment; who takes one out takes the segment and then frees the slot.  Slots
+ * are filled and emptied in turn, so every job's turn comes.
  *
  * The memory is the server's: it needs no preloading, and a restart after a crash
  * empties it.

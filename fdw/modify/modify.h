@@ -82,13 +82,13 @@ void vssfdw_install_planner(void);
 /* " ON CONFLICT ... DO NOTHING", or "" for a plan that says nothing of conflicts. */
 char *vssfdw_conflict_clause(const ModifyTable *plan, Relation rel, const VssTableInfo *info);
 
+/* Whether the command may write several rows. */
+bool vssfdw_writes_several(const ModifyTable *plan);
+
 /*
  * The elements of enum VssUpsertItem; NIL for a plan without DO UPDATE.  written: the attributes that
  * the INSERT gives values.  What cannot be done as PostgreSQL does it is an error.
  */
-/* Whether the command may write several rows. */
-bool vssfdw_writes_several(const ModifyTable *plan);
-
 List *vssfdw_plan_upsert(const ModifyTable *plan, Relation rel, Index relid, const VssTableInfo *info,
 						 List *written, List *returning, List *check_options);
 

@@ -423,22 +423,12 @@ start(HybridCursor *cursor, const HybridArguments *asked, BridgeError *err)
 static int
 hybrid_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_vtab **out, char **message)
 {
-	HybridTable *table;
-	int rc = sqlite3_declare_vtab(db, DECLARATION);
+	int rc = bridge_rowset_connect(db, DECLARATION, sizeof(HybridTable), out);
 
 	if (rc != SQLITE_OK)
 		return rc;
-	table = sqlite3_malloc64(sizeof(*table));
-	if (table == NULL)
-		return SQLITE_NOMEM;
-	memset(table, 0, sizeof(*table));
-	table->db = db;
-	sqlite3_vtab_config(db, SQLITE_VTAB_INNOCUOUS);
-#ifdef SQLITE_VTAB_USES_ALL_SCHEMAS
-	if (sqlite3_libversion_number() >= 3041000)
-		sqlite3_vtab_config(db, SQLITE_VTAB_USES_ALL_SCHEMAS);
-#endif
-	*out = &table->base;
+	((HybridTable *) *out)->db = db;
+	bridge_rowset_uses_all_schemas(db);
 	return SQLITE_OK;
 }
 
@@ -488,13 +478,7 @@ hybrid_best_index(sqlite3_vtab *vtab, sqlite3_index_info *info)
 static int
 hybrid_open(sqlite3_vtab *vtab, sqlite3_vtab_cursor **out)
 {
-	HybridCursor *cursor = sqlite3_malloc64(sizeof(*cursor));
-
-	if (cursor == NULL)
-		return SQLITE_NOMEM;
-	memset(cursor, 0, sizeof(*cursor));
-	*out = &cursor->base;
-	return SQLITE_OK;
+	return bridge_rowset_open(sizeof(HybridCursor), out);
 }
 
 static int
@@ -503,14 +487,6 @@ hybrid_close(sqlite3_vtab_cursor *base)
 	sqlite3_free(((HybridCursor *) base)->hits);
 	sqlite3_free(base);
 	return SQLITE_OK;
-}
-
-static int
-fail(sqlite3_vtab *vtab, BridgeError *err)
-{
-	sqlite3_free(vtab->zErrMsg);
-	vtab->zErrMsg = err->message;
-	return err->code;
 }
 
 static int
@@ -528,7 +504,7 @@ hybrid_filter(sqlite3_vtab_cursor *base, int plan, const char *plan_text, int ar
 	if (start(cursor, &asked, &err) != SQLITE_OK)
 	{
 		search_free(&cursor->search);
-		return fail(base->pVtab, &err);
+		return bridge_rowset_fail(base->pVtab, &err);
 	}
 	search_leave(cursor);
 	return SQLITE_OK;

@@ -72,11 +72,7 @@ knn_connect(sqlite3 *db, void *aux, int argc, const char *const *argv, sqlite3_v
 	if (rc != SQLITE_OK)
 		return rc;
 	((KnnTable *) *out)->connection = aux;
-#ifdef SQLITE_VTAB_USES_ALL_SCHEMAS
-	/* Take read locks on attached databases from the start of the statement. */
-	if (sqlite3_libversion_number() >= 3041000)
-		sqlite3_vtab_config(db, SQLITE_VTAB_USES_ALL_SCHEMAS);
-#endif
+	bridge_rowset_uses_all_schemas(db);
 	return SQLITE_OK;
 }
 

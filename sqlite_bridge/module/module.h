@@ -67,6 +67,9 @@ int bridge_rowset_connect(sqlite3 *db, const char *declaration, size_t size, sql
 /* xOpen: likewise a cursor of size bytes, which begins with a sqlite3_vtab_cursor. */
 int bridge_rowset_open(size_t size, sqlite3_vtab_cursor **out);
 
+/* In a connect: statements that use the table take read locks on attached databases from their start. */
+void bridge_rowset_uses_all_schemas(sqlite3 *db);
+
 /* ---------- update.c ---------- */
 
 /* xUpdate. */

@@ -45,3 +45,12 @@ bridge_rowset_open(size_t size, sqlite3_vtab_cursor **out)
 	*out = zeroed(size);
 	return *out != NULL ? SQLITE_OK : SQLITE_NOMEM;
 }
+
+void
+bridge_rowset_uses_all_schemas(sqlite3 *db)
+{
+#ifdef SQLITE_VTAB_USES_ALL_SCHEMAS
+	if (sqlite3_libversion_number() >= 3041000)
+		sqlite3_vtab_config(db, SQLITE_VTAB_USES_ALL_SCHEMAS);
+#endif
+}
