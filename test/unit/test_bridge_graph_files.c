@@ -170,9 +170,10 @@ database_replaced(void **unused)
 {
 	char name[300];
 	sqlite3 *a = make_database("a.db", 100);
-	/* before the others go, so that it has the inode of none of them */
+	/* before the others go, so that it and its graph have the inode of none of them */
 	sqlite3 *b = make_database("b.db", 50);
 
+	save(b);
 	save(a);
 	for (int i = 0; i < 6; i++)
 	{
@@ -189,7 +190,6 @@ database_replaced(void **unused)
 	check_answers(a);
 
 	/* That of a database which is there stays, under whatever name; without it, it goes. */
-	save(b);
 	snprintf(name, sizeof(name), "a.db.idx-%s", get_info(b, "$.graph.token"));
 	shell("mv %s %s/%s", token_file(b, "b.db"), folder, name);
 	add_rows(a, 2000, 2000);
