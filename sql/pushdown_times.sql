@@ -99,6 +99,13 @@ SET enable_hashagg = off;
 SET enable_sort = off;
 SELECT date_trunc('month', d), count(*) FROM far GROUP BY 1;
 SELECT d + 2147483647, count(*) FROM far GROUP BY 1;
+-- so it is where only a field of it is
+SELECT extract(year FROM d), extract(epoch FROM d), count(*) FROM far GROUP BY 1, 2;
+SELECT date_part('year', d), count(*) FROM far GROUP BY 1;
+SELECT date_part('epoch', d), count(*) FROM far GROUP BY 1;
+SELECT extract(year FROM d::timestamp), count(*) FROM far GROUP BY 1;
+SELECT extract(year FROM d::timestamp)::int, count(*) FROM far GROUP BY 1;
+SELECT sql_of('SELECT date_part(''year'', d), count(*) FROM far GROUP BY 1');
 RESET enable_hashagg;
 RESET enable_sort;
 

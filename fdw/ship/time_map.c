@@ -7,9 +7,9 @@
  * after the year 294276, and no timestamps.  Sums and casts go down all the same.
  * SQLite then computes a value beyond all finite ones, which fails when it is
  * fetched (time_functions.c).  A field of such a result would hide the error, so
- * fields of sums and casts do not go down.  One cast is an exception: a field of a
- * date that is cast to a timestamp, as date_part() of a date is written.  It is a
- * field of the date itself, and the cast is left out.
+ * fields of sums and casts do not go down.  One cast is an exception: that of a
+ * date in date_part(), which is how date_part() of a date is written.  SQLite's
+ * function takes the date itself and fails where the cast would.
  */
 #include "postgres.h"
 
@@ -72,14 +72,12 @@ class_name(VssClass class)
 	}
 }
 
-/* The second operand, or the date that it is a cast of, whose fields are the same. */
+/* A term, or the date that it is a cast of. */
 static VssTerm *
-fields_of(const VssTerm *call)
+uncast_date(VssTerm *term)
 {
-	VssTerm *from = lsecond(call->args);
-
-	return from->function != NULL && from->function->function == F_TIMESTAMP_DATE ? linitial(from->args)
-																				  : from;
+	return term->function != NULL && term->function->function == F_TIMESTAMP_DATE ? linitial(term->args)
+																				  : term;
 }
 
 /* extract() and date_part() */
@@ -93,7 +91,8 @@ vssfdw_fit_extract(VssTerm *call)
 
 	if (name == NULL || !vssfdw_is_time_field(name, from->class, &field))
 		return false;
-	from = fields_of(call);
+	if (!number)
+		from = uncast_date(from);
 	if ((from->traits & VSS_MAY_LEAVE_RANGE) != 0)
 		return false;
 	call->word = psprintf("%s_%s", number ? "vss_extract" : "vss_part", class_name(from->class));

@@ -275,7 +275,10 @@ result_number(sqlite3_context *context, ValueKind kind, const Field *field, cons
 	}
 }
 
-/* date_part(), by the same operations on doubles as PostgreSQL's */
+/*
+ * date_part(), by the same operations on doubles as PostgreSQL's.  A date is in
+ * the range of timestamps, which is what date_part() makes of it.
+ */
 static double
 part(ValueKind kind, const Field *field, const Moment *moment)
 {
@@ -292,7 +295,6 @@ part(ValueKind kind, const Field *field, const Moment *moment)
 		case FIELD_EPOCH:
 			if (kind == VALUE_TIME)
 				return (double) micros / 1000000.0;
-			/* of a date as of a timestamp, which it is to date_part() */
 			if (kind == VALUE_DATE)
 				micros = ((int64) moment->day - POSTGRES_EPOCH_JDATE) * SECS_PER_DAY * USECS_PER_SEC;
 			return micros < PG_INT64_MAX + epoch ? (double) (micros - epoch) / 1000000.0
@@ -348,6 +350,8 @@ extract_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 		vssfdw_result_failure(context, VSS_RC_TIME_RANGE, "timestamp out of range");
 	else if (moment.infinite != 0)
 		result_infinite(context, extractor->form, field, moment.infinite);
+	else if (extractor->form == FORM_PART && moment.day >= TIMESTAMP_END_JULIAN)
+		vssfdw_result_failure(context, VSS_RC_TIME_RANGE, "date out of range for timestamp");
 	else if (extractor->form == FORM_NUMBER)
 		result_number(context, extractor->kind, field, &moment);
 	else if (extractor->form == FORM_PART)

@@ -132,15 +132,16 @@ float_reader(sqlite3_context *context, int argc, sqlite3_value **argv)
 static int
 clipped_length(const unsigned char *text, int length, int n)
 {
-	int i = 0;
-
-	for (; i < length; i++)
+	for (int i = 0; i < length; i++)
 	{
 		/* a character begins where no continuation byte 10xxxxxx is */
-		if ((text[i] & 0xC0) != 0x80 && n-- == 0)
-			break;
+		if ((text[i] & 0xC0) == 0x80)
+			continue;
+		if (n <= 0)
+			return i;
+		n--;
 	}
-	return i;
+	return length;
 }
 
 static void
