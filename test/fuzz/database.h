@@ -7,21 +7,9 @@
 #ifndef FUZZ_DATABASE_H
 #define FUZZ_DATABASE_H
 
+#include "fuzz.h"
+
 #include "sqlite_bridge/bridge.h"
-
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-static inline void
-must(bool ok, const char *what)
-{
-	if (!ok)
-	{
-		fprintf(stderr, "fuzz: %s\n", what);
-		abort();
-	}
-}
 
 static inline void
 exec(sqlite3 *db, const char *sql)
@@ -86,6 +74,8 @@ fuzz_reset(sqlite3 *db, unsigned char *image, sqlite3_int64 size)
 	sqlite3_file *file = NULL;
 
 	fuzz_steps = 0;
+	/* the same input does the same */
+	sqlite3_test_control(SQLITE_TESTCTRL_PRNG_SEED, 1, (sqlite3 *) NULL);
 	if (!sqlite3_get_autocommit(db))
 		exec(db, "ROLLBACK");
 	must(sqlite3_get_autocommit(db) && sqlite3_txn_state(db, NULL) == SQLITE_TXN_NONE,

@@ -19,8 +19,6 @@
 
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 static const char *const definitions[] = {
 	"CREATE VIRTUAL TABLE vss USING hnsw(dim=3, m=4);"
 	"INSERT INTO vss(rowid, embedding) VALUES (1,'[1,2,3]'), (2,'[2,1,0]'), (3,'[0,1,1]'), (9, NULL);"
@@ -151,6 +149,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int which;
 	size_t begin, end;
 
+	fuzz_begin();
 	if (size < 1)
 		return 0;
 	if (db == NULL)

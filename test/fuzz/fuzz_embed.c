@@ -7,24 +7,11 @@
  * to 5 how many texts were sent, bit 6 a setting in place of an answer.  A setting
  * is a name, a zero byte, a value.
  */
+#include "fuzz.h"
+
 #include "sqlite_bridge/embed/embed.h"
 
 #include <math.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-must(bool ok, const char *what)
-{
-	if (!ok)
-	{
-		fprintf(stderr, "fuzz_embed: %s\n", what);
-		abort();
-	}
-}
 
 static void
 answer(sqlite3 *json, int how, const char *body, size_t size)
@@ -83,6 +70,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static sqlite3 *json;
 	char *text;
 
+	fuzz_begin();
 	if (size < 1)
 		return 0;
 	if (json == NULL)

@@ -14,15 +14,11 @@
 
 #include <math.h>
 #include <sqlite3.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "fdw/sqlfn/sqlfn.h"
+#include "fuzz.h"
 
 #define MAX_STATEMENTS 400
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 /* Words that no mutation would find. */
 static const char *const words[] = {"year",          "isoyear",      "century",
@@ -43,15 +39,6 @@ static sqlite3_stmt *statements[MAX_STATEMENTS];
 static int count;
 
 static sqlite3_stmt *numeric, *numeric_text, *greater;
-
-static void
-must(bool ok, const char *what)
-{
-	if (ok)
-		return;
-	fprintf(stderr, "fuzz_functions: %s\n", what);
-	abort();
-}
 
 static sqlite3_stmt *
 prepare(const char *sql)
@@ -270,6 +257,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	Input input = {data, size};
 	int which;
 
+	fuzz_begin();
 	if (db == NULL)
 	{
 		must(sqlite3_open(":memory:", &db) == SQLITE_OK && vssfdw_register_functions(db) == SQLITE_OK,

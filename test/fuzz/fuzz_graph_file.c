@@ -15,14 +15,12 @@
 #define _GNU_SOURCE
 #endif
 
+#include "fuzz.h"
+
 #include "hnsw/internal.h"
 
 #include <fcntl.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/mman.h>
-#include <unistd.h>
 
 #define DIM 33 /* of the largest; fewer than 32 have neither codes nor sketches */
 #define FILES 8
@@ -34,17 +32,6 @@ static struct
 } originals[FILES];
 
 int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static void
-must(bool ok, const char *what)
-{
-	if (!ok)
-	{
-		fprintf(stderr, "fuzz_graph_file: %s\n", what);
-		abort();
-	}
-}
 
 static void fit_checksums(uint8_t *bytes, size_t size);
 
@@ -232,6 +219,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	HnswSnapshot *snapshot;
 	HnswError err;
 
+	fuzz_begin();
 	if (size < 1)
 		return 0;
 	which = data[0] % FILES;

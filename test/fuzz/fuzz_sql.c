@@ -8,8 +8,6 @@
  */
 #include "database.h"
 
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
 /* Run sql to its end with the input bound to every parameter. */
 static void
 run(sqlite3 *db, const char *sql, const uint8_t *data, size_t size, bool text)
@@ -44,6 +42,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static sqlite3 *db;
 	int where;
 
+	fuzz_begin();
 	if (size < 1)
 		return 0;
 	if (db == NULL)

@@ -3,15 +3,13 @@
  *		libFuzzer target: any text as a vector.  What is accepted must come
  *		back to the bit when it is written and read again.
  */
+#include "fuzz.h"
+
 #include "sqlite_bridge/bridge.h"
 
 #include <math.h>
-#include <stdlib.h>
-#include <string.h>
 
 #define CAPACITY 256
-
-int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -24,8 +22,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	int capacity = CAPACITY;
 	int dim;
 
-	if (!input)
-		return 0;
+	fuzz_begin();
+	must(input != NULL, "no memory");
 	/* the end of the text is the end of readable memory, as in a SQLite value */
 	memcpy(input, data, size);
 	input[size] = '\0';
@@ -34,8 +32,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	dim = bridge_vector_parse(input, size, vector, capacity, message, sizeof(message));
 	if (dim < 0)
 	{
-		if (message[0] == '\0' || !memchr(message, '\0', sizeof(message)))
-			abort();
+		must(message[0] != '\0' && memchr(message, '\0', sizeof(message)) != NULL,
+			 "an error without a message, or without an end");
 	}
 	else
 	{
@@ -43,16 +41,15 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		int kept = dim < capacity ? dim : capacity;
 
 		for (int i = 0; i < kept; i++)
-			if (!isfinite(vector[i]))
-				abort();
+			must(isfinite(vector[i]), "a number that is none");
 		if (dim > 0 && dim <= capacity)
 		{
 			size_t length = bridge_vector_format(vector, dim, text);
 
-			if (length >= sizeof(text) ||
-				bridge_vector_parse(text, length, again, CAPACITY, message, sizeof(message)) != dim ||
-				memcmp(vector, again, sizeof(float) * (size_t) dim) != 0)
-				abort();
+			must(length < sizeof(text) &&
+					 bridge_vector_parse(text, length, again, CAPACITY, message, sizeof(message)) == dim &&
+					 memcmp(vector, again, sizeof(float) * (size_t) dim) == 0,
+				 "a vector's text is another vector");
 		}
 	}
 	free(input);
