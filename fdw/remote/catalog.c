@@ -56,18 +56,20 @@ typedef struct VssCatalog
 char *
 vssfdw_quote_identifier(const char *name)
 {
-	StringInfoData quoted;
+	/* no more than it needs: a long condition names a thousand columns */
+	char *quoted = palloc(2 * strlen(name) + 3);
+	char *to = quoted;
 
-	initStringInfo(&quoted);
-	appendStringInfoChar(&quoted, '"');
+	*to++ = '"';
 	for (const char *p = name; *p != '\0'; p++)
 	{
 		if (*p == '"')
-			appendStringInfoChar(&quoted, '"');
-		appendStringInfoChar(&quoted, *p);
+			*to++ = '"';
+		*to++ = *p;
 	}
-	appendStringInfoChar(&quoted, '"');
-	return quoted.data;
+	*to++ = '"';
+	*to = '\0';
+	return quoted;
 }
 
 char *
