@@ -152,7 +152,9 @@ hint_for(int rc, const char *message)
 		case SQLITE_READONLY_DIRECTORY:
 			return "A database in WAL mode needs -wal and -shm files beside it: let the server's "
 				   "operating-system "
-				   "user write the folder and these files, or keep the database open in its own application.";
+				   "user write the folder and these files, or keep the database open in its own application. "
+				   "Where nobody changes the file, as on read-only media, add the server option immutable "
+				   "'true'.";
 		default:
 			break;
 	}
@@ -179,7 +181,8 @@ hint_for(int rc, const char *message)
 		case SQLITE_CANTOPEN:
 			return "The server's operating-system user needs access to the database file and its folder; a "
 				   "database "
-				   "in WAL mode also needs its -wal and -shm files.";
+				   "in WAL mode also needs its -wal and -shm files. Where nobody changes the file, as on "
+				   "read-only media, add the server option immutable 'true'.";
 		case SQLITE_FULL:
 			return "Free space on the disk of the database file.";
 		default:
@@ -277,18 +280,21 @@ static void
 report_read_only(sqlite3 *db, const char *servername, const char *sql)
 {
 	ForeignServer *server = GetForeignServerByName(servername, true);
-	bool declared = server != NULL && vssfdw_server_options(server)->read_only;
+	VssServerOptions *options = server != NULL ? vssfdw_server_options(server) : NULL;
+	const char *declared = options == NULL      ? NULL
+						   : options->immutable ? "immutable"
+						   : options->read_only ? "read_only"
+												: NULL;
 
-	ereport(ERROR,
-			(errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-			 errmsg("SQLite error on server \"%s\": attempt to write a readonly database", servername),
-			 errdetail("The database file is \"%s\".", readable(sqlite3_db_filename(db, "main"))),
-			 declared
-				 ? errhint("The server has the option read_only 'true'. To write, change it: ALTER SERVER %s "
-						   "OPTIONS (SET read_only 'false').",
-						   quote_identifier(servername))
-				 : errhint("%s", hint_for(SQLITE_READONLY, NULL)),
-			 sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
+	ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+					errmsg("SQLite error on server \"%s\": attempt to write a readonly database", servername),
+					errdetail("The database file is \"%s\".", readable(sqlite3_db_filename(db, "main"))),
+					declared != NULL
+						? errhint("The server has the option %s 'true'. To write, change it: ALTER SERVER %s "
+								  "OPTIONS (SET %s 'false').",
+								  declared, quote_identifier(servername), declared)
+						: errhint("%s", hint_for(SQLITE_READONLY, NULL)),
+					sql != NULL ? errcontext("SQL statement sent to SQLite: %s", sql) : 0));
 }
 
 void

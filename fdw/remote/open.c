@@ -15,6 +15,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/stringinfo.h"
 #include "miscadmin.h"
 
 #include "fdw/remote/remote.h"
@@ -197,6 +198,59 @@ check_header(sqlite3 *db, const char *servername, const char *path, off_t size)
 	return header[HEADER_READ_VERSION] == 2;
 }
 
+/*
+ * The path as a URI, which is how SQLite is told that nobody changes the file.
+ * Two slashes, so that what follows cannot be taken for a machine's name.
+ */
+static char *
+immutable_uri(const char *path)
+{
+	StringInfoData uri;
+
+	initStringInfo(&uri);
+	appendStringInfoString(&uri, "file://");
+	for (const char *p = path; *p != '\0'; p++)
+		if (strchr("%?#", *p) != NULL)
+			appendStringInfo(&uri, "%%%02X", (unsigned char) *p);
+		else
+			appendStringInfoChar(&uri, *p);
+	appendStringInfoString(&uri, "?immutable=1");
+	return uri.data;
+}
+
+/*
+ * An immutable file is read without what lies beside it.  Where that holds changes
+ * which are not in the file, or what undoes those that should not be, the answers
+ * would be wrong.
+ */
+static void
+refuse_unfinished(const char *servername, const char *path)
+{
+	static const char *const endings[] = {"-wal", "-journal"};
+	char *real = realpath(path, NULL); /* SQLite follows symbolic links, too */
+
+	for (int i = 0; i < lengthof(endings); i++)
+	{
+		char *name = psprintf("%s%s", real != NULL ? real : path, endings[i]);
+		struct stat st;
+
+		if (stat(name, &st) == 0 && st.st_size > 0)
+		{
+			free(real);
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("refusing to open SQLite database \"%s\" of server \"%s\" as immutable: file "
+							"\"%s\" is not empty",
+							path, servername, name),
+					 errdetail("Changes that were not finished lie in that file; an immutable database is "
+							   "read without it."),
+					 errhint("Run \"PRAGMA journal_mode = DELETE\" in sqlite3 on the database where it can "
+							 "be written, or drop the server option \"immutable\".")));
+		}
+	}
+	free(real);
+}
+
 sqlite3 *
 vssfdw_open(const char *servername, const VssServerOptions *options)
 {
@@ -215,7 +269,13 @@ vssfdw_open(const char *servername, const VssServerOptions *options)
 	check_file(servername, path, &st);
 
 	flags |= options->read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-	rc = sqlite3_open_v2(path, &db, flags, vssfdw_vfs());
+	if (options->immutable)
+	{
+		refuse_unfinished(servername, path);
+		rc = sqlite3_open_v2(immutable_uri(path), &db, flags | SQLITE_OPEN_URI, vssfdw_vfs());
+	}
+	else
+		rc = sqlite3_open_v2(path, &db, flags, vssfdw_vfs());
 	if (rc != SQLITE_OK)
 	{
 		/* Only the message survives the close. */
@@ -230,7 +290,8 @@ vssfdw_open(const char *servername, const VssServerOptions *options)
 	wal = check_header(db, servername, path, st.st_size);
 	PG_TRY();
 	{
-		check_sidecars(servername, options, &st, wal);
+		if (!options->immutable)
+			check_sidecars(servername, options, &st, wal);
 		if (!wal && st.st_size > 0)
 			vssfdw_refuse_any_wal(db, servername, path);
 	}

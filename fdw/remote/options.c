@@ -57,6 +57,7 @@ typedef struct Option
 static const Option options[] = {
 	{"database", ForeignServerRelationId, OPTION_PATH, 0, 0},
 	{"read_only", ForeignServerRelationId, OPTION_BOOL, 0, 0},
+	{"immutable", ForeignServerRelationId, OPTION_BOOL, 0, 0},
 	{"updatable", ForeignServerRelationId, OPTION_BOOL, 0, 0},
 	{"truncatable", ForeignServerRelationId, OPTION_BOOL, 0, 0},
 	{"keep_connections", ForeignServerRelationId, OPTION_BOOL, 0, 0},
@@ -384,6 +385,7 @@ vss_fdw_validator(PG_FUNCTION_ARGS)
 	Oid context = PG_GETARG_OID(1);
 	bool database = false;
 	bool read_only = false;
+	bool immutable = false;
 	bool table = false;
 	bool query = false;
 	ListCell *lc;
@@ -404,6 +406,8 @@ vss_fdw_validator(PG_FUNCTION_ARGS)
 			database = true;
 		else if (strcmp(option->name, "read_only") == 0)
 			(void) parse_bool(defGetString(def), &read_only);
+		else if (strcmp(option->name, "immutable") == 0)
+			(void) parse_bool(defGetString(def), &immutable);
 		table = table || strcmp(option->name, "table") == 0;
 		query = query || strcmp(option->name, "query") == 0;
 	}
@@ -415,7 +419,7 @@ vss_fdw_validator(PG_FUNCTION_ARGS)
 	if (context == ForeignServerRelationId)
 	{
 		if (database)
-			check_file_rights(!read_only);
+			check_file_rights(!read_only && !immutable);
 		else
 			ereport(ERROR,
 					(errcode(ERRCODE_FDW_OPTION_NAME_NOT_FOUND), errmsg("option \"database\" is missing"),
@@ -477,6 +481,8 @@ vssfdw_server_options(ForeignServer *server)
 			result->database = pstrdup(defGetString(def));
 		else if (strcmp(name, "read_only") == 0)
 			result->read_only = option_bool(def);
+		else if (strcmp(name, "immutable") == 0)
+			result->immutable = option_bool(def);
 		else if (strcmp(name, "updatable") == 0)
 			result->updatable = option_bool(def);
 		else if (strcmp(name, "truncatable") == 0)
@@ -498,6 +504,7 @@ vssfdw_server_options(ForeignServer *server)
 		else if (strcmp(name, "fdw_tuple_cost") == 0)
 			result->fdw_tuple_cost = option_real(def);
 	}
+	result->read_only |= result->immutable;
 	if (result->read_only)
 		result->updatable = result->truncatable = false;
 

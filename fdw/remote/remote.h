@@ -25,7 +25,8 @@
 typedef struct VssServerOptions
 {
 	char *database;
-	bool read_only;
+	bool read_only; /* also where it is immutable */
+	bool immutable; /* nobody changes the file: no locks, nothing is made beside it */
 	bool updatable;
 	bool truncatable;
 	bool keep_connections;

@@ -281,6 +281,16 @@ stop_statement(void *arg)
 	return bridge_merge_cancelled(arg);
 }
 
+int
+bridge_merge_check_place(const BridgeFiles *files, struct stat *st, BridgeError *err)
+{
+	if (stat(files->database, st) == 0 && (uint64_t) st->st_dev == files->device &&
+		(uint64_t) st->st_ino == files->inode)
+		return SQLITE_OK;
+	return bridge_error(err, SQLITE_READONLY_DBMOVED, "the file of database %s has been replaced",
+						files->database);
+}
+
 /*
  * Open the database once more.  No setting of the user's connection is needed:
  * the journal mode is the database's (WAL) or does not matter (a journal is
@@ -299,10 +309,9 @@ open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeErr
 	*out = db;
 	if (rc != SQLITE_OK)
 		return bridge_error_db(err, db, "opening %s", files->database);
-	if (stat(files->database, &st) != 0 || (uint64_t) st.st_dev != files->device ||
-		(uint64_t) st.st_ino != files->inode)
-		return bridge_error(err, SQLITE_READONLY_DBMOVED, "the file of database %s has been replaced",
-							files->database);
+	rc = bridge_merge_check_place(files, &st, err);
+	if (rc != SQLITE_OK)
+		return rc;
 	if (sqlite3_db_readonly(db, "main") == 1)
 		return bridge_error(err, SQLITE_READONLY, "database %s is read-only", files->database);
 	task->file_mode = task->host_mode >= 0 ? task->host_mode : (int) (st.st_mode & 0666);

@@ -8,6 +8,8 @@
 #include "sqlite_bridge/content/content.h"
 #include "sqlite_bridge/index/index.h"
 
+#include <sys/stat.h>
+
 /* ---------- lock.c: one merger an index ---------- */
 
 typedef struct BridgeLock
@@ -129,6 +131,12 @@ int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool
 
 /* The task as the graph library takes it, in this phase.  It refers to task. */
 HnswTask bridge_merge_work(BridgeMergeTask *task, BridgePhase phase);
+
+/*
+ * Whether the database is still the file under its name, which st then describes;
+ * else SQLITE_READONLY_DBMOVED.
+ */
+int bridge_merge_check_place(const BridgeFiles *files, struct stat *st, BridgeError *err);
 
 /* ---------- stage.c: what a merge reads, on its way to the builder ---------- */
 

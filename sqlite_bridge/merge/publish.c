@@ -147,16 +147,26 @@ may_replace(const BridgeFiles *files, const BridgeState *before)
  * handler, the commit for commit_ms at most, because while it waits for readers
  * (in a rollback-journal database) no new ones get in.  SQLITE_BUSY never leaves it
  * open.
+ *
+ * Where another file has been renamed over the database, the journal of this transaction
+ * lies beside that file, and after a crash SQLite would roll the file back by it.  So the
+ * place is looked at before the first page is written and once more before the commit,
+ * and in between there is only the work.
  */
 static int
 transact(BridgeStore *store, BridgeMergeTask *task, BridgeWork work, const void *arg, int commit_ms,
 		 BridgeError *err)
 {
+	struct stat st;
 	int rc = bridge_exec(store->db, err, "BEGIN IMMEDIATE");
 
 	if (rc != SQLITE_OK)
 		return rc;
-	rc = work(store, arg, err);
+	rc = bridge_merge_check_place(task->files, &st, err);
+	if (rc == SQLITE_OK)
+		rc = work(store, arg, err);
+	if (rc == SQLITE_OK)
+		rc = bridge_merge_check_place(task->files, &st, err);
 	task->committing = true;
 	task->commit_ms = commit_ms;
 	if (rc == SQLITE_OK)

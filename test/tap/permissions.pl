@@ -127,7 +127,7 @@ chmod 0755, $own;
 
 SKIP:
 {
-	skip 'a second operating-system user needs root', 26 unless $is_root && defined $owner_uid;
+	skip 'a second operating-system user needs root', 30 unless $is_root && defined $owner_uid;
 
 	# Make a database of the owner's: WAL or not, with this mode, in this folder.
 	my $make = sub {
@@ -155,6 +155,9 @@ SKIP:
 	($out, $err) = read_through_server($file, "read_only 'true'");
 	like($err, qr/42501: refusing to open/, 'read_only does not help a WAL database');
 	$owner_writes->($file, 'after the second refusal');
+	($out, $err) = read_through_server($file, "immutable 'true'");
+	isnt($out, '', 'immutable does');
+	is_deeply([ glob("$base/trap/*") ], [$file], 'and leaves nothing beside it');
 
 	symlink $file, "$own/link.db";
 	($out, $err) = read_through_server("$own/link.db");
@@ -185,12 +188,16 @@ SKIP:
 	# a folder that we cannot write: no files of ours, ever
 	$file = $make->(folder('closed', $owner_uid, $owner_gid, 0755), 0644, 1);
 	($out, $err) = read_through_server($file);
-	like($err, qr/HINT:.*WAL mode/s, 'a WAL database that no one has open cannot be read from a closed folder');
+	like($err, qr/HINT:.*WAL mode.*immutable/s, 'a WAL database that no one has open cannot be read from a closed folder');
+	($out, $err) = read_through_server($file, "immutable 'true'");
+	is("$out$err", '3', 'but as an immutable one');
 	my $app = { in => "INSERT INTO t DEFAULT VALUES;\nSELECT 'open';\n", out => '' };
 	$app->{run} = start([ as_user($owner_uid, $owner_gid, [], 'sqlite3', $file) ], '<', \$app->{in}, '>', \$app->{out}, timeout(patience(180)));
 	$app->{run}->pump until $app->{out} =~ /open/;
 	($out, $err) = read_through_server($file);
 	is("$out$err", '6', 'while its application is running it is');
+	($out, $err) = read_through_server($file, "immutable 'true'");
+	like($err, qr/55000: refusing to open .*as immutable: file "[^"]*-wal" is not empty.*HINT:/s, 'but not as immutable while changes lie beside it');
 	$app->{in} .= "INSERT INTO t DEFAULT VALUES;\nSELECT count(*) FROM t;\n.quit\n";
 	$app->{run}->finish;
 	like($app->{out}, qr/4/, 'and the application goes on writing');

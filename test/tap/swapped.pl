@@ -91,5 +91,36 @@ for my $new ('wal', 'delete')
 	leave($pg);
 }
 
+# A file that nobody changes, by a name that means something in a URI.
+{
+	my $file = "a b?c#d%41.db";
+	sqlite('plain.db', "PRAGMA journal_mode = wal; CREATE TABLE t(id INTEGER PRIMARY KEY, v INTEGER, e BLOB); INSERT INTO t VALUES (1, 10, NULL), (2, 20, NULL)");
+	rename "$folder/plain.db", "$folder/$file" or die $!;
+	$node->safe_psql('postgres', "CREATE SERVER still FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '$folder/$file', immutable 'true');
+		CREATE FOREIGN TABLE still (id bigint, v bigint) SERVER still OPTIONS (\"table\" 't');");
+	my $pg = session();
+	is(ask($pg, sprintf $values, 'still'), '10:1,20:1', 'an immutable file in WAL mode is read');
+	is_deeply([ glob("$folder/a*b*-*") ], [], 'and no file is made beside it');
+	like(ask($pg, 'INSERT INTO still VALUES (3, 30);'), qr/55000: .*does not allow inserts/, 'not written');
+	like(ask($pg, "SELECT vss_exec('still', 'DELETE FROM t');"), qr/25006: .*HINT:.*immutable 'true'/s, 'nor by vss_exec');
+	make('new.db', 'wal', 7);
+	rename "$folder/new.db", "$folder/$file" or die $!;
+	is(ask($pg, sprintf $values, 'still'), '7:2000', 'another file in its place is read');
+	ask($pg, "ALTER SERVER still OPTIONS (SET immutable 'false');");
+	is(ask($pg, 'INSERT INTO still VALUES (5000, 5); SELECT count(*) FROM still;'), '2001', 'and written where the option is off');
+	leave($pg);
+	$node->safe_psql('postgres', "ALTER SERVER still OPTIONS (SET immutable 'true')");
+	for my $ending ('-wal', '-journal')
+	{
+		unlink "$folder/$file-wal", "$folder/$file-shm";
+		open(my $fh, '>', "$folder/$file$ending") or die $!;
+		print $fh 'x' x 100;
+		close $fh;
+		my ($code, $out, $err) = $node->psql('postgres', 'SELECT count(*) FROM still');
+		like($err, qr/refusing to open .* as immutable: file "[^"]*$ending" is not empty/, "a $ending file with something in it is refused");
+		unlink "$folder/$file$ending";
+	}
+}
+
 $node->stop;
 done_testing();

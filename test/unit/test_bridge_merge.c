@@ -349,6 +349,49 @@ killed_at_each_step(void **unused)
 	close_database(db);
 }
 
+/* Another file is renamed over the database while the merge is about to publish. */
+static void
+replaced_before_publishing(void **unused)
+{
+	for (int wal = 0; wal < 2; wal++)
+	{
+		sqlite3 *db = make_database("a.db", ROWS);
+		int status;
+		pid_t child;
+
+		run_sql(db, "PRAGMA journal_mode = %s", wal ? "WAL" : "DELETE");
+		close_database(db);
+		shell("cp %s/a.db %s/new.db && cp %s/a.db %s/kept.db", folder, folder, folder, folder);
+		child = fork();
+		assert_true(child >= 0);
+		if (child == 0)
+		{
+			char *path = sqlite3_mprintf("%s/a.db", folder);
+
+			setenv("HNSW_PUBLISH_STOP", "2?", 1);
+			if (sqlite3_open(path, &db) != SQLITE_OK || bridge_attach(db, NULL, NULL) != SQLITE_OK)
+				_exit(99);
+			_exit(sqlite3_exec(db, "SELECT hnsw_save()", NULL, NULL, NULL));
+		}
+		assert_int_equal(waitpid(child, &status, WUNTRACED), child);
+		assert_true(WIFSTOPPED(status));
+		shell("rm -f %s/a.db-wal %s/a.db-shm && mv %s/new.db %s/a.db", folder, folder, folder, folder);
+		assert_int_equal(kill(child, SIGCONT), 0);
+		assert_int_equal(waitpid(child, &status, 0), child);
+		assert_true(WIFEXITED(status));
+		assert_int_equal(WEXITSTATUS(status), SQLITE_READONLY);
+		/* the lock alone, and no journal beside the new file */
+		assert_int_equal(count_files("a.db.idx"), 1);
+		assert_int_equal(count_files("a.db-"), 0);
+		shell("cmp -s %s/a.db %s/kept.db", folder, folder);
+		db = open_database(folder, "a.db", NULL);
+		save(db);
+		check_graph_used(db);
+		close_database(db);
+		shell("rm %s/*", folder);
+	}
+}
+
 int
 main(void)
 {
@@ -363,6 +406,7 @@ main(void)
 		FOLDER_TEST(gives_up_on_busy),
 		FOLDER_TEST(refuses_shared_path),
 		FOLDER_TEST(killed_at_each_step),
+		FOLDER_TEST(replaced_before_publishing),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
