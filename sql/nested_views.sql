@@ -31,9 +31,19 @@ SELECT count(*) FROM nested0;
 -- ALTER TABLE compiles all views
 SELECT vss_exec('nested_views', 'ALTER TABLE w0 RENAME COLUMN c1 TO d1');
 SELECT vss_exec('nested_views', 'ALTER TABLE w0 ADD COLUMN d2');
--- and so does a query that was there before the view was changed
+-- and so does a query that was there before the view was changed, planned or not
+SET plan_cache_mode = force_generic_plan;
+PREPARE kept AS SELECT count(*) FROM nested3;
+EXECUTE kept;
 \! sqlite3 /tmp/vss_fdw_regress/nested_views.db "DROP VIEW v3; CREATE VIEW v3 AS SELECT id FROM w13"
+EXECUTE kept;
 SELECT count(*) FROM nested3;
+EXECUTE kept;
+-- which is well again when the view is
+\! sqlite3 /tmp/vss_fdw_regress/nested_views.db "DROP VIEW v3; CREATE VIEW v3 AS SELECT id FROM v0"
+EXECUTE kept;
+DEALLOCATE kept;
+RESET plan_cache_mode;
 -- a long text may take what it needs
 SELECT vss_exec('nested_views', 'INSERT INTO v0(e) VALUES ' || string_agg('(' || i || ')', ',')) FROM generate_series(1, 200000) i;
 DROP SCHEMA nested_import CASCADE;

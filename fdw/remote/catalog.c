@@ -522,8 +522,6 @@ current_catalog(VssConnection *conn)
 	{
 		VssCatalog *fresh = new_catalog(version);
 
-		/* SQLite would compile them anew as they are run, without vssfdw_compile()'s limit. */
-		vssfdw_forget_idle_statements(conn);
 		fresh->retired = catalog;
 		conn->catalog = catalog = fresh;
 	}

@@ -428,7 +428,9 @@ typedef struct VssStatement
 	void *drain_arg;
 
 	/* private to statement.c */
-	int level; /* subtransaction that it belongs to */
+	int level;    /* subtransaction that it belongs to */
+	bool begun;   /* was stepped */
+	int64 schema; /* version that it was compiled for, as far as known */
 	dlist_node node;
 	MemoryContextCallback callback;
 } VssStatement;
@@ -459,9 +461,6 @@ void vssfdw_reparent_statements(VssConnection *conn, int level);
 
 /* Finalize everything that is cached, free the cache. */
 void vssfdw_drop_statements(VssConnection *conn);
-
-/* Finalize what is cached and not handed out: the schema is another. */
-void vssfdw_forget_idle_statements(VssConnection *conn);
 
 /* ---------- query.c ---------- */
 

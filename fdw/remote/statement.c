@@ -35,6 +35,7 @@ typedef struct VssStatementCache
 {
 	dlist_head idle; /* the last given back first */
 	dlist_head free;
+	int64 schema; /* PRAGMA schema_version when it was last looked at, -1 before */
 	CachedStatement slots[CACHE_SLOTS];
 } VssStatementCache;
 
@@ -122,6 +123,7 @@ make_cache(void)
 
 	dlist_init(&cache->idle);
 	dlist_init(&cache->free);
+	cache->schema = -1;
 	for (int i = 0; i < CACHE_SLOTS; i++)
 		dlist_push_tail(&cache->free, &cache->slots[i].node);
 	return cache;
@@ -202,7 +204,11 @@ detach(VssStatement *statement)
 	if (statement->stmt == NULL)
 		return;
 	dlist_delete(&statement->node);
-	cache_give(statement->conn, statement->stmt);
+	/* one of another schema would be compiled in its next step */
+	if (statement->conn->cache != NULL && statement->schema != statement->conn->cache->schema)
+		sqlite3_finalize(statement->stmt);
+	else
+		cache_give(statement->conn, statement->stmt);
 	statement->stmt = NULL;
 }
 
@@ -210,6 +216,38 @@ static void
 context_reset(void *arg)
 {
 	detach((VssStatement *) arg);
+}
+
+/* Run a statement of ours to its first row, whose first column is *value. */
+static int
+look(VssConnection *conn, const char *sql, int64 *value)
+{
+	sqlite3_stmt *stmt = cache_take(conn, sql);
+	int rc = SQLITE_OK;
+
+	if (stmt == NULL)
+		rc = sqlite3_prepare_v3(conn->db, sql, -1, SQLITE_PREPARE_PERSISTENT, &stmt, NULL);
+	if (rc != SQLITE_OK)
+		return rc;
+	rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW && rc != SQLITE_DONE)
+	{
+		/* after this the connection still has the error's message */
+		sqlite3_finalize(stmt);
+		return rc;
+	}
+	*value = sqlite3_column_int64(stmt, 0);
+	cache_give(conn, stmt);
+	return SQLITE_OK;
+}
+
+/* A step in which SQLite notices that the schema is another, and reads it. */
+static int
+read_schema(VssConnection *conn)
+{
+	int64 none;
+
+	return look(conn, "SELECT 1 FROM sqlite_schema LIMIT 0", &none);
 }
 
 VssStatement *
@@ -236,6 +274,9 @@ vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 		const char *tail = NULL;
 		int rc = vssfdw_compile(conn->db, utf8, strlen(utf8), SQLITE_PREPARE_PERSISTENT, &stmt, &tail);
 
+		/* perhaps by a schema that is no more */
+		if (rc == VSS_RC_TOO_COMPLEX && read_schema(conn) == SQLITE_OK)
+			rc = vssfdw_compile(conn->db, utf8, strlen(utf8), SQLITE_PREPARE_PERSISTENT, &stmt, &tail);
 		/* of statistics, for an estimate: no harm */
 		vssfdw_forget_missed_collation();
 		if (rc != SQLITE_OK)
@@ -245,6 +286,7 @@ vssfdw_prepare(VssConnection *conn, const char *sql, MemoryContext context)
 	}
 
 	Assert(!sqlite3_stmt_busy(stmt));
+	statement->schema = conn->cache->schema;
 	/* From here on nothing throws until the callback owns it. */
 	statement->stmt = stmt;
 	dlist_push_head(&conn->statements, &statement->node);
@@ -280,11 +322,42 @@ vssfdw_rewind(VssStatement *statement)
 		sqlite3_reset(statement->stmt);
 }
 
+/*
+ * Before a statement's first step.  Where the schema is another than the one it was
+ * compiled for, SQLite compiles it anew within that step, without vssfdw_compile()'s
+ * limit.  So that is tried first, under the limit.
+ */
+static int
+check_schema(VssStatement *statement)
+{
+	VssConnection *conn = statement->conn;
+	VssStatementCache *cache = conn->cache;
+	sqlite3_stmt *again = NULL;
+	int64 version;
+	int rc = look(conn, "PRAGMA schema_version", &version);
+
+	if (rc != SQLITE_OK || version == statement->schema)
+		return rc;
+	if (version != cache->schema)
+	{
+		finalize_idle(cache);
+		rc = read_schema(conn);
+		cache->schema = version;
+	}
+	if (rc == SQLITE_OK)
+		rc = vssfdw_compile(conn->db, sqlite3_sql(statement->stmt), strlen(sqlite3_sql(statement->stmt)), 0,
+							&again, NULL);
+	sqlite3_finalize(again);
+	if (rc == SQLITE_OK)
+		statement->schema = version;
+	return rc;
+}
+
 int
 vssfdw_try_step(VssStatement *statement)
 {
 	VssConnection *conn = statement->conn;
-	int rc;
+	int rc = SQLITE_OK;
 
 	if (statement->stmt == NULL)
 		ereport(ERROR, (errcode(ERRCODE_INVALID_TRANSACTION_STATE),
@@ -292,7 +365,11 @@ vssfdw_try_step(VssStatement *statement)
 
 	if (conn->undo_level > 0)
 		vssfdw_settle(conn);
-	rc = sqlite3_step(statement->stmt);
+	if (!statement->begun)
+		rc = check_schema(statement);
+	statement->begun = true;
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(statement->stmt);
 	if (vssfdw_missed_collation() != NULL)
 		rc = SQLITE_ERROR;
 	/* An error inside a write may have ended SQLite's transaction as a whole. */
@@ -389,11 +466,4 @@ vssfdw_drop_statements(VssConnection *conn)
 	finalize_idle(conn->cache);
 	pfree(conn->cache);
 	conn->cache = NULL;
-}
-
-void
-vssfdw_forget_idle_statements(VssConnection *conn)
-{
-	if (conn->cache != NULL)
-		finalize_idle(conn->cache);
 }
