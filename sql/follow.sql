@@ -51,6 +51,14 @@ SELECT not_used(:'knn'), vss_index_info('docs')->>'follow' AS follow;
 EXECUTE nearest;
 SELECT * FROM vss_check('docs');
 
+-- vss_knn gives the rowid, which a column shows where the key is a text
+ALTER FOREIGN TABLE keyed ADD COLUMN rowid bigint;
+SELECT k.name FROM vss_knn('keyed', '[1,0]', 3) AS n JOIN keyed AS k ON k.rowid = n.rowid ORDER BY n.distance;
+INSERT INTO keyed(name, embedding) VALUES ('e', '[1,0]');
+SELECT k.name FROM vss_knn('keyed', '[1,0]', 1) AS n JOIN keyed AS k ON k.rowid = n.rowid;
+DELETE FROM keyed WHERE name = 'e';
+ALTER FOREIGN TABLE keyed DROP COLUMN rowid;
+
 -- VACUUM may give the rows of a table without an integer key other numbers
 SELECT vss_index_info('keyed')->'graph'->>'token' AS token \gset
 \! sqlite3 /tmp/vss_fdw_regress/follow/f.db "VACUUM"

@@ -325,6 +325,44 @@ bridge_content_find(sqlite3 *db, const char *schema, const BridgeParams *params,
 }
 
 /*
+ * Merges of a database with a file work on a connection of their own, which has no collation
+ * that the owner's program adds.  Rows with a rowid are found without one; those of a WITHOUT ROWID table lie in its order.
+ */
+int
+bridge_content_check_collations(sqlite3 *db, const char *schema, const BridgeContent *content,
+								BridgeError *err)
+{
+	const char *file = sqlite3_db_filename(db, schema);
+	sqlite3_stmt *stmt = NULL;
+	int rc;
+
+	if (content->keys.count == 0 || file == NULL || file[0] == '\0')
+		return SQLITE_OK;
+	rc = bridge_schema_query(
+		db,
+		"SELECT x.coll FROM pragma_index_list(?1, ?2) AS l JOIN pragma_index_xinfo(l.name, ?2) AS x"
+		" WHERE l.origin = 'pk' AND x.key AND upper(x.coll) NOT IN ('BINARY', 'NOCASE', 'RTRIM')",
+		content->table, schema, &stmt, err);
+	if (rc == SQLITE_OK)
+	{
+		rc = sqlite3_step(stmt);
+		if (rc == SQLITE_ROW)
+			rc = bridge_error(
+				err, SQLITE_ERROR,
+				"content: the primary key of WITHOUT ROWID table \"%s\" has collation %s, which is "
+				"not SQLite's own; an index can follow it if it has an INTEGER PRIMARY KEY and this "
+				"key is UNIQUE",
+				content->table, (const char *) sqlite3_column_text(stmt, 0));
+		else if (rc == SQLITE_DONE)
+			rc = SQLITE_OK;
+		else
+			rc = bridge_error_db(err, db, "content: reading the key of table \"%s\"", content->table);
+	}
+	sqlite3_finalize(stmt);
+	return rc;
+}
+
+/*
  * Every row's vector must be one the index can take; the first that is not is
  * named.  Costs one pass over the table.
  */

@@ -34,6 +34,10 @@ int bridge_content_find(sqlite3 *db, const char *schema, const BridgeParams *par
 						BridgeError *err);
 void bridge_content_free(BridgeContent *content);
 
+/* The key's order must be one that every connection has. */
+int bridge_content_check_collations(sqlite3 *db, const char *schema, const BridgeContent *content,
+									BridgeError *err);
+
 /* Every row's vector must be one that the index can take; the first that is not is named. */
 int bridge_content_check_rows(sqlite3 *db, const char *schema, const BridgeContent *content,
 							  const BridgeParams *params, BridgeError *err);

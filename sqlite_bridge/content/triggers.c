@@ -292,6 +292,8 @@ bridge_content_create(sqlite3 *db, const char *schema, const char *index, const 
 	BridgeContent content;
 	int rc = bridge_content_find(db, schema, params, &content, err);
 
+	if (rc == SQLITE_OK)
+		rc = bridge_content_check_collations(db, schema, &content, err);
 	if (rc == SQLITE_OK && !params->skip_bad)
 		rc = bridge_content_check_rows(db, schema, &content, params, err);
 	if (rc == SQLITE_OK)

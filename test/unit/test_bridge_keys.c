@@ -357,6 +357,54 @@ labelled_later(void **unused)
 	close_database(db);
 }
 
+static int
+compare_backwards(void *unused, int a_length, const void *a, int b_length, const void *b)
+{
+	int order = memcmp(b, a, (size_t) (a_length < b_length ? a_length : b_length));
+
+	return order != 0 ? order : b_length - a_length;
+}
+
+/* A merge's connection has no collation of the owner's: rows with rowids need none, nor do databases without a file. */
+static void
+refuses_collations(void **unused)
+{
+	for (int file = 0; file < 2; file++)
+	{
+		sqlite3 *db = file ? open_database(folder, "t.db", NULL) : open_database(NULL, ":memory:", NULL);
+
+		assert_int_equal(sqlite3_create_collation(db, "LOCALIZED", SQLITE_UTF8, NULL, compare_backwards),
+						 SQLITE_OK);
+		run_sql(db,
+				"CREATE TABLE own(a TEXT COLLATE LOCALIZED, b, v, PRIMARY KEY(b, a)) WITHOUT ROWID;"
+				"CREATE TABLE named(a TEXT, v, PRIMARY KEY(a COLLATE LOCALIZED)) WITHOUT ROWID;"
+				"CREATE TABLE known(a TEXT COLLATE nocase, b TEXT COLLATE rtrim, v, PRIMARY KEY(a, b)) "
+				"WITHOUT ROWID;"
+				"CREATE TABLE numbered(a TEXT COLLATE LOCALIZED PRIMARY KEY, v);"
+				"INSERT INTO own VALUES ('a', 'b', '[1,2]'); INSERT INTO named VALUES ('a', '[1,2]');"
+				"INSERT INTO known VALUES ('a', 'b', '[1,2]'); INSERT INTO numbered VALUES ('a', '[1,2]')");
+		for (int i = 0; i < 4; i++)
+		{
+			static const char *const tables[] = {"own", "named", "known", "numbered"};
+			char sql[200];
+
+			snprintf(sql, sizeof(sql),
+					 "CREATE VIRTUAL TABLE y USING hnsw(dim = 2, content = %s, content_vector = v)",
+					 tables[i]);
+			if (file && i < 2)
+			{
+				assert_int_equal(try_sql(db, sql), SQLITE_ERROR);
+				assert_non_null(strstr(sqlite3_errmsg(db), "has collation LOCALIZED"));
+				continue;
+			}
+			run_sql(db, sql);
+			assert_int_equal(get_number(db, "SELECT hnsw_save('y')"), 1);
+			run_sql(db, "DROP TABLE y");
+		}
+		close_database(db);
+	}
+}
+
 static void
 refused(void **unused)
 {
@@ -395,6 +443,7 @@ main(void)
 		FOLDER_TEST(migrated),
 		FOLDER_TEST(labelled_later),
 		cmocka_unit_test(refused),
+		FOLDER_TEST(refuses_collations),
 		cmocka_unit_test(random_dml_in_memory),
 		cmocka_unit_test(random_dml_in_a_file),
 	};
