@@ -80,6 +80,19 @@ SELECT c.*, query FROM unnest(ARRAY[
 	'SELECT t, sum(v), avg(k) FROM a GROUP BY t'
 	]) AS query, compare(query) AS c;
 
-DROP SCHEMA fpart, lpart CASCADE;
+-- An imported INTEGER PRIMARY KEY is NOT NULL, so the table fits a parent that says so; SQLite still fills it.
+CREATE SCHEMA lkeyed;
+IMPORT FOREIGN SCHEMA main LIMIT TO (b) FROM SERVER partition1 INTO lkeyed;
+CREATE TABLE lkeyed.parent(k bigint NOT NULL, w bigint) PARTITION BY LIST (w);
+ALTER TABLE lkeyed.parent ATTACH PARTITION lkeyed.b FOR VALUES IN (77);
+INSERT INTO lkeyed.b(w) VALUES (77);
+INSERT INTO lkeyed.b VALUES (NULL, 77), (DEFAULT, 77);
+INSERT INTO lkeyed.parent(w) VALUES (77);
+COPY lkeyed.parent(w) FROM STDIN;
+77
+\.
+SELECT count(*), count(DISTINCT k), count(k) FROM lkeyed.parent WHERE w = 77;
+
+DROP SCHEMA fpart, lpart, lkeyed CASCADE;
 DROP SERVER partition1;
 DROP SERVER partition2;

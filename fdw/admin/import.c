@@ -377,12 +377,12 @@ append_column(StringInfo command, ImportState *state, const ImportColumn *column
 		appendStringInfo(command, " DEFAULT %s", default_sql);
 
 	/*
-	 * A rowid or generated column left out of an INSERT is filled by SQLite, so
-	 * PostgreSQL must not insist on a value; nor where SQLite has a default
-	 * that could not be translated.
+	 * A rowid is never NULL: left out of an INSERT it is filled by SQLite, and PostgreSQL checks no
+	 * NOT NULL of a foreign table.  Not for a generated column, nor where SQLite has a default that
+	 * could not be translated.
 	 */
-	if (state->not_null && !is_rowid && !column->generated &&
-		(column->not_null || (column->key > 0 && !info->has_rowid)) &&
+	if (state->not_null && !column->generated &&
+		(is_rowid || column->not_null || (column->key > 0 && !info->has_rowid)) &&
 		(column->default_sql == NULL || (state->defaults && default_sql != NULL)))
 		appendStringInfoString(command, " NOT NULL");
 }
