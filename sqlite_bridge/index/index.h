@@ -108,9 +108,10 @@ struct BridgeConnection
 	BridgeHost host;
 	int references; /* registered modules and functions */
 	BridgeIndex *indexes;
-	BridgeMerger *merger; /* NULL: no merge thread was started */
-	/* The connection closes: end that thread, wait for it, free merger.  Set with merger. */
+	BridgeMerger *merger; /* one for each file that a merge was asked for, a list */
+	/* The connection closes: let go of them.  Set with merger. */
 	void (*stop_merger)(BridgeConnection *connection);
+	bool merge_off;     /* hnsw_config('merge', 'off'): it asks for none */
 	sqlite3_stmt *poll; /* asks SQLite before 3.41 whether it is interrupted */
 	BridgeNames *names; /* the last name looked up, or NULL */
 	bool stepping;      /* poll or names' statement is being run: not to be finalized */

@@ -416,9 +416,12 @@ bridge_build(BridgeMergeTask *task, BridgeStore *store, const BridgeSnapshot *cu
 	{
 		HnswTask work = bridge_merge_work(task, BRIDGE_REPAIRING);
 		HnswError hnsw = {0};
-		HnswStatus status = hnsw_builder_repair(stage.builder, &work, &hnsw);
+		HnswStatus status;
 
-		if (status != HNSW_OK)
+		bridge_merge_leave(task, true);
+		status = hnsw_builder_repair(stage.builder, &work, &hnsw);
+		rc = bridge_merge_return(task, err);
+		if (rc == SQLITE_OK && status != HNSW_OK)
 			rc = bridge_error_hnsw(err, status, &hnsw, "building the graph");
 	}
 	if (rc == SQLITE_OK)

@@ -152,8 +152,14 @@ bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *so
 	for (int i = 0; i < graph->count && *sound; i++)
 	{
 		uint64_t problems = 0;
-		HnswStatus status = hnsw_snapshot_check(graph->graphs[i]->map, &work, NULL, NULL, &problems);
+		HnswStatus status;
+		int rc;
 
+		bridge_merge_leave(task, true);
+		status = hnsw_snapshot_check(graph->graphs[i]->map, &work, NULL, NULL, &problems);
+		rc = bridge_merge_return(task, err);
+		if (rc != SQLITE_OK)
+			return rc;
 		*sound = problems == 0 && status != HNSW_CORRUPT;
 		if (status != HNSW_OK && status != HNSW_CORRUPT)
 			return bridge_error_hnsw(err, status, NULL, "verifying the graph");
@@ -247,7 +253,7 @@ merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state
 	{
 		rc = make_graph(task, store, state, current, result, err);
 		/* The old graph may prove damaged only while it is read: then do without it. */
-		if (rc != SQLITE_OK && current != NULL &&
+		if (rc != SQLITE_OK && current != NULL && task->db != NULL &&
 			((rc & 0xff) == SQLITE_CORRUPT || bridge_snapshot_damaged(current) != NULL))
 		{
 			bridge_error_clear(err);
@@ -264,14 +270,14 @@ merge_locked(BridgeMergeTask *task, BridgeStore *store, const BridgeState *state
 static int
 wait_busy(void *arg, int count)
 {
-	const BridgeMergeTask *task = arg;
+	BridgeMergeTask *task = arg;
 	int pause = count < 20 ? count * 5 + 1 : LAST_PAUSE_MS;
 	/* the sum of the pauses so far */
 	int waited = count < 20 ? count * (count - 1) * 5 / 2 + count : 970 + (count - 20) * LAST_PAUSE_MS;
 
 	if ((task->committing && waited >= task->commit_ms) || !bridge_merge_waits(task, waited))
 		return 0;
-	sqlite3_sleep(pause);
+	bridge_merge_nap(task, pause);
 	return 1;
 }
 
@@ -323,7 +329,7 @@ open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeErr
 	/* without it a statement is stopped between rows */
 	if (BRIDGE_HAS(sqlite3_progress_handler))
 		sqlite3_progress_handler(db, 1000, stop_statement, task);
-	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+	sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, !task->checkpoints, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_FTS3_TOKENIZER, 0, NULL);
 	sqlite3_db_config(db, SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0, NULL);
@@ -331,6 +337,72 @@ open_connection(BridgeMergeTask *task, const char *vfs, sqlite3 **out, BridgeErr
 		sqlite3_wal_autocheckpoint(db, 0);
 	/* for generated columns of a content table */
 	return bridge_arithmetic_register(db, err);
+}
+
+static int
+lock_index(BridgeMergeTask *task, BridgeError *err)
+{
+	const BridgeAccess access = {task->file_mode, task->file_group, task->file_owner};
+
+	return bridge_lock_take(task->files, &access, task->lock_ms, task->cancelled, task->arg, &task->lock,
+							err);
+}
+
+/* ---------- without the database for a while ---------- */
+
+void
+bridge_merge_leave(BridgeMergeTask *task, bool closable)
+{
+	if (task->leave != NULL)
+		task->leave(task->arg, closable);
+}
+
+void
+bridge_merge_suspend(BridgeMergeTask *task)
+{
+	if (task->store != NULL)
+	{
+		bridge_store_release(task->store);
+		task->store->db = NULL;
+	}
+	sqlite3_close(task->db);
+	task->db = NULL;
+	bridge_lock_drop(&task->lock);
+}
+
+int
+bridge_merge_return(BridgeMergeTask *task, BridgeError *err)
+{
+	sqlite3 *db = NULL;
+	int rc;
+
+	if (task->enter == NULL || !task->enter(task->arg))
+		return SQLITE_OK;
+	if (bridge_merge_cancelled(task))
+		return bridge_error(err, SQLITE_INTERRUPT, "interrupted");
+	rc = open_connection(task, task->vfs, &db, err);
+	if (rc == SQLITE_OK)
+		rc = lock_index(task, err);
+	if (rc != SQLITE_OK)
+	{
+		sqlite3_close(db);
+		return rc;
+	}
+	task->db = task->store->db = db;
+	task->store->follow.judged = task->store->seen.known = false;
+	return SQLITE_OK;
+}
+
+/* Outside SQLite as far as a fork() is concerned, but not to be closed: a statement is under way. */
+void
+bridge_merge_nap(BridgeMergeTask *task, int ms)
+{
+	const struct timespec nap = {ms / 1000, (long) (ms % 1000) * 1000000};
+
+	bridge_merge_leave(task, false);
+	nanosleep(&nap, NULL);
+	if (task->enter != NULL)
+		(void) task->enter(task->arg);
 }
 
 /* A failure that lies with the table and not with the system. */
@@ -434,43 +506,41 @@ begin(BridgeMergeTask *task, BridgeStore *store, BridgeState *state, BridgeError
 int
 bridge_merge_run(BridgeMergeTask *task, const char *vfs, BridgeMergeResult *result, BridgeError *err)
 {
-	BridgeLock lock = {-1};
-	BridgeStore *store = NULL;
 	BridgeState state;
-	sqlite3 *db = NULL;
 	int rc;
 
 	memset(result, 0, sizeof(*result));
-	rc = open_connection(task, vfs, &db, err);
+	task->vfs = vfs;
+	task->store = NULL;
+	task->lock.fd = -1;
+	rc = open_connection(task, vfs, &task->db, err);
 	if (rc == SQLITE_OK)
 	{
-		const BridgeAccess access = {task->file_mode, task->file_group, task->file_owner};
-
-		rc = bridge_lock_take(task->files, &access, task->lock_ms, task->cancelled, task->arg, &lock, err);
+		rc = lock_index(task, err);
 		result->locked_out = rc == SQLITE_BUSY;
 	}
 	if (rc == SQLITE_OK)
-		rc = open_store(task, db, &store, err);
+		rc = open_store(task, task->db, &task->store, err);
 	if (rc == SQLITE_OK)
-		rc = bridge_merge_check_path(db, "main", task->table, task->files->path, err);
+		rc = bridge_merge_check_path(task->db, "main", task->table, task->files->path, err);
 	for (int i = 0; rc == SQLITE_OK; i++)
 	{
-		rc = begin(task, store, &state, err);
+		rc = begin(task, task->store, &state, err);
 		if (rc == SQLITE_OK && i == 0)
 		{
 			bridge_publish_sweep(task->files, &state);
-			bridge_orphans_sweep(db, task->files);
+			bridge_orphans_sweep(task->db, task->files);
 		}
 		if (rc == SQLITE_OK)
-			rc = merge_locked(task, store, &state, result, err);
+			rc = merge_locked(task, task->store, &state, result, err);
 		if (rc != SQLITE_BUSY_SNAPSHOT || i + 1 == STARTS)
 			break;
 		bridge_error_clear(err);
 		rc = SQLITE_OK;
 	}
-	bridge_store_close(store);
-	bridge_lock_drop(&lock);
-	sqlite3_close(db);
+	bridge_store_close(task->store);
+	bridge_lock_drop(&task->lock);
+	sqlite3_close(task->db);
 	return rc;
 }
 

@@ -49,16 +49,17 @@ typedef struct BridgeMergeTask
 {
 	const BridgeFiles *files;
 	const char *table;
-	uint64_t id;    /* of the index, as in BridgeStore */
-	int host_mode;  /* as BridgeHost.file_mode */
-	int threads;    /* 0: one per processor */
-	int busy_ms;    /* how long to wait for the database's locks */
-	int lock_ms;    /* how long to wait for another merge */
-	bool rebuild;   /* start from the truth whatever there is */
-	bool if_due;    /* end at once where a merge is not worth while */
-	bool verify;    /* with if_due: a graph that is missing or not sound is reason enough */
-	bool ghosts;    /* searches met nodes whose row is gone */
-	bool distrusts; /* the graph of this token proved damaged */
+	uint64_t id;      /* of the index, as in BridgeStore */
+	int host_mode;    /* as BridgeHost.file_mode */
+	int threads;      /* 0: one per processor */
+	int busy_ms;      /* how long to wait for the database's locks */
+	int lock_ms;      /* how long to wait for another merge */
+	bool checkpoints; /* the merge's connection may be the last to close, and is to do what that one does */
+	bool rebuild;     /* start from the truth whatever there is */
+	bool if_due;      /* end at once where a merge is not worth while */
+	bool verify;      /* with if_due: a graph that is missing or not sound is reason enough */
+	bool ghosts;      /* searches met nodes whose row is gone */
+	bool distrusts;   /* the graph of this token proved damaged */
 	uint8_t distrusted[HNSW_TOKEN_BYTES];
 
 	/* Called from every thread of the build; may be NULL. */
@@ -67,6 +68,12 @@ typedef struct BridgeMergeTask
 	bool (*hurried)(void *arg);
 	/* Called from the merging thread; may be NULL. */
 	void (*progress)(void *arg, BridgePhase phase, uint64_t done, uint64_t total);
+	/*
+	 * Around what the merging thread does without SQLite; both or neither.  Between them
+	 * another thread may call bridge_merge_suspend(), if closable; enter returns whether one did.
+	 */
+	void (*leave)(void *arg, bool closable);
+	bool (*enter)(void *arg);
 	void *arg;
 
 	/* Set by the merge. */
@@ -78,6 +85,10 @@ typedef struct BridgeMergeTask
 	bool committing; /* the busy handler is to wait commit_ms at most */
 	int commit_ms;
 	int64_t since; /* milliseconds: all waits from then on count as one; 0: each for itself */
+	const char *vfs;
+	sqlite3 *db; /* the merge's own; NULL before it is opened and while it is suspended */
+	BridgeStore *store;
+	BridgeLock lock;
 } BridgeMergeTask;
 
 typedef struct BridgeMergeResult
@@ -125,6 +136,20 @@ bool bridge_merge_cancelled(const BridgeMergeTask *task);
  */
 bool bridge_merge_waits(const BridgeMergeTask *task, int waited_ms);
 void bridge_merge_wait_as_one(BridgeMergeTask *task);
+
+/*
+ * Around what needs no database.  closable: no transaction is open, and what the merge knows
+ * of the database is looked at again before it is used (bridge_merge_same_history).  Return fails where the
+ * database was taken away meanwhile and cannot be opened again; then there is none.
+ */
+void bridge_merge_leave(BridgeMergeTask *task, bool closable);
+int bridge_merge_return(BridgeMergeTask *task, BridgeError *err);
+
+/* From another thread, between leave and enter: close the database and let go of the merger's lock. */
+void bridge_merge_suspend(BridgeMergeTask *task);
+
+/* Wait a little for somebody else's lock. */
+void bridge_merge_nap(BridgeMergeTask *task, int ms);
 
 /* Read the files of a graph whole. */
 int bridge_merge_verify(BridgeMergeTask *task, const BridgeSnapshot *graph, bool *sound, BridgeError *err);
@@ -321,20 +346,22 @@ bool bridge_orphans_is_gone(const BridgeFiles *files, const HnswIdentity *identi
 
 /*
  * index->merge_due was set and a statement ends or a transaction commits: start the thread
- * of the connection if the host wants one, or tell the host.  Cheap; never waits.
+ * of the process for this file if the host wants one, or tell the host.  Cheap; never waits.
  */
 void bridge_merge_request(BridgeIndex *index);
 
-/* How the last automatic merge of this connection went, for hnsw_info. */
+/* How automatic merges of the index's file go in this process, for hnsw_info. */
 typedef struct BridgeMergeReport
 {
 	bool running;
 	BridgePhase phase;
 	uint64_t done, total;
-	uint64_t merges; /* published by this connection's thread */
-	char error[240]; /* of the last one that failed, "" after success */
+	uint64_t merges;    /* published since a connection that asked for a merge is open */
+	uint64_t cancelled; /* ended before they were done, likewise */
+	char error[240];    /* of the last one that failed, "" after success */
+	const char *why;    /* why none runs: static text, module/info.c; NULL: one runs */
 } BridgeMergeReport;
 
-void bridge_merge_report(BridgeConnection *connection, BridgeMergeReport *report);
+void bridge_merge_report(const BridgeIndex *index, BridgeMergeReport *report);
 
 #endif /* BRIDGE_MERGE_H */

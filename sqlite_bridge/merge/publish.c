@@ -204,7 +204,7 @@ bridge_merge_transact(BridgeStore *store, BridgeMergeTask *task, BridgeWork work
 			break;
 		}
 		bridge_error_clear(err);
-		sqlite3_sleep(pause);
+		bridge_merge_nap(task, pause);
 		pause = pause * 2 < LAST_PAUSE_MS ? pause * 2 : LAST_PAUSE_MS;
 	}
 	task->since = 0;
@@ -372,8 +372,11 @@ bridge_publish(BridgeStore *store, BridgeMergeTask *task, const BridgeBuilt *bui
 	}
 
 	at_step(1, false);
+	bridge_merge_leave(task, false); /* the lock guards the file from being swept */
 	status = hnsw_builder_write(built->builder, new_file, &options, &work, &hnsw);
-	rc = status == HNSW_OK ? SQLITE_OK : bridge_error_hnsw(err, status, &hnsw, "writing the graph file");
+	rc = bridge_merge_return(task, err);
+	if (rc == SQLITE_OK)
+		rc = status == HNSW_OK ? SQLITE_OK : bridge_error_hnsw(err, status, &hnsw, "writing the graph file");
 	at_step(1, true);
 
 	if (rc == SQLITE_OK && bridge_tuning_is_due(store, before, built))

@@ -51,12 +51,16 @@ bridge_merge_same_history(BridgeStore *store, const BridgeState *before, BridgeM
 int
 bridge_stage_begin(BridgeStage *stage, BridgeError *err)
 {
-	sqlite3 *db = stage->store->db;
-	int rc = SQLITE_OK;
+	int rc;
 
+	/* Whoever waits for this moment goes first. */
+	bridge_merge_leave(stage->task, true);
+	rc = bridge_merge_return(stage->task, err);
+	if (rc != SQLITE_OK)
+		return rc;
 	stage->began = stage->task->files != NULL;
 	if (stage->began)
-		rc = bridge_exec(db, err, "BEGIN");
+		rc = bridge_exec(stage->store->db, err, "BEGIN");
 	if (rc == SQLITE_OK)
 		rc = bridge_merge_same_history(stage->store, stage->before, &stage->seen, err);
 	if (rc != SQLITE_OK)
@@ -151,16 +155,21 @@ bridge_stage_flush(BridgeStage *stage, BridgeError *err)
 	HnswTask work = bridge_merge_work(stage->task, BRIDGE_READING);
 	HnswError hnsw = {0};
 	HnswStatus status;
+	int rc;
 
 	if (stage->count == 0)
 		return SQLITE_OK;
 	work.cancelled = stage_cancelled;
 	work.progress = stage_progress;
 	work.arg = stage;
+	bridge_merge_leave(stage->task, true);
 	status = hnsw_builder_add_many(stage->builder, stage->count, stage->labels, stage->vectors, &work, &hnsw);
+	rc = bridge_merge_return(stage->task, err);
 	stage->count = 0;
 	stage->built = stage->read;
-	return status == HNSW_OK ? SQLITE_OK : bridge_error_hnsw(err, status, &hnsw, "building the graph");
+	if (rc == SQLITE_OK && status != HNSW_OK)
+		rc = bridge_error_hnsw(err, status, &hnsw, "building the graph");
+	return rc;
 }
 
 bool

@@ -35,14 +35,19 @@ bridge_tune(BridgeMergeTask *task, BridgeStore *store, const HnswSnapshot *graph
 	HnswQuestions questions;
 	HnswTuned found;
 	HnswStatus status;
+	double recall = bridge_store_recall(store);
 	float *vectors;
 	int rc = bridge_store_questions(store, &vectors, &questions.count, err);
 
 	if (rc != SQLITE_OK)
 		return rc;
 	questions.vectors = vectors;
-	status = hnsw_snapshot_tune(graph, bridge_store_recall(store), &questions, &work, &found, &hnsw);
+	bridge_merge_leave(task, false);
+	status = hnsw_snapshot_tune(graph, recall, &questions, &work, &found, &hnsw);
+	rc = bridge_merge_return(task, err);
 	sqlite3_free(vectors);
+	if (rc != SQLITE_OK)
+		return rc;
 	if (status == HNSW_NOMEM) /* the graph is as good without */
 		return SQLITE_OK;
 	if (status != HNSW_OK)

@@ -16,7 +16,10 @@
  *					next merge (content/evidence.c); `format_1` without one; null without content=
  *	bad_rows		rows that hold no vector of the index's kind, as of the last merge that read all
  *	merge_due		whether a merge is worth while
- *	merge			the connection's automatic merge: running, phase, done (a share), merges, error
+ *	merge			automatic merges of the file in this process: running, phase, done (a share), merges,
+ *					cancelled, error, and why none runs although one is due: `in_memory`, `read_only`,
+ *					`host` (merges are the host's business), `off` (hnsw_config), `no_threads`,
+ *					`pause` (after one that failed), `not_asked` (the next search or commit will)
  *	graph			state, reason, path, token, seq, rows, nodes, layers, bytes, code, segments, hidden,
  *					old_files, old_bytes
  *
@@ -331,11 +334,11 @@ put_graph(sqlite3_str *out, const BridgeIndex *index, const BridgeState *state, 
 }
 
 static void
-put_merge(sqlite3_str *out, BridgeConnection *connection)
+put_merge(sqlite3_str *out, const BridgeIndex *index, bool due)
 {
 	BridgeMergeReport report;
 
-	bridge_merge_report(connection, &report);
+	bridge_merge_report(index, &report);
 	sqlite3_str_appendf(out, ",\"merge\":{\"running\":%s", report.running ? "true" : "false");
 	if (report.running)
 	{
@@ -344,6 +347,8 @@ put_merge(sqlite3_str *out, BridgeConnection *connection)
 							report.total > 0 ? (double) report.done / (double) report.total : 0.0);
 	}
 	put_number(out, "merges", (sqlite3_int64) report.merges);
+	put_number(out, "cancelled", (sqlite3_int64) report.cancelled);
+	put_text(out, "why", due ? report.why : NULL);
 	put_text(out, "error", report.error[0] ? report.error : NULL);
 	sqlite3_str_appendall(out, "}");
 }
@@ -384,6 +389,7 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	uint32_t questions = 0;
 	int64_t lacking;
 	int64_t recent;
+	bool due;
 	int rc = bridge_hold_view(store, &hold, err);
 
 	if (rc == SQLITE_OK)
@@ -434,12 +440,12 @@ describe(BridgeIndex *index, sqlite3_str *out, BridgeError *err)
 	put_number(out, "changes", state.counter);
 	put_number(out, "delta_rows", lacking);
 	put_number(out, "delta_stored", stored);
-	put_truth(out, "merge_due",
-			  state.verdict != BRIDGE_FOLLOWED   ? true
-			  : strcmp(graph.state, "used") == 0 ? bridge_merge_is_due(recent, lacking)
-												 : bridge_merge_is_due(-1, rows));
+	due = state.verdict != BRIDGE_FOLLOWED   ? true
+		  : strcmp(graph.state, "used") == 0 ? bridge_merge_is_due(recent, lacking)
+											 : bridge_merge_is_due(-1, rows);
+	put_truth(out, "merge_due", due);
 	put_graph(out, index, &state, &graph);
-	put_merge(out, index->connection);
+	put_merge(out, index, due);
 	sqlite3_str_appendall(out, "}");
 	return SQLITE_OK;
 }

@@ -270,6 +270,33 @@ due_function(sqlite3_context *context, int argc, sqlite3_value **argv)
 	}
 }
 
+/* hnsw_config('merge') tells, hnsw_config('merge', 'on' | 'off') sets whether this connection has merges made. */
+static void
+config_function(sqlite3_context *context, int argc, sqlite3_value **argv)
+{
+	BridgeConnection *connection = sqlite3_user_data(context);
+	const char *name = (const char *) sqlite3_value_text(argv[0]);
+	const char *value = argc > 1 ? (const char *) sqlite3_value_text(argv[1]) : NULL;
+	BridgeError err = {0};
+
+	if (name == NULL || sqlite3_stricmp(name, "merge") != 0)
+		bridge_error(&err, SQLITE_ERROR, "hnsw_config: unknown setting \"%s\"; there is merge",
+					 name != NULL ? name : "NULL");
+	else if (argc > 1 &&
+			 (value == NULL || (sqlite3_stricmp(value, "on") != 0 && sqlite3_stricmp(value, "off") != 0)))
+		bridge_error(&err, SQLITE_ERROR, "hnsw_config: \"merge\" must be on or off, not \"%s\"",
+					 value != NULL ? value : "NULL");
+	if (err.message != NULL)
+	{
+		bridge_error_result(context, &err);
+		return;
+	}
+	if (value != NULL)
+		connection->merge_off = sqlite3_stricmp(value, "off") == 0;
+	sqlite3_result_text(context, connection->host.merge_thread && !connection->merge_off ? "on" : "off", -1,
+						SQLITE_STATIC);
+}
+
 int
 bridge_merge_register(BridgeConnection *connection, BridgeError *err)
 {
@@ -280,7 +307,8 @@ bridge_merge_register(BridgeConnection *connection, BridgeError *err)
 		void (*function)(sqlite3_context *, int, sqlite3_value **);
 	} functions[] = {{"hnsw_save", 0, save_function},       {"hnsw_save", 1, save_function},
 					 {"hnsw_save", 2, save_function},       {"hnsw_rebuild", 0, rebuild_function},
-					 {"hnsw_rebuild", 1, rebuild_function}, {"hnsw_due", 0, due_function}};
+					 {"hnsw_rebuild", 1, rebuild_function}, {"hnsw_due", 0, due_function},
+					 {"hnsw_config", 1, config_function},   {"hnsw_config", 2, config_function}};
 
 	for (size_t i = 0; i < sizeof(functions) / sizeof(functions[0]); i++)
 	{
