@@ -73,6 +73,19 @@ IMPORT FOREIGN SCHEMA main LIMIT TO (odd) FROM SERVER sampled2 INTO imported4 OP
 SELECT id, j -> 'a' AS a FROM imported4.odd ORDER BY id;
 IMPORT FOREIGN SCHEMA main LIMIT TO (odd) FROM SERVER sampled2 INTO imported4 OPTIONS (json_type 'bson');
 
+-- one odd row does not decide how the others are written
+\! sqlite3 /tmp/vss_fdw_regress/sampled3.db "CREATE TABLE mostly(id INTEGER PRIMARY KEY, b BLOB); INSERT INTO mostly VALUES (1, x'6f6e65'), (2, x'74776f'), (3, x'7468726565'), (4, 'four'), (5, 5)"
+\! chmod 666 /tmp/vss_fdw_regress/sampled3.db
+CREATE SERVER sampled3 FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '/tmp/vss_fdw_regress/sampled3.db');
+CREATE SCHEMA imported5;
+IMPORT FOREIGN SCHEMA main FROM SERVER sampled3 INTO imported5;
+SELECT attfdwoptions FROM pg_attribute WHERE attrelid = 'imported5.mostly'::regclass AND attname = 'b';
+INSERT INTO imported5.mostly VALUES (6, 'six');
+UPDATE imported5.mostly SET b = 'more' WHERE b = 'four';
+SELECT id, encode(b, 'escape') AS b, b IN ('two', '5') AS found FROM imported5.mostly ORDER BY id;
+SELECT id FROM imported5.mostly WHERE b IN ('two', '5', 'more') ORDER BY id;
+\! sqlite3 /tmp/vss_fdw_regress/sampled3.db "SELECT id, typeof(b) FROM mostly ORDER BY id"
+
 SET client_min_messages = error;
-DROP SCHEMA sampled, imported, imported2, imported3, imported4 CASCADE;
-DROP SERVER sampled, sampled2 CASCADE;
+DROP SCHEMA sampled, imported, imported2, imported3, imported4, imported5 CASCADE;
+DROP SERVER sampled, sampled2, sampled3 CASCADE;

@@ -352,8 +352,11 @@ widest(const VssSample *sample, VssSampledOptions *options)
 {
 	if (sample->blobs > 0)
 	{
-		if (sample->texts + sample->integers + sample->reals > 0)
-			options->stored = "TEXT";
+		int others = sample->texts + sample->integers + sample->reals;
+
+		/* written as most of them are; one odd row does not decide */
+		if (others > 0)
+			options->stored = sample->blobs > others ? "BLOB" : "TEXT";
 		return "bytea";
 	}
 	if (sample->texts > 0)

@@ -145,7 +145,7 @@ bare_class(const VssColumn *column, VssAffinity affinity, bool sure)
 				return VSS_CLASS_TEXT;
 			break;
 		case BYTEAOID:
-			if ((stored == VSS_STORED_NATURAL || stored == VSS_STORED_BLOB) && affinity != VSS_AFFINITY_TEXT)
+			if (stored == VSS_STORED_NATURAL && affinity != VSS_AFFINITY_TEXT)
 				return VSS_CLASS_BYTES;
 			break;
 	}

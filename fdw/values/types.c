@@ -444,7 +444,7 @@ bytea_value(const Place *place)
 	int length;
 	bytea *result;
 
-	if (place->stored != SQLITE_BLOB && place->column->stored != VSS_STORED_TEXT)
+	if (place->stored != SQLITE_BLOB && place->column->stored == VSS_STORED_NATURAL)
 		misfit(place, NULL);
 	if (place->stored == SQLITE_FLOAT)
 	{
