@@ -87,10 +87,10 @@ SELECT vss_create_index('pairs', 'embedding', metric => 'l2', index_name => 'pai
 CREATE VIEW near AS SELECT site, convert_from(id, 'UTF8') AS id FROM pairs ORDER BY embedding <-> '[3.1,4.2]' LIMIT 3;
 CREATE VIEW near_danish AS SELECT site, convert_from(id, 'UTF8') AS id FROM pairs WHERE lang = 'da' ORDER BY embedding <-> '[3.1,4.2]' LIMIT 3;
 CREATE VIEW near_of_seven AS SELECT site, convert_from(id, 'UTF8') AS id FROM pairs WHERE vss_knn(embedding, '[3.1,4.2]', 7) AND site > 'site 3' ORDER BY id;
-EXPLAIN (COSTS OFF) TABLE near;
+EXPLAIN (COSTS OFF) SELECT site FROM pairs ORDER BY embedding <-> '[3.1,4.2]' LIMIT 3;
 SET enable_sort = off;
 SET vss_fdw.knn_strategy = prefilter;
-EXPLAIN (COSTS OFF) TABLE near_danish;
+EXPLAIN (COSTS OFF) SELECT site FROM pairs WHERE lang = 'da' ORDER BY embedding <-> '[3.1,4.2]' LIMIT 3;
 TABLE near_danish;
 SET vss_fdw.knn_strategy = graph;
 TABLE near_danish;

@@ -48,11 +48,23 @@ SELECT vss_exec('guard', 'SELECT sql FROM sqlite_stmt');
 SELECT vss_exec('guard', 'ATTACH ''/tmp/vss_fdw_regress/other.db'' AS other');
 -- triggers on the tables that a module keeps would run whenever it writes
 SELECT vss_exec('guard', 'CREATE VIRTUAL TABLE vss USING hnsw(dim=3); SELECT hnsw_add(1, ''[1,2,3]'')');
-SELECT vss_exec('guard', 'CREATE TRIGGER deeper AFTER INSERT ON vss_delta BEGIN SELECT hnsw_add(new.label + 1, ''[1,2,3]''); END');
+-- newer versions of SQLite refuse them themselves
+CREATE FUNCTION refused(sql text) RETURNS boolean LANGUAGE plpgsql AS $$
+DECLARE
+	detail text;
+BEGIN
+	PERFORM vss_exec('guard', sql);
+	RETURN false;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+	RETURN SQLERRM ~ 'cannot create triggers on shadow tables$' OR
+		detail ~ '^vss_exec does not allow triggers on "[A-Za-z_]+", a table that a module keeps';
+END $$;
+SELECT refused('CREATE TRIGGER deeper AFTER INSERT ON vss_delta BEGIN SELECT hnsw_add(new.label + 1, ''[1,2,3]''); END');
+SELECT refused('CREATE TRIGGER deeper AFTER UPDATE ON "VSS_Config" BEGIN SELECT 1; END');
+SELECT refused('SELECT 1; CREATE TEMP TRIGGER deeper AFTER INSERT ON main.vss_vectors BEGIN SELECT 1; END');
+SELECT refused('PRAGMA user_version; CREATE TRIGGER deeper BEFORE DELETE ON ft_data BEGIN SELECT 1; END');
 \set VERBOSITY terse
-SELECT vss_exec('guard', 'CREATE TRIGGER deeper AFTER UPDATE ON "VSS_Config" BEGIN SELECT 1; END');
-SELECT vss_exec('guard', 'SELECT 1; CREATE TEMP TRIGGER deeper AFTER INSERT ON main.vss_vectors BEGIN SELECT 1; END');
-SELECT vss_exec('guard', 'PRAGMA user_version; CREATE TRIGGER deeper BEFORE DELETE ON ft_data BEGIN SELECT 1; END');
 SELECT vss_exec('guard', 'CREATE TRIGGER deeper AFTER INSERT ON doc BEGIN SELECT hnsw_add(new.id, ''[1,2,3]''); END; DROP TRIGGER deeper; DROP TABLE vss');
 \set VERBOSITY default
 -- pragmas: none of the process, none that stays
