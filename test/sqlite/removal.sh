@@ -12,6 +12,8 @@ loaded() {
 		for line; do printf '%s;\n' "$line"; done
 	} | sqlite3 -batch -init /dev/null "$db" 2>&1
 }
+# A newer shell is defensive: the manual says how that is ended.
+edit() { sqlite3 -batch -bail -init /dev/null -cmd '.dbconfig defensive off' "$@" 2>&1 | grep -v '^ *defensive off$'; }
 # The two blocks of the manual, with the index's name in them.
 manual=$(dirname "$0")/../../docs/sqlite.md
 recipe() {
@@ -39,14 +41,14 @@ plain a.db "SELECT group_concat(name, ' ') FROM (SELECT name FROM sqlite_schema 
 echo "- the entry"
 for index in vd vp vl own; do
 	recipe $index | sed -n '/^PRAGMA/p; /^DELETE/p' >entry.sql
-	sqlite3 -batch -bail -init /dev/null a.db <entry.sql 2>&1
+	edit a.db <entry.sql
 done
 plain a.db "SELECT name FROM sqlite_schema ORDER BY name" "PRAGMA integrity_check"
 echo "- the whole recipe at once, in a WAL database; afterwards the name is free"
 loaded b.db "PRAGMA journal_mode = WAL" "CREATE TABLE docs(id INTEGER PRIMARY KEY, v TEXT)" "INSERT INTO docs VALUES (1, '[1,2]'), (2, '[2,1]')" \
 	"CREATE VIRTUAL TABLE vd USING hnsw(dim = 2, content = docs, content_vector = v)" "SELECT hnsw_save()"
 recipe vd >all.sql
-sqlite3 -batch -bail -init /dev/null b.db <all.sql 2>&1
+edit b.db <all.sql
 loaded b.db "SELECT count(*) FROM hnsw_indexes" "SELECT group_concat(name) FROM sqlite_schema" \
 	"CREATE VIRTUAL TABLE vd USING hnsw(dim = 2, content = docs, content_vector = v)" \
 	"INSERT INTO docs VALUES (3, '[1,1]')" "SELECT rowid FROM vd('[1,1]', 1)" "SELECT hnsw_save(), hnsw_check()"
