@@ -123,6 +123,46 @@ BEGIN
 END $$;
 \set VERBOSITY default
 
+-- an empty local parent, which a trigger empties into the foreign table, in a session that has not loaded the library
+ALTER FOREIGN TABLE texts RENAME TO texts_in_sqlite;
+ALTER FOREIGN TABLE texts_in_sqlite ALTER id SET NOT NULL;
+CREATE TABLE texts (LIKE texts_in_sqlite, PRIMARY KEY (id));
+ALTER FOREIGN TABLE texts_in_sqlite INHERIT texts;
+CREATE FUNCTION texts_to_sqlite() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+	PERFORM vss_sqlite_version();
+	DELETE FROM ONLY texts WHERE id IN (SELECT id FROM added);
+	INSERT INTO texts_in_sqlite SELECT * FROM added ON CONFLICT (id) DO UPDATE SET meta = EXCLUDED.meta;
+	RETURN NULL;
+END $$;
+CREATE TRIGGER to_sqlite AFTER INSERT ON texts REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION texts_to_sqlite();
+\c -
+SET search_path = upsert, public;
+\set VERBOSITY terse
+\set SHOW_CONTEXT never
+INSERT INTO texts(id, meta) VALUES ('p', 'changed'), ('s', 'new') ON CONFLICT (id) DO UPDATE SET meta = EXCLUDED.meta;
+INSERT INTO texts(id, meta) VALUES ('q', 'changed') ON CONFLICT ON CONSTRAINT texts_pkey DO UPDATE SET meta = EXCLUDED.meta RETURNING *;
+INSERT INTO texts(id, meta) VALUES ('r', '1'), ('r', '2') ON CONFLICT (id) DO UPDATE SET meta = EXCLUDED.meta;
+INSERT INTO texts(id, meta) VALUES ('t', '1'), ('t', '2');
+COPY texts FROM stdin;
+s	copied
+u	copied
+\.
+BEGIN;
+INSERT INTO texts(id, meta) VALUES ('p', 'lost');
+ROLLBACK;
+DELETE FROM texts WHERE id = 'r';
+SELECT tableoid::regclass, id, meta FROM texts ORDER BY id;
+SELECT count(*) FROM ONLY texts;
+
+-- SQLite itself may replace the row
+SELECT vss_exec('upsert', 'CREATE TABLE pages(id INTEGER PRIMARY KEY, url TEXT NOT NULL UNIQUE ON CONFLICT REPLACE, title TEXT)');
+IMPORT FOREIGN SCHEMA main LIMIT TO (pages) FROM SERVER upsert INTO upsert;
+INSERT INTO pages(url, title) VALUES ('/a', 'first'), ('/b', 'other');
+INSERT INTO pages(url, title) VALUES ('/a', 'second') RETURNING *;
+SELECT * FROM pages ORDER BY id;
+\set VERBOSITY default
+
 DROP OWNED BY upsert_writer;
 DROP ROLE upsert_writer;
 SET client_min_messages = warning;
