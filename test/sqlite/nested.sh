@@ -1,6 +1,7 @@
 # Schemas that make an index use itself: an error, not the end of the stack.
 # One statement a line: the shell leaves a line at its first error.
-shell() { sed 's/; /;\n/g' | sqlite3 -batch -init /dev/null "$@" 2>&1; }
+# Newer shells say less before a line's number: made equal before lines are cut.
+shell() { sed 's/; /;\n/g' | sqlite3 -batch -init /dev/null "$@" 2>&1 | sed 's/^Error near line/Runtime error near line/'; }
 base="CREATE TABLE docs(id INTEGER PRIMARY KEY, e TEXT);
 INSERT INTO docs VALUES (1, '[1,2,3]'), (2, '[3,2,1]');
 CREATE VIRTUAL TABLE vss USING hnsw(dim=3);
