@@ -447,6 +447,20 @@ CREATE VIEW vss_merges AS
 COMMENT ON VIEW vss_merges IS 'background merges of hnsw indexes that are running in this server';
 GRANT SELECT ON vss_merges TO PUBLIC;
 
+-- The indexes of all servers.  It asks each by vss_query, with the rights of whoever reads the view.
+CREATE VIEW vss_indexes AS
+	SELECT s.srvname AS server, i.name AS "index", i.content AS "table", i.content_vector AS "column", i.metric, i.dim,
+		(i.info ->> 'rows')::bigint AS "rows", (i.info ->> 'delta_rows')::bigint AS changes,
+		(i.info ->> 'merge_due')::boolean AS merge_due, i.info #>> '{graph,state}' AS graph,
+		i.info #>> '{graph,reason}' AS reason, (i.info #>> '{graph,bytes}')::bigint AS bytes
+	FROM pg_foreign_server s JOIN pg_foreign_data_wrapper w ON w.oid = s.srvfdw
+		CROSS JOIN LATERAL vss_query(s.srvname, $$
+			SELECT name, content, content_vector, metric, dim, hnsw_info(name) FROM hnsw_indexes WHERE schema = 'main'
+			$$) AS i(name text, content text, content_vector text, metric text, dim integer, info jsonb)
+	WHERE w.fdwhandler = 'vss_fdw_handler()'::regprocedure AND has_server_privilege(s.oid, 'USAGE');
+COMMENT ON VIEW vss_indexes IS 'hnsw indexes of all servers: size, changes since the last merge, state of the graph';
+GRANT SELECT ON vss_indexes TO PUBLIC;
+
 REVOKE ALL ON FUNCTION vss_index_info(regclass), vss_check(regclass), vss_merge(regclass),
 	vss_recall(regclass, integer, integer, text), vss_tune(regclass, vss_vector[]),
 	vss_rebuild(regclass),

@@ -253,6 +253,14 @@ RESET ROLE;
 ALTER SERVER maint OWNER TO CURRENT_USER;
 ALTER FOREIGN TABLE empty OWNER TO CURRENT_USER;
 
+-- the indexes of all servers
+SELECT "index", "table", "column", metric, dim, "rows", changes, merge_due, graph, reason, bytes > 0 AS has_bytes
+	FROM vss_indexes WHERE server = 'maint' ORDER BY "index", "table";
+REVOKE EXECUTE ON FUNCTION vss_exec(text, text) FROM vss_maint_user;
+SET ROLE vss_maint_user;
+SELECT count(*) FROM vss_indexes WHERE server = 'maint';
+RESET ROLE;
+
 SET client_min_messages = warning;
 DROP SCHEMA maint CASCADE;
 DROP SERVER maint CASCADE;
