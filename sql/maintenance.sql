@@ -256,6 +256,10 @@ ALTER FOREIGN TABLE empty OWNER TO CURRENT_USER;
 -- the indexes of all servers
 SELECT "index", "table", "column", metric, dim, "rows", changes, merge_due, graph, reason, bytes > 0 AS has_bytes
 	FROM vss_indexes WHERE server = 'maint' ORDER BY "index", "table";
+CREATE SERVER maint_gone FOREIGN DATA WRAPPER vss_fdw OPTIONS (database '/tmp/vss_fdw_regress/maint_gone.db');
+SELECT count(*) FROM vss_indexes WHERE server IN ('maint', 'maint_gone');
+SELECT count(*) FROM vss_indexes WHERE server = 'maint';
+DROP SERVER maint_gone;
 REVOKE EXECUTE ON FUNCTION vss_exec(text, text) FROM vss_maint_user;
 SET ROLE vss_maint_user;
 SELECT count(*) FROM vss_indexes WHERE server = 'maint';
